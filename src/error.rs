@@ -1,0 +1,182 @@
+//! The crate's one error type: a variant per kind of fault, each carrying what was expected and what came.
+
+use std::path::{Path, PathBuf};
+
+/// A `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, one variant per kind of fault.
+///
+/// A call that returns an error has changed nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A matrix or vector was declared with no columns.
+    #[error("expected a dimension of at least 1, got 0")]
+    ZeroDimension,
+
+    /// A flat slice does not hold whole rows.
+    #[error("expected a multiple of {dim} values (the dimension), got {values} values")]
+    RaggedRows {
+        /// Values in the slice.
+        values: usize,
+        /// The dimension it was declared with.
+        dim: usize,
+    },
+
+    /// A token matrix without tokens: its MaxSim would be a maximum over nothing.
+    #[error("expected at least one token in item {item}, got none")]
+    NoTokens {
+        /// Position of the item in its batch; 0 for a single matrix.
+        item: usize,
+    },
+
+    /// A NaN or an infinity among the values.
+    #[error("expected finite values, got {value} in row {row}, column {column}")]
+    NotFinite {
+        /// Row (token, or vector of a batch) of the value.
+        row: usize,
+        /// Column of the value.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+
+    /// A finite value that f16 would round to infinity.
+    #[error(
+        "expected values within f16's range (-65504 to 65504), got {value} in row {row}, column {column}"
+    )]
+    OutOfHalfRange {
+        /// Row of the value.
+        row: usize,
+        /// Column of the value.
+        column: usize,
+        /// The value, before rounding.
+        value: f32,
+    },
+
+    /// Two things that are multiplied or stored together have different dimensions.
+    #[error("expected {what} of dimension {expected}, got dimension {got}")]
+    DimensionMismatch {
+        /// What was given, for example `document 3`.
+        what: String,
+        /// The dimension it must have.
+        expected: usize,
+        /// The dimension it has.
+        got: usize,
+    },
+
+    /// Two lists that go together differ in length.
+    #[error("expected {expected} {what}, got {got}")]
+    CountMismatch {
+        /// What is counted.
+        what: &'static str,
+        /// How many there must be.
+        expected: usize,
+        /// How many there are.
+        got: usize,
+    },
+
+    /// Offsets that do not partition the rows they index.
+    #[error("expected offsets[{index}] to be {expected}, got {got}")]
+    InvalidOffsets {
+        /// Index into the offsets.
+        index: usize,
+        /// The condition that it breaks.
+        expected: String,
+        /// The offset found there.
+        got: i128,
+    },
+
+    /// A parameter outside its range.
+    #[error("expected {name} to be {expected}, got {got}")]
+    InvalidParameter {
+        /// Name of the parameter.
+        name: &'static str,
+        /// The values it may take.
+        expected: String,
+        /// The value given.
+        got: String,
+    },
+
+    /// A document number beyond the end of a collection.
+    #[error("expected a document number below {documents}, got {got}")]
+    NoSuchDocument {
+        /// How many documents there are.
+        documents: usize,
+        /// The number given.
+        got: usize,
+    },
+
+    /// An id that is in use.
+    #[error("expected a new id, got {id}, which is taken")]
+    DuplicateId {
+        /// The id.
+        id: u64,
+    },
+
+    /// A line of a text format that can't be read.
+    #[error("expected {expected} in line {line} of {format}, got {got:?}")]
+    MalformedLine {
+        /// The format, for example `TREC qrels`.
+        format: &'static str,
+        /// Line number, from 1.
+        line: usize,
+        /// What the line should hold.
+        expected: &'static str,
+        /// The line, or the part of it at fault.
+        got: String,
+    },
+
+    /// A tensor of an interchange file is missing, or of the wrong type or shape.
+    #[error("expected tensor {tensor:?} to be {expected}, got {got}")]
+    InvalidTensor {
+        /// Name of the tensor.
+        tensor: &'static str,
+        /// Type and shape it must have.
+        expected: &'static str,
+        /// Type and shape it has.
+        got: String,
+    },
+
+    /// Bytes that are not a safetensors file, or only a part of one.
+    #[error("expected a safetensors file, got {bytes} bytes that are not one: {source}")]
+    InvalidSafetensors {
+        /// Length of the input.
+        bytes: usize,
+        /// What the parser found.
+        source: safetensors::SafeTensorError,
+    },
+
+    /// A file that can't be read or written.
+    #[error("expected to {action} {}: {source}", path.display())]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
+    /// An error in one file of several: the same error, with the file's name.
+    #[error("{}: {source}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+}
+
+impl Error {
+    /// What the operating system said of a file.
+    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io { action, path: path.into(), source }
+    }
+
+    /// The same error, with the name of the file that it is about.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        Self::InFile { path: path.into(), source: Box::new(self) }
+    }
+}

@@ -1,0 +1,123 @@
+//! Eight lanes with AVX2, FMA and F16C.
+
+use std::arch::x86_64::*;
+
+use half::f16;
+
+use super::kernel::{self, Scratch};
+use super::lanes::Lanes;
+use super::query::PackedQuery;
+use crate::multivector::TokenMatrixRef;
+
+/// Proof that this machine has AVX2, FMA and F16C.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Avx2(());
+
+impl Avx2 {
+    /// The proof, where there is one.
+    pub(super) fn detect() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("f16c");
+        found.then_some(Self(()))
+    }
+
+    /// [`kernel::score`], compiled for these instructions.
+    pub(super) fn score(
+        self,
+        query: &PackedQuery,
+        document: TokenMatrixRef<'_>,
+        scratch: &mut Scratch,
+    ) -> f32 {
+        #[target_feature(enable = "avx2,fma,f16c")]
+        fn shell(
+            lanes: Avx2,
+            query: &PackedQuery,
+            document: TokenMatrixRef<'_>,
+            scratch: &mut Scratch,
+        ) -> f32 {
+            kernel::score(lanes, query, document, scratch)
+        }
+        // SAFETY: `self` exists, so detect() has found the instructions.
+        unsafe { shell(self, query, document, scratch) }
+    }
+
+    /// [`super::dense::dot`], compiled for these instructions.
+    pub(super) fn dot(self, a: &[f32], b: &[f32]) -> f32 {
+        #[target_feature(enable = "avx2,fma,f16c")]
+        fn shell(lanes: Avx2, a: &[f32], b: &[f32]) -> f32 {
+            super::dense::dot_lanes(lanes, a, b)
+        }
+        // SAFETY: `self` exists, so detect() has found the instructions.
+        unsafe { shell(self, a, b) }
+    }
+
+    /// [`super::dense::squared_distance`], compiled for these instructions.
+    pub(super) fn squared_distance(self, a: &[f32], b: &[f32]) -> f32 {
+        #[target_feature(enable = "avx2,fma,f16c")]
+        fn shell(lanes: Avx2, a: &[f32], b: &[f32]) -> f32 {
+            super::dense::squared_distance_lanes(lanes, a, b)
+        }
+        // SAFETY: `self` exists, so detect() has found the instructions.
+        unsafe { shell(self, a, b) }
+    }
+}
+
+impl Lanes for Avx2 {
+    const WIDTH: usize = 8;
+    type Register = __m256;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m256 {
+        // SAFETY: `self` exists, so detect() has found AVX.
+        unsafe { _mm256_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, values: *const f32) -> __m256 {
+        // SAFETY: the caller vouches for 8 values; loadu needs no alignment; `self` proves AVX.
+        unsafe { _mm256_loadu_ps(values) }
+    }
+
+    #[inline(always)]
+    fn store(self, register: __m256, to: &mut [f32]) {
+        let to = &mut to[..Self::WIDTH];
+        // SAFETY: `to` has 8 values; storeu needs no alignment; `self` proves AVX.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr(), register) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        // SAFETY: `self` exists, so detect() has found FMA.
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: `self` exists, so detect() has found AVX.
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: `self` exists, so detect() has found AVX.
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn widen(self, from: &[f16], to: &mut [f32]) {
+        let (from, from_tail) = from.as_chunks::<8>();
+        let (to, to_tail) = to.as_chunks_mut::<8>();
+        for (from, to) in from.iter().zip(to) {
+            // SAFETY: `from` is 16 bytes and `to` 32; loadu and storeu need no alignment; `self`
+            // proves AVX and F16C.
+            unsafe {
+                let halves = _mm_loadu_si128(from.as_ptr().cast());
+                _mm256_storeu_ps(to.as_mut_ptr(), _mm256_cvtph_ps(halves));
+            }
+        }
+        for (from, to) in from_tail.iter().zip(to_tail) {
+            *to = from.to_f32();
+        }
+    }
+}

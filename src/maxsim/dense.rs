@@ -1,0 +1,69 @@
+//! Similarities of dense f32 vectors, for recall.
+
+use super::instruction_set::InstructionSet;
+use super::lanes::Lanes;
+
+/// Independent sums, so that the additions of one need not wait for those of another.
+const CHAINS: usize = 4;
+
+/// `a · b`. Of two lengths, the shorter counts.
+///
+/// ```
+/// assert_eq!(maxfold::maxsim::dot(&[1.0, 2.0], &[3.0, 4.0]), 11.0);
+/// ```
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    InstructionSet::detect().dot(a, b)
+}
+
+/// `|a − b|²`, the square of the Euclidean distance. Of two lengths, the shorter counts.
+///
+/// ```
+/// assert_eq!(maxfold::maxsim::squared_distance(&[1.0, 2.0], &[4.0, 6.0]), 25.0);
+/// ```
+pub fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
+    InstructionSet::detect().squared_distance(a, b)
+}
+
+#[inline(always)]
+pub(super) fn dot_lanes<L: Lanes>(lanes: L, a: &[f32], b: &[f32]) -> f32 {
+    reduce(lanes, a, b, |x, y, sum| lanes.mul_add(x, y, sum), |x, y| x * y)
+}
+
+#[inline(always)]
+pub(super) fn squared_distance_lanes<L: Lanes>(lanes: L, a: &[f32], b: &[f32]) -> f32 {
+    let step = |x, y, sum| {
+        let difference = lanes.sub(x, y);
+        lanes.mul_add(difference, difference, sum)
+    };
+    reduce(lanes, a, b, step, |x, y| (x - y) * (x - y))
+}
+
+/// Sums a term over both vectors: `step` adds a register of terms, `term` gives one of the rest.
+#[inline(always)]
+fn reduce<L: Lanes>(
+    lanes: L,
+    a: &[f32],
+    b: &[f32],
+    step: impl Fn(L::Register, L::Register, L::Register) -> L::Register,
+    term: impl Fn(f32, f32) -> f32,
+) -> f32 {
+    let len = a.len().min(b.len());
+    let mut sums = [lanes.splat(0.0); CHAINS];
+    let registers = len / L::WIDTH;
+    for register in 0..registers {
+        let chain = &mut sums[register % CHAINS];
+        // SAFETY: register < len / WIDTH, so WIDTH values from register · WIDTH are inside both.
+        let (x, y) = unsafe {
+            let at = register * L::WIDTH;
+            (lanes.load(a.as_ptr().add(at)), lanes.load(b.as_ptr().add(at)))
+        };
+        *chain = step(x, y, *chain);
+    }
+    let mut lanes_of_sums = [0.0; CHAINS * 16];
+    for (chain, sum) in sums.into_iter().enumerate() {
+        lanes.store(sum, &mut lanes_of_sums[chain * L::WIDTH..]);
+    }
+    let rest = registers * L::WIDTH..len;
+    let rest: f32 = rest.map(|at| term(a[at], b[at])).sum();
+    lanes_of_sums[..CHAINS * L::WIDTH].iter().sum::<f32>() + rest
+}

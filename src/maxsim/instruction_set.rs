@@ -1,0 +1,137 @@
+//! Which vector instructions this machine has, found out once.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2::Avx2;
+use super::dense;
+use super::kernel::{self, Scratch};
+use super::lanes::{Lanes, Portable};
+use super::query::PackedQuery;
+use crate::multivector::TokenMatrixRef;
+use crate::{Error, Result};
+
+/// A set of vector instructions that this machine was found to have.
+///
+/// There is no other way to get one than [`InstructionSet::detect`], [`InstructionSet::available`]
+/// and parsing a name, all of which look at the machine: holding a value proves that the
+/// instructions are there.
+#[derive(Clone, Copy, Debug)]
+pub struct InstructionSet(Kind);
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    Portable8(Portable<8>),
+    Portable16(Portable<16>),
+}
+
+/// Runs `$body` with `$lanes` bound to the lanes of an instruction set.
+macro_rules! with_lanes {
+    ($set:expr, $avx2:ident => $shell:expr, $lanes:ident => $body:expr) => {
+        match $set.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2($avx2) => $shell,
+            Kind::Portable8($lanes) => $body,
+            Kind::Portable16($lanes) => $body,
+        }
+    };
+}
+
+impl InstructionSet {
+    /// The fastest set of this machine.
+    pub fn detect() -> Self {
+        static DETECTED: OnceLock<InstructionSet> = OnceLock::new();
+        *DETECTED.get_or_init(|| Self::available()[0])
+    }
+
+    /// Every set of this machine, fastest first; the portable ones run everywhere.
+    pub fn available() -> Vec<Self> {
+        #[cfg(target_arch = "x86_64")]
+        let native = Avx2::detect().map(Kind::Avx2);
+        #[cfg(not(target_arch = "x86_64"))]
+        let native = None;
+        let portable = [Kind::Portable8(Portable), Kind::Portable16(Portable)];
+        native.into_iter().chain(portable).map(Self).collect()
+    }
+
+    /// `avx2`, `portable8` or `portable16`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => "avx2",
+            Kind::Portable8(_) => "portable8",
+            Kind::Portable16(_) => "portable16",
+        }
+    }
+
+    /// f32 lanes of a register.
+    pub(super) fn lane_width(self) -> usize {
+        fn width<L: Lanes>(_: L) -> usize {
+            L::WIDTH
+        }
+        with_lanes!(self, avx2 => width(avx2), lanes => width(lanes))
+    }
+
+    /// The MaxSim score of one document.
+    pub(super) fn score(
+        self,
+        query: &PackedQuery,
+        document: TokenMatrixRef<'_>,
+        scratch: &mut Scratch,
+    ) -> f32 {
+        with_lanes!(
+            self,
+            avx2 => avx2.score(query, document, scratch),
+            lanes => kernel::score(lanes, query, document, scratch)
+        )
+    }
+
+    /// `a · b`.
+    pub(super) fn dot(self, a: &[f32], b: &[f32]) -> f32 {
+        with_lanes!(self, avx2 => avx2.dot(a, b), lanes => dense::dot_lanes(lanes, a, b))
+    }
+
+    /// `|a − b|²`.
+    pub(super) fn squared_distance(self, a: &[f32], b: &[f32]) -> f32 {
+        with_lanes!(
+            self,
+            avx2 => avx2.squared_distance(a, b),
+            lanes => dense::squared_distance_lanes(lanes, a, b)
+        )
+    }
+}
+
+impl PartialEq for InstructionSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for InstructionSet {}
+
+impl fmt::Display for InstructionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for InstructionSet {
+    type Err = Error;
+
+    /// The set of that name, if this machine has it.
+    fn from_str(name: &str) -> Result<Self> {
+        let available = Self::available();
+        available.iter().copied().find(|set| set.name() == name).ok_or_else(|| {
+            let names: Vec<_> = available.iter().map(|set| set.name()).collect();
+            Error::InvalidParameter {
+                name: "the instruction set",
+                expected: format!("one of this machine's: {}", names.join(", ")),
+                got: name.into(),
+            }
+        })
+    }
+}

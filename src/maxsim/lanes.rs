@@ -1,0 +1,97 @@
+//! What the kernel asks of a vector register.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+/// A register of f32 lanes, and the instructions on it.
+///
+/// The value itself is the proof that this machine has the instructions: an implementation that
+/// needs an instruction set has no other constructor than its detection. So the methods are safe.
+pub(super) trait Lanes: Copy {
+    /// f32 values a register holds.
+    const WIDTH: usize;
+
+    /// One register.
+    type Register: Copy;
+
+    /// Every lane holds `value`.
+    fn splat(self, value: f32) -> Self::Register;
+
+    /// Lanes from the first [`Self::WIDTH`] values.
+    ///
+    /// # Safety
+    /// `values` is valid for reading [`Self::WIDTH`] values; it needs no alignment.
+    unsafe fn load(self, values: *const f32) -> Self::Register;
+
+    /// Lanes to the first [`Self::WIDTH`] values of `to`, which has no fewer.
+    fn store(self, register: Self::Register, to: &mut [f32]);
+
+    /// `a · b + c` in each lane, with one rounding where the machine can.
+    fn mul_add(self, a: Self::Register, b: Self::Register, c: Self::Register) -> Self::Register;
+
+    /// The greater of each pair of lanes.
+    fn max(self, a: Self::Register, b: Self::Register) -> Self::Register;
+
+    /// `a − b` in each lane.
+    fn sub(self, a: Self::Register, b: Self::Register) -> Self::Register;
+
+    /// Widens f16 values to f32, exactly; both slices are of one length.
+    fn widen(self, from: &[f16], to: &mut [f32]);
+}
+
+/// `N` lanes in plain Rust, which the compiler maps to what the target always has.
+///
+/// Runs the algorithm of any register width on any machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Portable<const N: usize>;
+
+impl<const N: usize> Lanes for Portable<N> {
+    const WIDTH: usize = N;
+    type Register = [f32; N];
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> [f32; N] {
+        [value; N]
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, values: *const f32) -> [f32; N] {
+        // SAFETY: the caller vouches for N values; an array of f32 read unaligned needs no more.
+        unsafe { values.cast::<[f32; N]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn store(self, register: [f32; N], to: &mut [f32]) {
+        to[..N].copy_from_slice(&register);
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: [f32; N], b: [f32; N], c: [f32; N]) -> [f32; N] {
+        std::array::from_fn(|lane| fused_where_cheap(a[lane], b[lane], c[lane]))
+    }
+
+    #[inline(always)]
+    fn max(self, a: [f32; N], b: [f32; N]) -> [f32; N] {
+        std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    fn sub(self, a: [f32; N], b: [f32; N]) -> [f32; N] {
+        std::array::from_fn(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
+    fn widen(self, from: &[f16], to: &mut [f32]) {
+        from.convert_to_f32_slice(to);
+    }
+}
+
+/// Without a fused instruction in the target's baseline, `f32::mul_add` is a call into libm.
+#[inline(always)]
+fn fused_where_cheap(a: f32, b: f32, c: f32) -> f32 {
+    if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+        a.mul_add(b, c)
+    } else {
+        a * b + c
+    }
+}

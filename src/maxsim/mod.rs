@@ -1,0 +1,33 @@
+//! MaxSim on the CPU: how a query's token matrix is scored against a document's.
+//!
+//! ```text
+//! score(Q, D) = Σ over query tokens q of  max over document tokens d of  q · d
+//! ```
+//!
+//! the late-interaction operator of ColBERT ([Khattab & Zaharia 2020](https://arxiv.org/abs/2004.12832)).
+//! Products and sums are f32 over f16 inputs.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `reference.rs` | the definition, in f64: what every kernel is tested against |
+//! | `lanes.rs` | what the kernel asks of a vector register, and a portable one |
+//! | `avx2.rs` | the same for AVX2, FMA and F16C |
+//! | `instruction_set.rs` | which of them this machine has, found out once |
+//! | `query.rs` | the query, packed for the kernel |
+//! | `kernel.rs` | the blocked kernel, one algorithm for any lanes |
+//! | `dense.rs` | similarities of dense vectors, for recall |
+//! | `scorer.rs` | [`CpuMaxSim`]: many documents in parallel |
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod dense;
+mod instruction_set;
+mod kernel;
+mod lanes;
+mod query;
+pub mod reference;
+mod scorer;
+
+pub use dense::{dot, squared_distance};
+pub use instruction_set::InstructionSet;
+pub use scorer::CpuMaxSim;

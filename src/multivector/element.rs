@@ -1,0 +1,116 @@
+//! The door: how values of any accepted type become finite f16.
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+
+use crate::{Error, Result};
+
+/// A type that vectors may be given in: `f32`, [`f16`] or [`bf16`].
+///
+/// Values are rounded to f16 once, to nearest, ties to even; f16 values are taken as they are.
+pub trait Element: Copy + sealed::Sealed {
+    /// The value in f32, exactly.
+    fn widen(self) -> f32;
+
+    /// Appends the values to `to`, rounded to f16.
+    #[doc(hidden)]
+    fn round_into(values: &[Self], to: &mut Vec<f16>);
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for half::f16 {}
+    impl Sealed for half::bf16 {}
+}
+
+impl Element for f32 {
+    fn widen(self) -> f32 {
+        self
+    }
+
+    fn round_into(values: &[Self], to: &mut Vec<f16>) {
+        let start = to.len();
+        to.resize(start + values.len(), f16::ZERO);
+        to[start..].convert_from_f32_slice(values);
+    }
+}
+
+impl Element for f16 {
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+
+    fn round_into(values: &[Self], to: &mut Vec<f16>) {
+        to.extend_from_slice(values);
+    }
+}
+
+impl Element for bf16 {
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+
+    fn round_into(values: &[Self], to: &mut Vec<f16>) {
+        to.extend(values.iter().map(|value| f16::from_f32(value.to_f32())));
+    }
+}
+
+/// The number of rows of a flat `[rows, dim]` slice.
+pub(crate) fn rows(values: usize, dim: usize) -> Result<usize> {
+    if dim == 0 {
+        return Err(Error::ZeroDimension);
+    }
+    if !values.is_multiple_of(dim) {
+        return Err(Error::RaggedRows { values, dim });
+    }
+    Ok(values / dim)
+}
+
+/// Rounds `[rows, dim]` values to f16, all of them finite afterwards.
+pub(super) fn to_half<E: Element>(values: &[E], dim: usize) -> Result<Vec<f16>> {
+    rows(values.len(), dim)?;
+    let mut rounded = Vec::with_capacity(values.len());
+    E::round_into(values, &mut rounded);
+    check_rounded(&rounded, dim, |index| values[index].widen())?;
+    Ok(rounded)
+}
+
+/// Scales each row of `[rows, dim]` to unit length, then rounds it; a row of zeros stays as it is.
+pub(super) fn to_unit_half<E: Element>(values: &[E], dim: usize) -> Result<Vec<f16>> {
+    rows(values.len(), dim)?;
+    let mut rounded = Vec::with_capacity(values.len());
+    let mut unit = Vec::with_capacity(dim);
+    for row in values.chunks_exact(dim) {
+        let norm = norm(row);
+        let divisor = if norm > 0.0 { norm } else { 1.0 };
+        unit.clear();
+        unit.extend(row.iter().map(|value| (f64::from(value.widen()) / divisor) as f32));
+        f32::round_into(&unit, &mut rounded);
+    }
+    check_rounded(&rounded, dim, |index| values[index].widen())?;
+    Ok(rounded)
+}
+
+/// Euclidean length. f64, because the square of a large f32 overflows f32.
+pub(super) fn norm<E: Element>(row: &[E]) -> f64 {
+    let squares = row.iter().map(|value| f64::from(value.widen()).powi(2));
+    squares.sum::<f64>().sqrt()
+}
+
+/// Checks that `[rows, dim]` f16 values are finite; `original` gives the value before rounding.
+pub(super) fn check_rounded(
+    rounded: &[f16],
+    dim: usize,
+    original: impl Fn(usize) -> f32,
+) -> Result<()> {
+    let Some(index) = rounded.iter().position(|value| !value.is_finite()) else {
+        return Ok(());
+    };
+    let (row, column, value) = (index / dim, index % dim, original(index));
+    Err(if value.is_finite() {
+        Error::OutOfHalfRange { row, column, value }
+    } else {
+        Error::NotFinite { row, column, value }
+    })
+}

@@ -1,0 +1,31 @@
+//! What is scored: token matrices in f16, one by one or packed, and the dense vectors beside them.
+//!
+//! A late-interaction model keeps one vector per token (or image patch) of a text. [`TokenMatrix`]
+//! holds those of one text, [`MultiVectors`] those of many, packed without padding. Everything is
+//! checked here, once, so that no kernel has to check again: a matrix has at least one token and one
+//! column, and every value is finite in f16.
+//!
+//! ```
+//! use maxfold::multivector::{MultiVectors, TokenMatrix};
+//!
+//! let two_tokens = TokenMatrix::new(&[0.6_f32, 0.8, 1.0, 0.0], 2)?;
+//! assert_eq!((two_tokens.tokens(), two_tokens.dim()), (2, 2));
+//!
+//! let mut documents = MultiVectors::empty(2)?;
+//! documents.push(two_tokens.view())?;
+//! documents.push(TokenMatrix::normalized(&[3.0_f32, 4.0], 2)?.view())?;
+//! assert_eq!(documents.offsets(), [0, 2, 3]);
+//! # Ok::<(), maxfold::Error>(())
+//! ```
+
+mod dense;
+mod element;
+mod interchange;
+mod packed;
+mod token_matrix;
+
+pub use dense::DenseVectors;
+pub use element::Element;
+pub use interchange::Interchange;
+pub use packed::MultiVectors;
+pub use token_matrix::{TokenMatrix, TokenMatrixRef};
