@@ -128,6 +128,31 @@ pub enum Error {
         got: String,
     },
 
+    /// A document given twice for one query, in judgements or in a ranking.
+    #[error("expected each document once for query {query:?}, got {document:?} twice")]
+    DuplicateDocument {
+        /// Id of the query.
+        query: String,
+        /// Id of the document.
+        document: String,
+    },
+
+    /// A query that has its ranking already.
+    #[error("expected one ranking for query {query:?}, got a second")]
+    DuplicateRanking {
+        /// Id of the query.
+        query: String,
+    },
+
+    /// Judgements that no ranking could do well on, so that an effectiveness measure has no mean.
+    #[error(
+        "expected a document of grade above 0, got none in the judgements of {queries} queries"
+    )]
+    NothingRelevant {
+        /// How many queries have judgements.
+        queries: usize,
+    },
+
     /// A tensor of an interchange file is missing, or of the wrong type or shape.
     #[error("expected tensor {tensor:?} to be {expected}, got {got}")]
     InvalidTensor {
@@ -167,6 +192,80 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<Error>,
     },
+
+    /// No GPU adapter, or none of that name.
+    #[cfg(feature = "gpu")]
+    #[error("expected {}, got {}", wanted_adapter(wanted), listed(available))]
+    NoAdapter {
+        /// The name asked for.
+        wanted: Option<String>,
+        /// The adapters that there are.
+        available: Vec<String>,
+    },
+
+    /// An adapter that gives no device.
+    #[cfg(feature = "gpu")]
+    #[error("expected a device from {adapter}: {source}")]
+    NoDevice {
+        /// The adapter.
+        adapter: String,
+        /// What the driver said.
+        source: wgpu::RequestDeviceError,
+    },
+
+    /// A forced shader variant that the adapter can't run.
+    #[cfg(feature = "gpu")]
+    #[error(
+        "expected one of the variants that {adapter} runs ({}), got {variant}",
+        listed(supported)
+    )]
+    VariantUnsupported {
+        /// The variant.
+        variant: crate::gpu::ShaderVariant,
+        /// The adapter.
+        adapter: String,
+        /// The variants it can run.
+        supported: Vec<crate::gpu::ShaderVariant>,
+    },
+
+    /// A device that computes something else than MaxSim.
+    #[cfg(feature = "gpu")]
+    #[error(
+        "expected {variant} to score document {document} of a known batch {expected}, got {got}"
+    )]
+    ProbeFailed {
+        /// The shader variant.
+        variant: crate::gpu::ShaderVariant,
+        /// The document that it got wrong.
+        document: usize,
+        /// Its score.
+        expected: f32,
+        /// The score that came.
+        got: f32,
+    },
+
+    /// The device refused a call: out of memory, or a fault of ours.
+    #[cfg(feature = "gpu")]
+    #[error("expected the GPU to take a call: {source}")]
+    Gpu {
+        /// What wgpu said.
+        source: wgpu::Error,
+    },
+
+    /// The device is gone: its driver was reset, or the host destroyed it.
+    #[cfg(feature = "gpu")]
+    #[error("expected a GPU that answers, got a lost one: {reason}")]
+    DeviceLost {
+        /// What wgpu said.
+        reason: String,
+    },
+
+    /// The operating system refuses a thread.
+    #[error("expected to start a thread: {source}")]
+    Thread {
+        /// What the operating system said.
+        source: std::io::Error,
+    },
 }
 
 impl Error {
@@ -175,8 +274,31 @@ impl Error {
         Self::Io { action, path: path.into(), source }
     }
 
+    /// What the operating system said of a thread.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn thread(source: std::io::Error) -> Self {
+        Self::Thread { source }
+    }
+
     /// The same error, with the name of the file that it is about.
     pub(crate) fn in_file(self, path: &Path) -> Self {
         Self::InFile { path: path.into(), source: Box::new(self) }
     }
+}
+
+#[cfg(feature = "gpu")]
+fn wanted_adapter(wanted: &Option<String>) -> String {
+    match wanted {
+        None => "a GPU adapter".into(),
+        Some(name) => format!("a GPU adapter like {name:?}"),
+    }
+}
+
+/// A list for an error message.
+#[cfg(feature = "gpu")]
+fn listed<T: std::fmt::Display>(items: &[T]) -> String {
+    if items.is_empty() {
+        return "none".into();
+    }
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -134,8 +134,8 @@ fn multiply<L: Lanes, const R: usize, const C: usize>(
             }
             for c in 0..C {
                 let query = lanes.load(columns.as_ptr().add((k * C + c) * L::WIDTH));
-                for r in 0..R {
-                    sums[r][c] = lanes.mul_add(row[r], query, sums[r][c]);
+                for (value, sums) in row.iter().zip(&mut sums) {
+                    sums[c] = lanes.mul_add(*value, query, sums[c]);
                 }
             }
         }

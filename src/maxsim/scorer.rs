@@ -8,7 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::instruction_set::InstructionSet;
 use super::kernel::Scratch;
 use super::query::PackedQuery;
-use crate::multivector::TokenMatrixRef;
+use crate::multivector::{TokenMatrixRef, check_dimensions};
 use crate::{Error, Result};
 
 /// The CPU scorer: which instructions, and which threads.
@@ -99,20 +99,5 @@ impl CpuMaxSim {
             self.instructions.score(query, *document, scratch)
         };
         documents.par_iter().map_init(|| Scratch::new(query), one).collect()
-    }
-}
-
-/// Every document has the query's dimension.
-pub(crate) fn check_dimensions(
-    query: TokenMatrixRef<'_>,
-    documents: &[TokenMatrixRef<'_>],
-) -> Result<()> {
-    let expected = query.dim();
-    match documents.iter().position(|document| document.dim() != expected) {
-        None => Ok(()),
-        Some(index) => {
-            let (what, got) = (format!("document {index}"), documents[index].dim());
-            Err(Error::DimensionMismatch { what, expected, got })
-        }
     }
 }

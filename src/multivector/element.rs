@@ -5,7 +5,7 @@ use half::{bf16, f16};
 
 use crate::{Error, Result};
 
-/// A type that vectors may be given in: `f32`, [`f16`] or [`bf16`].
+/// A type that vectors may be given in: `f32`, [`struct@f16`] or [`bf16`].
 ///
 /// Values are rounded to f16 once, to nearest, ties to even; f16 values are taken as they are.
 pub trait Element: Copy + sealed::Sealed {

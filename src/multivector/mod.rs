@@ -28,4 +28,5 @@ pub use dense::DenseVectors;
 pub use element::Element;
 pub use interchange::Interchange;
 pub use packed::MultiVectors;
+pub(crate) use token_matrix::check_dimensions;
 pub use token_matrix::{TokenMatrix, TokenMatrixRef};

@@ -118,3 +118,18 @@ impl<'a> From<&'a TokenMatrix> for TokenMatrixRef<'a> {
         matrix.view()
     }
 }
+
+/// Every document has the query's dimension.
+pub(crate) fn check_dimensions(
+    query: TokenMatrixRef<'_>,
+    documents: &[TokenMatrixRef<'_>],
+) -> Result<()> {
+    let expected = query.dim();
+    match documents.iter().position(|document| document.dim() != expected) {
+        None => Ok(()),
+        Some(index) => {
+            let (what, got) = (format!("document {index}"), documents[index].dim());
+            Err(Error::DimensionMismatch { what, expected, got })
+        }
+    }
+}

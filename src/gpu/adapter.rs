@@ -1,0 +1,81 @@
+//! Which adapters there are, and which is taken.
+
+use std::fmt;
+
+use wgpu::{Adapter, AdapterInfo, Backends, DeviceType, Features, Instance, InstanceDescriptor};
+
+use super::shader::ShaderVariant;
+use crate::{Error, Result};
+
+/// A GPU, or a software imitation of one, as its driver describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterDescription {
+    /// The driver's name for it, for example `llvmpipe (LLVM 15.0.6, 256 bits)`.
+    pub name: String,
+    /// `vulkan`, `metal` or `dx12`.
+    pub backend: String,
+    /// Whether it computes on the CPU.
+    pub software: bool,
+    /// The shader variants it can run, fastest first.
+    pub variants: Vec<ShaderVariant>,
+}
+
+impl AdapterDescription {
+    pub(super) fn new(info: &AdapterInfo, features: Features) -> Self {
+        Self {
+            name: info.name.clone(),
+            backend: info.backend.to_string(),
+            software: info.device_type == DeviceType::Cpu,
+            variants: ShaderVariant::supported(features),
+        }
+    }
+}
+
+impl fmt::Display for AdapterDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.software { ", software" } else { "" };
+        write!(f, "{} ({}{kind})", self.name, self.backend)
+    }
+}
+
+/// The adapters of this machine: hardware before software.
+pub fn adapters() -> Vec<AdapterDescription> {
+    enumerate().iter().map(describe).collect()
+}
+
+pub(super) fn describe(adapter: &Adapter) -> AdapterDescription {
+    AdapterDescription::new(&adapter.get_info(), adapter.features())
+}
+
+/// The first adapter whose name contains `name`, in any case; with no name, the first adapter.
+pub(super) fn find(name: Option<&str>) -> Result<Adapter> {
+    let adapters = enumerate();
+    let wanted = name.unwrap_or_default().to_lowercase();
+    let matches = |adapter: &&Adapter| adapter.get_info().name.to_lowercase().contains(&wanted);
+    adapters.iter().find(matches).cloned().ok_or_else(|| Error::NoAdapter {
+        wanted: name.map(str::to_owned),
+        available: adapters.iter().map(|adapter| adapter.get_info().name).collect(),
+    })
+}
+
+/// The first adapter that is not software.
+pub(super) fn find_hardware() -> Result<Adapter> {
+    let adapters = enumerate();
+    let hardware = adapters.iter().find(|adapter| !describe(adapter).software);
+    hardware.cloned().ok_or_else(|| Error::NoAdapter {
+        wanted: Some("a hardware GPU".into()),
+        available: adapters.iter().map(|adapter| describe(adapter).to_string()).collect(),
+    })
+}
+
+fn enumerate() -> Vec<Adapter> {
+    let instance = Instance::new(InstanceDescriptor::new_without_display_handle().with_env());
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(Backends::all()));
+    adapters.sort_by_key(|adapter| match adapter.get_info().device_type {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu | DeviceType::Other => 2,
+        DeviceType::Cpu => 3,
+    });
+    adapters
+}

@@ -1,0 +1,64 @@
+//! The known batch that a device has to score correctly before it is trusted.
+//!
+//! The values are small integers, so that every product and every sum is exact in f32, in any
+//! order: a right device gives exactly these scores. Sums go past 2,048, where f16 accumulation
+//! would show, and every similarity of one document is negative, so that a zero that wins a maximum
+//! shows too.
+
+use super::context::Gpu;
+use super::wait::Polling;
+use crate::multivector::{MultiVectors, TokenMatrix, TokenMatrixRef};
+use crate::{Error, Result};
+
+/// Not a multiple of a quad, and more than one block of columns.
+const DIM: usize = 39;
+
+/// More than one tile of query tokens.
+const QUERY_TOKENS: usize = 35;
+
+/// One row, part of a tile, several tiles, several segments.
+const DOCUMENT_TOKENS: [usize; 5] = [1, 70, 3, 600, 8];
+
+/// Scores the known batch, and refuses a device that is wrong.
+pub(super) async fn check(gpu: &Gpu) -> Result<()> {
+    let (query, documents) = batch()?;
+    let documents: Vec<_> = documents.iter().collect();
+    let got = gpu.stream(query.view(), &documents, Polling::Caller).await?;
+    let expected: Vec<f32> = documents.iter().map(|d| exact(query.view(), *d) as f32).collect();
+    match (0..expected.len()).find(|&at| got[at] != expected[at]) {
+        None => Ok(()),
+        Some(at) => {
+            let (expected, got) = (expected[at], got[at]);
+            Err(Error::ProbeFailed { variant: gpu.variant, document: at, expected, got })
+        }
+    }
+}
+
+fn batch() -> Result<(TokenMatrix, MultiVectors)> {
+    let mut state = 1;
+    let query: Vec<f32> = (0..QUERY_TOKENS * DIM).map(|_| integer(&mut state, 0, 12)).collect();
+    let mut documents = MultiVectors::empty(DIM)?;
+    for (number, tokens) in DOCUMENT_TOKENS.into_iter().enumerate() {
+        // The query is not negative, so a document below zero has negative similarities only.
+        let highest = if number == 2 { -1 } else { 20 };
+        let values: Vec<f32> =
+            (0..tokens * DIM).map(|_| integer(&mut state, -20, highest)).collect();
+        documents.push(TokenMatrix::new(&values, DIM)?.view())?;
+    }
+    Ok((TokenMatrix::new(&query, DIM)?, documents))
+}
+
+/// The next of a fixed sequence of integers within bounds (Knuth's linear congruential generator).
+fn integer(state: &mut u64, lowest: i64, highest: i64) -> f32 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let range = (highest - lowest + 1) as u64;
+    (lowest + ((*state >> 33) % range) as i64) as f32
+}
+
+/// MaxSim in integers.
+fn exact(query: TokenMatrixRef<'_>, document: TokenMatrixRef<'_>) -> i64 {
+    let dot = |q: &[half::f16], d: &[half::f16]| -> i64 {
+        q.iter().zip(d).map(|(a, b)| a.to_f32() as i64 * b.to_f32() as i64).sum()
+    };
+    query.rows().filter_map(|q| document.rows().map(|d| dot(q, d)).max()).sum()
+}

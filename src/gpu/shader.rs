@@ -1,0 +1,213 @@
+//! Shader variants as data, their source, and the structs they share with WGSL.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytemuck::{Pod, Zeroable};
+use wgpu::Features;
+
+use crate::{Error, Result};
+
+/// How a shader reads an element of a token matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Element {
+    /// Native f16; needs `SHADER_F16`.
+    F16,
+    /// Two f16 packed in a `u32`; runs everywhere.
+    Packed,
+}
+
+/// How the threads that share query tokens fold their maxima.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// By shuffles inside a subgroup; needs `SUBGROUP`.
+    Subgroup,
+    /// Through workgroup memory; runs everywhere.
+    Workgroup,
+}
+
+/// One way to compute MaxSim in WGSL, named `ELEMENT-REDUCTION`: for example `f16-subgroup`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ShaderVariant {
+    /// How an element is read.
+    pub element: Element,
+    /// How maxima are folded.
+    pub reduction: Reduction,
+}
+
+impl ShaderVariant {
+    /// Every variant, the one expected to be fastest first.
+    pub const ALL: [Self; 4] = [
+        Self { element: Element::F16, reduction: Reduction::Subgroup },
+        Self { element: Element::F16, reduction: Reduction::Workgroup },
+        Self { element: Element::Packed, reduction: Reduction::Subgroup },
+        Self { element: Element::Packed, reduction: Reduction::Workgroup },
+    ];
+
+    /// The variants that a device with these features runs, in the order of [`Self::ALL`].
+    pub fn supported(features: Features) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|variant| features.contains(variant.features())).collect()
+    }
+
+    /// The features it needs.
+    pub fn features(self) -> Features {
+        let element = match self.element {
+            Element::F16 => Features::SHADER_F16,
+            Element::Packed => Features::empty(),
+        };
+        let reduction = match self.reduction {
+            Reduction::Subgroup => Features::SUBGROUP,
+            Reduction::Workgroup => Features::empty(),
+        };
+        element | reduction
+    }
+
+    /// WGSL of the first pass, entry point `maxsim`: pieces joined, element first because
+    /// `enable f16;` has to lead.
+    pub fn maxsim_source(self) -> String {
+        let element = match self.element {
+            Element::F16 => include_str!("../../shaders/element_f16.wgsl"),
+            Element::Packed => include_str!("../../shaders/element_packed.wgsl"),
+        };
+        let reduction = match self.reduction {
+            Reduction::Subgroup => include_str!("../../shaders/reduction_subgroup.wgsl"),
+            Reduction::Workgroup => include_str!("../../shaders/reduction_workgroup.wgsl"),
+        };
+        [element, COMMON, reduction, include_str!("../../shaders/maxsim.wgsl")].join("\n")
+    }
+
+    /// WGSL of the second pass, entry point `sum`: the same for every variant.
+    pub fn sum_source() -> String {
+        [COMMON, include_str!("../../shaders/sum.wgsl")].join("\n")
+    }
+}
+
+const COMMON: &str = include_str!("../../shaders/common.wgsl");
+
+impl fmt::Display for ShaderVariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let element = match self.element {
+            Element::F16 => "f16",
+            Element::Packed => "packed",
+        };
+        let reduction = match self.reduction {
+            Reduction::Subgroup => "subgroup",
+            Reduction::Workgroup => "workgroup",
+        };
+        write!(f, "{element}-{reduction}")
+    }
+}
+
+impl FromStr for ShaderVariant {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|variant| variant.to_string() == name).ok_or_else(|| {
+            Error::InvalidParameter {
+                name: "the shader variant",
+                expected: format!("one of {}", Self::ALL.map(|v| v.to_string()).join(", ")),
+                got: name.into(),
+            }
+        })
+    }
+}
+
+/// Columns of a [quad](`QUAD_BYTES`).
+pub(super) const QUAD_COLUMNS: usize = 4;
+
+/// Bytes of a quad, the unit in which shaders read rows: four neighbouring f16 columns.
+pub(super) const QUAD_BYTES: usize = 8;
+
+/// Query tokens of a workgroup: `QUERY_TILE` in `maxsim.wgsl`.
+pub(super) const QUERY_TILE: usize = 32;
+
+/// `Params` in `common.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(super) struct Params {
+    pub quads: u32,
+    pub query_tokens: u32,
+    pub items: u32,
+    pub fold_width: u32,
+}
+
+/// `Segment` in `maxsim.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(super) struct Segment {
+    pub first_row: u32,
+    pub rows: u32,
+    pub document: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use naga::valid::{Capabilities, ValidationFlags, Validator};
+    use naga::{Module, TypeInner};
+
+    use super::*;
+
+    fn parsed(source: &str) -> Module {
+        let module = naga::front::wgsl::parse_str(source)
+            .unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::all());
+        validator
+            .validate(&module)
+            .unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
+        module
+    }
+
+    /// Members (name, offset) and span of a struct in WGSL.
+    fn layout(module: &Module, name: &str) -> (Vec<(String, usize)>, usize) {
+        let found = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name));
+        let Some((_, naga::Type { inner: TypeInner::Struct { members, span }, .. })) = found else {
+            panic!("no struct {name}");
+        };
+        let member = |m: &naga::StructMember| (m.name.clone().unwrap(), m.offset as usize);
+        (members.iter().map(member).collect(), *span as usize)
+    }
+
+    macro_rules! rust_layout {
+        ($type:ty { $($field:ident),* }) => {
+            (vec![$((stringify!($field).to_owned(), offset_of!($type, $field))),*], size_of::<$type>())
+        };
+    }
+
+    #[test]
+    fn every_variant_parses_and_shares_its_structs_with_rust() {
+        let params = rust_layout!(Params { quads, query_tokens, items, fold_width });
+        let segment = rust_layout!(Segment { first_row, rows, document });
+        for variant in ShaderVariant::ALL {
+            let module = parsed(&variant.maxsim_source());
+            assert_eq!(layout(&module, "Params"), params, "{variant}");
+            assert_eq!(layout(&module, "Segment"), segment, "{variant}");
+        }
+        assert_eq!(layout(&parsed(&ShaderVariant::sum_source()), "Params"), params);
+    }
+
+    #[test]
+    fn constants_are_those_of_wgsl() {
+        for variant in ShaderVariant::ALL {
+            let module = parsed(&variant.maxsim_source());
+            let (_, constant) = module
+                .constants
+                .iter()
+                .find(|(_, constant)| constant.name.as_deref() == Some("QUERY_TILE"))
+                .unwrap();
+            let value = &module.global_expressions[constant.init];
+            let expected = naga::Expression::Literal(naga::Literal::U32(QUERY_TILE as u32));
+            assert_eq!(format!("{value:?}"), format!("{expected:?}"));
+        }
+    }
+
+    #[test]
+    fn names_parse_back() {
+        for variant in ShaderVariant::ALL {
+            assert_eq!(variant.to_string().parse::<ShaderVariant>().unwrap(), variant);
+        }
+        let error = "f32-warp".parse::<ShaderVariant>().unwrap_err().to_string();
+        assert!(error.contains("f16-subgroup") && error.contains("f32-warp"), "{error}");
+    }
+}

@@ -1,0 +1,256 @@
+//! [`Reranker`]: the choice, the call, the fall back to the CPU.
+
+use std::sync::Arc;
+
+use super::backend::{Backend, Execution, Processor};
+use super::top_k::{Scored, top_k};
+#[cfg(feature = "gpu")]
+use crate::gpu::{GpuContext, GpuOptions};
+use crate::maxsim::CpuMaxSim;
+use crate::multivector::TokenMatrixRef;
+use crate::{Error, Result};
+
+/// What a [`Reranker`] is made with.
+#[derive(Clone, Debug, Default)]
+pub struct RerankerOptions {
+    /// Which backend to use.
+    pub backend: Backend,
+    /// Instructions and threads of the CPU.
+    pub cpu: CpuMaxSim,
+    /// Adapter, shader variant and limits of the GPU.
+    #[cfg(feature = "gpu")]
+    pub gpu: GpuOptions,
+}
+
+/// Scores of a request, one a candidate, in the candidates' order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores {
+    /// The MaxSim scores.
+    pub scores: Vec<f32>,
+    /// What computed them.
+    pub execution: Execution,
+}
+
+/// The best candidates of a request, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    /// Score descending, then id ascending.
+    pub hits: Vec<Scored>,
+    /// What computed the scores.
+    pub execution: Execution,
+}
+
+/// Ranks candidates by MaxSim, on the GPU or the CPU.
+///
+/// A GPU that fails in the middle of a request makes it a slower request, answered by the CPU; its
+/// [`Execution`] says so. Calls may be made from any number of threads.
+#[derive(Debug)]
+pub struct Reranker {
+    cpu: CpuMaxSim,
+    #[cfg(feature = "gpu")]
+    gpu: Option<GpuContext>,
+    /// Why this backend: what is said of requests where nothing failed.
+    reason: Arc<str>,
+}
+
+impl Reranker {
+    /// With the given backend and everything else left to Maxfold.
+    ///
+    /// # Errors
+    /// [`Backend::Gpu`] and there is no GPU that works.
+    pub fn new(backend: Backend) -> Result<Self> {
+        Self::with_options(&RerankerOptions { backend, ..Default::default() })
+    }
+
+    /// As the options say.
+    ///
+    /// # Errors
+    /// As [`Reranker::new`].
+    pub fn with_options(options: &RerankerOptions) -> Result<Self> {
+        let reranker = match options.backend {
+            Backend::Cpu => Self::on_cpu(options.cpu.clone()),
+            Backend::Gpu => Self::required_gpu(options)?,
+            Backend::Auto => Self::hardware_gpu_or_cpu(options),
+        };
+        log::info!("reranking on {}", reranker.execution());
+        Ok(reranker)
+    }
+
+    /// On the CPU.
+    pub fn on_cpu(cpu: CpuMaxSim) -> Self {
+        Self {
+            cpu,
+            #[cfg(feature = "gpu")]
+            gpu: None,
+            reason: "asked for".into(),
+        }
+    }
+
+    /// On a GPU that the host program has set up, for example with its own wgpu device.
+    #[cfg(feature = "gpu")]
+    pub fn on_gpu(gpu: GpuContext) -> Self {
+        Self { cpu: CpuMaxSim::new(), gpu: Some(gpu), reason: "asked for".into() }
+    }
+
+    #[cfg(feature = "gpu")]
+    fn required_gpu(options: &RerankerOptions) -> Result<Self> {
+        let gpu = GpuContext::with_options(&options.gpu)?;
+        Ok(Self { cpu: options.cpu.clone(), ..Self::on_gpu(gpu) })
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    fn required_gpu(_: &RerankerOptions) -> Result<Self> {
+        Err(Error::InvalidParameter {
+            name: "the backend",
+            expected: "auto or cpu in a build without the feature `gpu`".into(),
+            got: Backend::Gpu.to_string(),
+        })
+    }
+
+    /// An adapter that was named is taken even if it is software.
+    #[cfg(feature = "gpu")]
+    fn hardware_gpu_or_cpu(options: &RerankerOptions) -> Self {
+        let cpu = Self::on_cpu(options.cpu.clone());
+        match GpuContext::with_options(&options.gpu.clone().hardware_unless_named()) {
+            Ok(gpu) => Self { gpu: Some(gpu), reason: "auto: the GPU works".into(), ..cpu },
+            Err(error) => Self { reason: format!("auto: {error}").into(), ..cpu },
+        }
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    fn hardware_gpu_or_cpu(options: &RerankerOptions) -> Self {
+        let reason = "auto: built without the feature `gpu`".into();
+        Self { reason, ..Self::on_cpu(options.cpu.clone()) }
+    }
+
+    /// What the next request runs on, if nothing fails.
+    pub fn execution(&self) -> Execution {
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = &self.gpu {
+            return self.gpu_execution(gpu);
+        }
+        self.cpu_execution(Arc::clone(&self.reason))
+    }
+
+    /// The GPU, if requests go to one.
+    #[cfg(feature = "gpu")]
+    pub fn gpu(&self) -> Option<&GpuContext> {
+        self.gpu.as_ref()
+    }
+
+    /// The MaxSim score of each document, in their order.
+    ///
+    /// # Errors
+    /// A document's dimension is not the query's.
+    pub fn score(
+        &self,
+        query: TokenMatrixRef<'_>,
+        documents: &[TokenMatrixRef<'_>],
+    ) -> Result<Scores> {
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = &self.gpu {
+            let scored = gpu.score(query, documents);
+            return self.or_cpu(gpu, scored, query, documents);
+        }
+        self.score_on_cpu(query, documents, Arc::clone(&self.reason))
+    }
+
+    /// [`Reranker::score`], async, for any executor.
+    ///
+    /// While the GPU computes, the executor is free. The CPU path computes before the first
+    /// `.await` returns, on rayon's threads.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn score_async(
+        &self,
+        query: TokenMatrixRef<'_>,
+        documents: &[TokenMatrixRef<'_>],
+    ) -> Result<Scores> {
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = &self.gpu {
+            let scored = gpu.score_async(query, documents).await;
+            return self.or_cpu(gpu, scored, query, documents);
+        }
+        self.score_on_cpu(query, documents, Arc::clone(&self.reason))
+    }
+
+    /// The best `limit` candidates, each an id of the caller's and a token matrix.
+    ///
+    /// # Errors
+    /// A candidate's dimension is not the query's.
+    pub fn rerank(
+        &self,
+        query: TokenMatrixRef<'_>,
+        candidates: &[(u64, TokenMatrixRef<'_>)],
+        limit: usize,
+    ) -> Result<Ranking> {
+        Ok(ranked(candidates, self.score(query, &matrices(candidates))?, limit))
+    }
+
+    /// [`Reranker::rerank`], async, as [`Reranker::score_async`] is.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn rerank_async(
+        &self,
+        query: TokenMatrixRef<'_>,
+        candidates: &[(u64, TokenMatrixRef<'_>)],
+        limit: usize,
+    ) -> Result<Ranking> {
+        let scores = self.score_async(query, &matrices(candidates)).await?;
+        Ok(ranked(candidates, scores, limit))
+    }
+
+    /// What the GPU scored; or, where it failed, what the CPU does.
+    #[cfg(feature = "gpu")]
+    fn or_cpu(
+        &self,
+        gpu: &GpuContext,
+        scored: Result<Vec<f32>>,
+        query: TokenMatrixRef<'_>,
+        documents: &[TokenMatrixRef<'_>],
+    ) -> Result<Scores> {
+        match scored {
+            Ok(scores) => Ok(Scores { scores, execution: self.gpu_execution(gpu) }),
+            Err(error @ Error::DimensionMismatch { .. }) => Err(error),
+            Err(error) => {
+                log::warn!("the CPU answers, because the GPU failed: {error}");
+                let reason = format!("the GPU failed: {error}").into();
+                self.score_on_cpu(query, documents, reason)
+            }
+        }
+    }
+
+    fn score_on_cpu(
+        &self,
+        query: TokenMatrixRef<'_>,
+        documents: &[TokenMatrixRef<'_>],
+        reason: Arc<str>,
+    ) -> Result<Scores> {
+        let scores = self.cpu.score(query, documents)?;
+        Ok(Scores { scores, execution: self.cpu_execution(reason) })
+    }
+
+    #[cfg(feature = "gpu")]
+    fn gpu_execution(&self, gpu: &GpuContext) -> Execution {
+        let adapter = gpu.adapter().name.as_str().into();
+        let processor = Processor::Gpu { adapter, variant: gpu.variant() };
+        Execution { processor, reason: Arc::clone(&self.reason) }
+    }
+
+    fn cpu_execution(&self, reason: Arc<str>) -> Execution {
+        let instruction_set = self.cpu.instruction_set();
+        Execution { processor: Processor::Cpu { instruction_set }, reason }
+    }
+}
+
+fn matrices<'a>(candidates: &[(u64, TokenMatrixRef<'a>)]) -> Vec<TokenMatrixRef<'a>> {
+    candidates.iter().map(|&(_, matrix)| matrix).collect()
+}
+
+fn ranked(candidates: &[(u64, TokenMatrixRef<'_>)], scores: Scores, limit: usize) -> Ranking {
+    let scored = candidates.iter().zip(scores.scores);
+    let scored = scored.map(|(&(id, _), score)| Scored { id, score }).collect();
+    Ranking { hits: top_k(scored, limit), execution: scores.execution }
+}

@@ -1,0 +1,119 @@
+//! Every instruction set and every shader variant against the f64 reference.
+
+mod support;
+
+use maxfold::multivector::TokenMatrixRef;
+use rand::prelude::*;
+use support::{Values, assert_scores, cpu_scorers, scorers};
+
+const DIMS: [usize; 8] = [1, 3, 48, 96, 100, 128, 320, 768];
+
+/// Around the sizes of registers, tiles and segments.
+const DOCUMENT_TOKENS: [usize; 14] = [1, 3_000, 2, 7, 180, 8, 12, 13, 63, 64, 65, 511, 513, 1_030];
+
+#[test]
+fn shapes_of_late_interaction() {
+    let scorers = scorers();
+    let mut rng = StdRng::seed_from_u64(1);
+    for dim in DIMS {
+        for values in Values::ALL {
+            let documents = values.documents(&mut rng, &DOCUMENT_TOKENS, dim);
+            let documents: Vec<_> = documents.iter().collect();
+            for query_tokens in [1, rng.random_range(2..=31), rng.random_range(32..=70)] {
+                let query = values.query(&mut rng, query_tokens, dim);
+                for scorer in &scorers {
+                    let scores = (scorer.score)(query.view(), &documents);
+                    assert_scores(&scorer.name, query.view(), &documents, &scores);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_number_of_query_tokens_to_seventy() {
+    let scorers = scorers();
+    let mut rng = StdRng::seed_from_u64(2);
+    let documents = Values::Unit.documents(&mut rng, &[1, 5, 40, 129], 20);
+    let documents: Vec<_> = documents.iter().collect();
+    for query_tokens in 1..=70 {
+        let query = Values::Unit.query(&mut rng, query_tokens, 20);
+        for scorer in &scorers {
+            let scores = (scorer.score)(query.view(), &documents);
+            assert_scores(&scorer.name, query.view(), &documents, &scores);
+        }
+    }
+}
+
+#[test]
+fn a_page_as_query() {
+    let scorers = scorers();
+    let mut rng = StdRng::seed_from_u64(3);
+    for (dim, values) in DIMS.into_iter().zip(Values::ALL.into_iter().cycle()) {
+        let query = values.query(&mut rng, 1_024, dim);
+        let documents = values.documents(&mut rng, &[1, 700, 33], dim);
+        let documents: Vec<_> = documents.iter().collect();
+        for scorer in &scorers {
+            let scores = (scorer.score)(query.view(), &documents);
+            assert_scores(&scorer.name, query.view(), &documents, &scores);
+        }
+    }
+}
+
+/// Every remainder of rows, columns and lanes that a kernel can meet.
+#[test]
+fn thousands_of_shifted_shapes() {
+    let scorers = cpu_scorers();
+    let mut rng = StdRng::seed_from_u64(4);
+    for round in 0..2_000 {
+        let values = Values::ALL[round % 3];
+        let (query_tokens, dim) = (rng.random_range(1..=67), rng.random_range(1..=70));
+        let tokens: Vec<usize> = (0..3).map(|_| rng.random_range(1..=60)).collect();
+        let query = values.query(&mut rng, query_tokens, dim);
+        let documents = values.documents(&mut rng, &tokens, dim);
+        let documents: Vec<_> = documents.iter().collect();
+        for scorer in &scorers {
+            let scores = (scorer.score)(query.view(), &documents);
+            assert_scores(&scorer.name, query.view(), &documents, &scores);
+        }
+    }
+}
+
+/// The kernel widens a few rows at a time: the borders of those blocks, and rows beyond a block.
+#[test]
+fn documents_around_a_block_of_widened_rows() {
+    let scorers = cpu_scorers();
+    let mut rng = StdRng::seed_from_u64(5);
+    for (dim, tokens) in [(128, [47, 48, 49]), (64, [95, 96, 97]), (2_500, [11, 12, 25])] {
+        let query = Values::Unit.query(&mut rng, 33, dim);
+        let documents = Values::Unit.documents(&mut rng, &tokens, dim);
+        let documents: Vec<_> = documents.iter().collect();
+        for scorer in &scorers {
+            let scores = (scorer.score)(query.view(), &documents);
+            assert_scores(&scorer.name, query.view(), &documents, &scores);
+        }
+    }
+}
+
+#[test]
+fn no_candidates_is_no_scores() {
+    let query = Values::Unit.query(&mut StdRng::seed_from_u64(6), 4, 8);
+    for scorer in scorers() {
+        assert!((scorer.score)(query.view(), &[]).is_empty(), "{}", scorer.name);
+    }
+}
+
+/// A score does not depend on the documents beside it, nor on the threads.
+#[test]
+fn a_document_scores_the_same_in_any_company() {
+    let mut rng = StdRng::seed_from_u64(7);
+    let query = Values::Unit.query(&mut rng, 32, 96);
+    let documents = Values::Unit.documents(&mut rng, &[180, 3, 900, 64, 1], 96);
+    let documents: Vec<TokenMatrixRef<'_>> = documents.iter().collect();
+    for scorer in scorers() {
+        let together = (scorer.score)(query.view(), &documents);
+        let alone: Vec<f32> =
+            documents.iter().flat_map(|d| (scorer.score)(query.view(), &[*d])).collect();
+        assert_eq!(together, alone, "{}", scorer.name);
+    }
+}

@@ -1,0 +1,235 @@
+//! The GPU path: what is split, what is forced, what fails.
+
+#![cfg(feature = "gpu")]
+
+mod support;
+
+use std::sync::Arc;
+
+use maxfold::gpu::{GpuContext, GpuOptions, ShaderVariant};
+use maxfold::maxsim::CpuMaxSim;
+use maxfold::multivector::TokenMatrixRef;
+use maxfold::rerank::{Backend, Reranker, RerankerOptions};
+use maxfold::{Error, Result};
+use rand::prelude::*;
+use support::{Values, assert_scores, gpu_context, gpu_scorers, gpu_scorers_with};
+
+/// Small limits, so that paging and folding run on small data.
+fn narrow() -> GpuOptions {
+    GpuOptions::default().binding_limit(1 << 20).workgroup_limit(256)
+}
+
+#[test]
+fn a_hundred_thousand_candidates_in_one_call() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let query = Values::Unit.query(&mut rng, 32, 32);
+    let distinct = Values::Unit.documents(&mut rng, &[8; 1_000], 32);
+    let documents: Vec<_> = (0..100_000).filter_map(|at| distinct.get(at * 7 % 1_000)).collect();
+    for scorer in gpu_scorers() {
+        let scores = (scorer.score)(query.view(), &documents);
+        assert_eq!(scores.len(), documents.len());
+        assert_scores(&scorer.name, query.view(), &documents[..1_000], &scores[..1_000]);
+        // Every document after the first thousand is one of the first thousand.
+        for (at, score) in scores.iter().enumerate() {
+            assert_eq!(*score, scores[at % 1_000], "{}: document {at}", scorer.name);
+        }
+    }
+}
+
+#[test]
+fn a_book_among_notes() {
+    let mut rng = StdRng::seed_from_u64(2);
+    let query = Values::Opposed.query(&mut rng, 32, 128);
+    let documents = Values::Opposed.documents(&mut rng, &[5, 5, 20_000, 5, 5, 5], 128);
+    let documents: Vec<_> = documents.iter().collect();
+    for scorer in gpu_scorers().iter().chain(&gpu_scorers_with(narrow())) {
+        let scores = (scorer.score)(query.view(), &documents);
+        assert_scores(&scorer.name, query.view(), &documents, &scores);
+    }
+}
+
+#[test]
+fn narrow_limits_give_the_same_scores() {
+    let mut rng = StdRng::seed_from_u64(3);
+    for (query_tokens, tokens, dim) in
+        [(32, vec![180; 300], 128), (1_030, vec![1_030; 3], 128), (5, vec![3; 70_000], 3)]
+    {
+        let query = Values::Unit.query(&mut rng, query_tokens, dim);
+        let documents = Values::Unit.documents(&mut rng, &tokens, dim);
+        let documents: Vec<_> = documents.iter().collect();
+        for (wide, narrow) in gpu_scorers().iter().zip(&gpu_scorers_with(narrow())) {
+            let expected = (wide.score)(query.view(), &documents);
+            let got = (narrow.score)(query.view(), &documents);
+            assert_eq!(got, expected, "{}", narrow.name);
+        }
+    }
+}
+
+/// 9,000 query tokens need three parts of at most 1 MiB, and more tiles than 256 workgroups.
+#[test]
+fn a_query_beyond_a_binding_is_scored_in_parts() {
+    let mut rng = StdRng::seed_from_u64(4);
+    let query = Values::Unit.query(&mut rng, 9_000, 128);
+    let documents = Values::Unit.documents(&mut rng, &[40, 3, 77], 128);
+    let documents: Vec<_> = documents.iter().collect();
+    for scorer in gpu_scorers_with(narrow()) {
+        let scores = (scorer.score)(query.view(), &documents);
+        assert_scores(&scorer.name, query.view(), &documents, &scores);
+    }
+}
+
+#[test]
+fn calls_of_any_size_share_their_buffers() {
+    let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
+    let mut rng = StdRng::seed_from_u64(5);
+    for (query_tokens, tokens, dim) in
+        [(70, 600, 96), (1, 1, 1), (3, 2_000, 5), (32, 7, 128), (1, 1, 1), (100, 513, 300)]
+    {
+        let query = Values::Large.query(&mut rng, query_tokens, dim);
+        let documents = Values::Large.documents(&mut rng, &[tokens, 1, tokens], dim);
+        let documents: Vec<_> = documents.iter().collect();
+        let scores = gpu.score(query.view(), &documents).unwrap();
+        assert_scores("reused buffers", query.view(), &documents, &scores);
+    }
+}
+
+#[test]
+fn threads_share_a_context() {
+    let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let gpu = &gpu;
+            scope.spawn(move || {
+                let mut rng = StdRng::seed_from_u64(thread);
+                for _ in 0..10 {
+                    let (query_tokens, dim) = (rng.random_range(1..40), rng.random_range(1..200));
+                    let query = Values::Unit.query(&mut rng, query_tokens, dim);
+                    let documents = Values::Unit.documents(&mut rng, &[9, 90, 900], dim);
+                    let documents: Vec<_> = documents.iter().collect();
+                    let scores = gpu.score(query.view(), &documents).unwrap();
+                    assert_scores("threads", query.view(), &documents, &scores);
+                }
+            });
+        }
+    });
+}
+
+#[tokio::test]
+async fn async_calls_overlap_on_one_thread() {
+    let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
+    let gpu = Arc::new(gpu);
+    let calls = (0..6).map(|seed| {
+        let gpu = Arc::clone(&gpu);
+        tokio::spawn(async move {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let query = Values::Unit.query(&mut rng, 32, 64);
+            let documents = Values::Unit.documents(&mut rng, &[100; 50], 64);
+            let documents: Vec<_> = documents.iter().collect();
+            let scores = gpu.score_async(query.view(), &documents).await.unwrap();
+            assert_scores("async", query.view(), &documents, &scores);
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+}
+
+#[test]
+fn a_host_keeps_its_own_device() {
+    let Some((device, queue)) = host_device() else { return };
+    let gpu = GpuContext::from_device(device.clone(), queue).unwrap();
+    let expected = ShaderVariant::supported(wgpu::Features::empty());
+    assert_eq!(gpu.adapter().variants, expected, "only what the host asked for");
+    let mut rng = StdRng::seed_from_u64(6);
+    let query = Values::Unit.query(&mut rng, 32, 128);
+    let documents = Values::Unit.documents(&mut rng, &[180, 20], 128);
+    let documents: Vec<_> = documents.iter().collect();
+    let scores = gpu.score(query.view(), &documents).unwrap();
+    assert_scores("from_device", query.view(), &documents, &scores);
+
+    device.destroy();
+    assert!(gpu.score(query.view(), &documents).is_err());
+    let ranking = Reranker::on_gpu(gpu).score(query.view(), &documents).unwrap();
+    assert_eq!(ranking.execution.backend(), Backend::Cpu);
+}
+
+/// A device with no features, and the limits that every WebGPU device has.
+fn host_device() -> Option<(wgpu::Device, wgpu::Queue)> {
+    gpu_context(GpuOptions::default())?;
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
+    Some(pollster::block_on(adapter.request_device(&Default::default())).unwrap())
+}
+
+#[test]
+fn a_destroyed_device_is_replaced_by_the_cpu() {
+    let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
+    let adapter = gpu.adapter().name.clone();
+    let reranker = Reranker::on_gpu(gpu);
+    let mut rng = StdRng::seed_from_u64(7);
+    let query = Values::Unit.query(&mut rng, 32, 128);
+    let documents = Values::Unit.documents(&mut rng, &[180, 20, 60], 128);
+    let documents: Vec<TokenMatrixRef<'_>> = documents.iter().collect();
+
+    let first = reranker.score(query.view(), &documents).unwrap();
+    assert_eq!(first.execution.adapter(), Some(adapter.as_str()));
+    reranker.gpu().unwrap().device().destroy();
+    let second = reranker.score(query.view(), &documents).unwrap();
+    assert_eq!(second.execution.backend(), Backend::Cpu);
+    assert!(second.execution.reason.contains("lost"), "{}", second.execution);
+    assert_scores("after destroy", query.view(), &documents, &second.scores);
+    assert_eq!(second.scores, CpuMaxSim::new().score(query.view(), &documents).unwrap());
+}
+
+#[test]
+fn auto_prefers_the_cpu_to_a_software_gpu() {
+    let software_only = maxfold::gpu::adapters().iter().all(|adapter| adapter.software);
+    let execution = Reranker::new(Backend::Auto).unwrap().execution();
+    if software_only {
+        assert_eq!(execution.backend(), Backend::Cpu);
+        assert!(execution.reason.contains("hardware GPU"), "{execution}");
+    }
+}
+
+#[test]
+fn a_software_gpu_is_used_when_named() {
+    let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
+    let name = gpu.adapter().name.to_uppercase();
+    for backend in [Backend::Auto, Backend::Gpu] {
+        let gpu = GpuOptions::default().adapter(&name);
+        let options = RerankerOptions { backend, gpu, ..Default::default() };
+        let execution = Reranker::with_options(&options).unwrap().execution();
+        assert_eq!(execution.backend(), Backend::Gpu, "{execution}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_an_error_that_lists_what_is() {
+    let error = GpuContext::with_adapter("Voodoo 2").unwrap_err().to_string();
+    assert!(error.contains("Voodoo 2") && error.contains("got"), "{error}");
+    for adapter in maxfold::gpu::adapters() {
+        assert!(error.contains(&adapter.name), "{error}");
+    }
+}
+
+#[test]
+fn a_variant_that_the_device_lacks_is_an_error() {
+    let Some((device, queue)) = host_device() else { return };
+    let [fastest, ..] = ShaderVariant::ALL;
+    let options = GpuOptions::default().variant(fastest);
+    let refused: Result<GpuContext> = GpuContext::from_device_with_options(device, queue, &options);
+    assert!(matches!(refused, Err(Error::VariantUnsupported { .. })), "{refused:?}");
+}
+
+#[test]
+fn limits_of_nothing_are_errors() {
+    if gpu_context(GpuOptions::default()).is_none() {
+        return;
+    }
+    for options in
+        [GpuOptions::default().binding_limit(0), GpuOptions::default().workgroup_limit(0)]
+    {
+        let refused = GpuContext::with_options(&options);
+        assert!(matches!(refused, Err(Error::InvalidParameter { .. })), "{refused:?}");
+    }
+}

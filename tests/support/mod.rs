@@ -1,0 +1,181 @@
+//! What the tests share: inputs, the bound on scores, and every backend of this machine.
+
+#![allow(dead_code)]
+
+use std::io::Write;
+
+use half::f16;
+use maxfold::maxsim::{CpuMaxSim, InstructionSet, reference};
+use maxfold::multivector::{MultiVectors, TokenMatrix, TokenMatrixRef};
+use rand::prelude::*;
+use rayon::prelude::*;
+
+/// How far a score may be from the f64 reference over the same f16 inputs, relative to
+/// Σ over query tokens of the largest |q|·|d|: the one place that says so.
+///
+/// Every backend multiplies f16 values exactly in f32 and adds in f32, in an order of its own; so
+/// scores differ by rounding alone. A sum of n products in f32 has an error of at most
+/// n·2⁻²⁴·Σ|product| ≤ n·2⁻²⁴·|q|·|d|; rounding errors are independent in practice, and then the
+/// error is about √n·2⁻²⁴ (Higham & Mary 2019, "A new approach to probabilistic rounding error
+/// analysis"): 1.7e-6 for 768 columns and 2.9e-6 with 1,024 query tokens on top. 1e-5 is five
+/// thousand times below what accumulating in f16 costs (2⁻¹¹·√n), and three times what f32 needs.
+/// It does not hold for values that f16 can only keep as subnormals (below 6.1e-5) on a device that
+/// flushes those to zero, as WGSL allows.
+pub const RELATIVE_BOUND: f64 = 1e-5;
+
+/// Asserts that scores are within [`RELATIVE_BOUND`] of the reference.
+pub fn assert_scores(
+    name: &str,
+    query: TokenMatrixRef<'_>,
+    documents: &[TokenMatrixRef<'_>],
+    got: &[f32],
+) {
+    assert_eq!(got.len(), documents.len(), "{name}: one score a document");
+    documents.par_iter().zip(got).enumerate().for_each(|(at, (document, got))| {
+        let expected = reference::score(query, *document);
+        let bound = RELATIVE_BOUND * scale(query, *document);
+        let error = (f64::from(*got) - expected).abs();
+        let shape = format!("{}×{}×{}", query.tokens(), document.tokens(), query.dim());
+        assert!(
+            error <= bound,
+            "{name}: document {at} ({shape}): {got}, reference {expected}, off by {error:e}, allowed {bound:e}"
+        );
+    });
+}
+
+/// Σ over query tokens of the largest |q|·|d|.
+fn scale(query: TokenMatrixRef<'_>, document: TokenMatrixRef<'_>) -> f64 {
+    let norm = |row: &[f16]| row.iter().map(|x| x.to_f64().powi(2)).sum::<f64>().sqrt();
+    let longest = document.rows().map(norm).fold(0.0, f64::max);
+    query.rows().map(norm).sum::<f64>() * longest
+}
+
+/// What random matrices hold.
+#[derive(Clone, Copy, Debug)]
+pub enum Values {
+    /// Unit vectors in random directions.
+    Unit,
+    /// Values from −100 to 100.
+    Large,
+    /// Values from 0 to 1 in queries and from −1 to 0 in documents: no similarity is positive.
+    Opposed,
+}
+
+impl Values {
+    pub const ALL: [Self; 3] = [Self::Unit, Self::Large, Self::Opposed];
+
+    pub fn query(self, rng: &mut StdRng, tokens: usize, dim: usize) -> TokenMatrix {
+        self.matrix(rng, tokens, dim, 1.0)
+    }
+
+    pub fn document(self, rng: &mut StdRng, tokens: usize, dim: usize) -> TokenMatrix {
+        self.matrix(rng, tokens, dim, -1.0)
+    }
+
+    /// Documents of these numbers of tokens.
+    pub fn documents(self, rng: &mut StdRng, tokens: &[usize], dim: usize) -> MultiVectors {
+        let mut documents = MultiVectors::empty(dim).unwrap();
+        for &tokens in tokens {
+            documents.push(self.document(rng, tokens, dim).view()).unwrap();
+        }
+        documents
+    }
+
+    fn matrix(self, rng: &mut StdRng, tokens: usize, dim: usize, sign: f32) -> TokenMatrix {
+        let mut draw = |low: f32, high: f32| -> Vec<f32> {
+            (0..tokens * dim).map(|_| rng.random_range(low..high)).collect()
+        };
+        match self {
+            Self::Unit => TokenMatrix::normalized(&draw(-1.0, 1.0), dim),
+            Self::Large => TokenMatrix::new(&draw(-100.0, 100.0), dim),
+            Self::Opposed => {
+                let values: Vec<f32> = draw(0.01, 1.0).iter().map(|x| x * sign).collect();
+                TokenMatrix::new(&values, dim)
+            }
+        }
+        .unwrap()
+    }
+}
+
+/// Something that scores.
+pub struct Scorer {
+    pub name: String,
+    pub score: Box<dyn Fn(TokenMatrixRef<'_>, &[TokenMatrixRef<'_>]) -> Vec<f32>>,
+}
+
+/// The CPU with every instruction set, and the GPU with every shader variant.
+pub fn scorers() -> Vec<Scorer> {
+    let mut scorers = cpu_scorers();
+    scorers.extend(gpu_scorers());
+    scorers
+}
+
+/// Instruction sets that x86-64 machines may have.
+const NATIVE_SETS: [&str; 1] = ["avx2"];
+
+pub fn cpu_scorers() -> Vec<Scorer> {
+    let available = InstructionSet::available();
+    for native in NATIVE_SETS {
+        if !available.iter().any(|set| set.name() == native) {
+            missing(&format!("instruction set {native}"), "this machine does not have it");
+        }
+    }
+    let scorer = |set: InstructionSet| Scorer {
+        name: set.to_string(),
+        score: Box::new(move |query, documents| {
+            CpuMaxSim::new().with_instruction_set(set).score(query, documents).unwrap()
+        }),
+    };
+    available.into_iter().map(scorer).collect()
+}
+
+#[cfg(not(feature = "gpu"))]
+pub fn gpu_scorers() -> Vec<Scorer> {
+    missing("the GPU", "built without the feature `gpu`");
+    Vec::new()
+}
+
+#[cfg(feature = "gpu")]
+pub fn gpu_scorers() -> Vec<Scorer> {
+    gpu_scorers_with(maxfold::gpu::GpuOptions::default())
+}
+
+/// Every variant of the first adapter.
+#[cfg(feature = "gpu")]
+pub fn gpu_scorers_with(options: maxfold::gpu::GpuOptions) -> Vec<Scorer> {
+    let contexts = maxfold::gpu::ShaderVariant::ALL.into_iter().filter_map(|variant| {
+        let context = gpu_context(options.clone().variant(variant))?;
+        assert_eq!(context.variant(), variant, "a forced variant is the one that runs");
+        Some(context)
+    });
+    let scorer = |context: maxfold::gpu::GpuContext| Scorer {
+        name: format!("{} on {}", context.variant(), context.adapter()),
+        score: Box::new(move |query, documents| context.score(query, documents).unwrap()),
+    };
+    contexts.map(scorer).collect()
+}
+
+/// A context, or `None`, said aloud, where this machine has no such GPU.
+#[cfg(feature = "gpu")]
+pub fn gpu_context(options: maxfold::gpu::GpuOptions) -> Option<maxfold::gpu::GpuContext> {
+    use maxfold::Error;
+    match maxfold::gpu::GpuContext::with_options(&options) {
+        Ok(context) => Some(context),
+        Err(error @ (Error::NoAdapter { .. } | Error::VariantUnsupported { .. })) => {
+            missing("a GPU variant", &error.to_string());
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Says that a backend is skipped; fails if `MAXFOLD_REQUIRE_BACKENDS` is set, as it is in CI.
+///
+/// Written to stderr itself, because the test harness hides what passing tests print.
+fn missing(what: &str, why: &str) {
+    assert!(
+        std::env::var_os("MAXFOLD_REQUIRE_BACKENDS").is_none(),
+        "{what} is required, but missing: {why}"
+    );
+    writeln!(std::io::stderr(), "skipped: {what}: {why}").unwrap();
+}
