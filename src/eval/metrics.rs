@@ -1,0 +1,188 @@
+//! Effectiveness measures.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Judgements, Qrels, Ranked, Run};
+use crate::{Error, Result};
+
+/// What a retrieved document of a given grade is worth to [nDCG](Metric::Ndcg).
+///
+/// Documents of grade 0 or below are worth nothing under either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Gain {
+    /// The grade itself (Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR
+    /// techniques", 2002). trec_eval uses this one, and so BEIR.
+    Linear,
+    /// 2^grade − 1, which sets high grades further apart (Burges et al., "Learning to rank using
+    /// gradient descent", 2005).
+    Exponential,
+}
+
+/// The highest grade with an exponential gain: sums of such gains stay far within `f64`'s range.
+const MAX_EXPONENTIAL_GRADE: i32 = 512;
+
+impl Gain {
+    /// The gain of a grade.
+    pub fn of(self, grade: i32) -> f64 {
+        match self {
+            _ if !relevant(grade) => 0.0,
+            Self::Linear => grade.into(),
+            Self::Exponential => f64::from(grade).exp2() - 1.0,
+        }
+    }
+}
+
+impl fmt::Display for Gain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Linear => "linear",
+            Self::Exponential => "exponential",
+        })
+    }
+}
+
+/// A measure of the first `k` documents of a ranking, between 0 (worst) and 1 (best).
+///
+/// A document is relevant if its grade is above 0. A ranking of fewer than `k` documents is
+/// measured as it is, as though documents that are not relevant followed.
+///
+/// ```
+/// use maxfold::eval::{Gain, Metric};
+///
+/// assert_eq!(Metric::Ndcg { k: 10, gain: Gain::Linear }.to_string(), "nDCG@10 (linear)");
+/// assert_eq!(Metric::Mrr { k: 10 }.to_string(), "MRR@10");
+/// assert_eq!(Metric::Recall { k: 100 }.to_string(), "recall@100");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// Normalized discounted cumulative gain (Järvelin and Kekäläinen, 2002): the sum of each
+    /// document's gain divided by log2(1 + rank), as a fraction of the same sum over the best
+    /// ranking there could be, which is that of all judged documents by grade.
+    Ndcg {
+        /// How many documents count.
+        k: usize,
+        /// What a grade is worth.
+        gain: Gain,
+    },
+    /// Reciprocal rank: 1 / rank of the first relevant document, or 0 if it is not among the first
+    /// `k`. Its mean is the MRR (Voorhees, "The TREC-8 question answering track report", 1999).
+    Mrr {
+        /// How many documents count.
+        k: usize,
+    },
+    /// The fraction of all relevant documents that is among the first `k`.
+    Recall {
+        /// How many documents count.
+        k: usize,
+    },
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ndcg { k, gain } => write!(f, "nDCG@{k} ({gain})"),
+            Self::Mrr { k } => write!(f, "MRR@{k}"),
+            Self::Recall { k } => write!(f, "recall@{k}"),
+        }
+    }
+}
+
+/// A metric's values for a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// The metric.
+    pub metric: Metric,
+    /// Mean over the queries of [`per_query`](Self::per_query).
+    pub mean: f64,
+    /// The value for each query that has a relevant document.
+    pub per_query: BTreeMap<String, f64>,
+}
+
+/// Measures a run against judgements.
+///
+/// The values, and their mean, are of all queries that have a relevant document in the qrels. Such
+/// a query that is missing from the run counts 0, so that a run can't gain by leaving out queries
+/// that it does badly on (as with trec_eval's option `-c`). Queries of the run without judgements
+/// are left out.
+///
+/// # Errors
+///
+/// [`Error::InvalidParameter`] if `k` is 0, or a grade is above 512 and the gain exponential;
+/// [`Error::NothingRelevant`] if no query has a relevant document.
+pub fn evaluate(qrels: &Qrels, run: &Run, metric: Metric) -> Result<Evaluation> {
+    metric.check(qrels)?;
+    let per_query: BTreeMap<_, _> = qrels
+        .iter()
+        .filter(|(_, judgements)| judgements.values().any(|&grade| relevant(grade)))
+        .map(|(query, judgements)| (query.to_owned(), metric.value(judgements, run.ranking(query))))
+        .collect();
+    if per_query.is_empty() {
+        return Err(Error::NothingRelevant { queries: qrels.len() });
+    }
+    let mean = per_query.values().sum::<f64>() / per_query.len() as f64;
+    Ok(Evaluation { metric, mean, per_query })
+}
+
+impl Metric {
+    fn check(self, qrels: &Qrels) -> Result<()> {
+        let (Self::Ndcg { k, .. } | Self::Mrr { k } | Self::Recall { k }) = self;
+        if k == 0 {
+            return Err(out_of_range("k", "at least 1", k));
+        }
+        match self {
+            Self::Ndcg { gain: Gain::Exponential, .. } => check_exponents(qrels),
+            _ => Ok(()),
+        }
+    }
+
+    /// The value for one query, which has a relevant document.
+    fn value(self, judgements: &Judgements, ranking: &[Ranked]) -> f64 {
+        let grades =
+            ranking.iter().map(|ranked| judgements.get(&ranked.document).copied().unwrap_or(0));
+        match self {
+            Self::Ndcg { k, gain } => dcg(gain, grades.take(k)) / ideal_dcg(gain, judgements, k),
+            Self::Mrr { k } => reciprocal_rank(grades.take(k)),
+            Self::Recall { k } => {
+                count_relevant(grades.take(k)) / count_relevant(judgements.values().copied())
+            }
+        }
+    }
+}
+
+fn check_exponents(qrels: &Qrels) -> Result<()> {
+    match qrels.iter().flat_map(|(_, judgements)| judgements.values()).max() {
+        Some(&grade) if grade > MAX_EXPONENTIAL_GRADE => {
+            let expected = format!("at most {MAX_EXPONENTIAL_GRADE} for an exponential gain");
+            Err(out_of_range("grade", &expected, grade))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn relevant(grade: i32) -> bool {
+    grade > 0
+}
+
+fn dcg(gain: Gain, grades: impl Iterator<Item = i32>) -> f64 {
+    let discounts = (2_u32..).map(|rank_plus_one| f64::from(rank_plus_one).log2());
+    grades.zip(discounts).map(|(grade, discount)| gain.of(grade) / discount).sum()
+}
+
+fn ideal_dcg(gain: Gain, judgements: &Judgements, k: usize) -> f64 {
+    let mut grades: Vec<_> = judgements.values().copied().collect();
+    grades.sort_unstable_by(|a, b| b.cmp(a));
+    dcg(gain, grades.into_iter().take(k))
+}
+
+fn reciprocal_rank(mut grades: impl Iterator<Item = i32>) -> f64 {
+    grades.position(relevant).map_or(0.0, |above| 1.0 / (above + 1) as f64)
+}
+
+fn count_relevant(grades: impl Iterator<Item = i32>) -> f64 {
+    grades.filter(|&grade| relevant(grade)).count() as f64
+}
+
+fn out_of_range(name: &'static str, expected: &str, got: impl ToString) -> Error {
+    Error::InvalidParameter { name, expected: expected.to_owned(), got: got.to_string() }
+}
