@@ -22,7 +22,7 @@ fn shapes_of_late_interaction() {
             for query_tokens in [1, rng.random_range(2..=31), rng.random_range(32..=70)] {
                 let query = values.query(&mut rng, query_tokens, dim);
                 for scorer in &scorers {
-                    let scores = (scorer.score)(query.view(), &documents);
+                    let scores = scorer.score(query.view(), &documents);
                     assert_scores(&scorer.name, query.view(), &documents, &scores);
                 }
             }
@@ -39,7 +39,7 @@ fn every_number_of_query_tokens_to_seventy() {
     for query_tokens in 1..=70 {
         let query = Values::Unit.query(&mut rng, query_tokens, 20);
         for scorer in &scorers {
-            let scores = (scorer.score)(query.view(), &documents);
+            let scores = scorer.score(query.view(), &documents);
             assert_scores(&scorer.name, query.view(), &documents, &scores);
         }
     }
@@ -54,7 +54,7 @@ fn a_page_as_query() {
         let documents = values.documents(&mut rng, &[1, 700, 33], dim);
         let documents: Vec<_> = documents.iter().collect();
         for scorer in &scorers {
-            let scores = (scorer.score)(query.view(), &documents);
+            let scores = scorer.score(query.view(), &documents);
             assert_scores(&scorer.name, query.view(), &documents, &scores);
         }
     }
@@ -73,7 +73,7 @@ fn thousands_of_shifted_shapes() {
         let documents = values.documents(&mut rng, &tokens, dim);
         let documents: Vec<_> = documents.iter().collect();
         for scorer in &scorers {
-            let scores = (scorer.score)(query.view(), &documents);
+            let scores = scorer.score(query.view(), &documents);
             assert_scores(&scorer.name, query.view(), &documents, &scores);
         }
     }
@@ -89,7 +89,7 @@ fn documents_around_a_block_of_widened_rows() {
         let documents = Values::Unit.documents(&mut rng, &tokens, dim);
         let documents: Vec<_> = documents.iter().collect();
         for scorer in &scorers {
-            let scores = (scorer.score)(query.view(), &documents);
+            let scores = scorer.score(query.view(), &documents);
             assert_scores(&scorer.name, query.view(), &documents, &scores);
         }
     }
@@ -99,7 +99,7 @@ fn documents_around_a_block_of_widened_rows() {
 fn no_candidates_is_no_scores() {
     let query = Values::Unit.query(&mut StdRng::seed_from_u64(6), 4, 8);
     for scorer in scorers() {
-        assert!((scorer.score)(query.view(), &[]).is_empty(), "{}", scorer.name);
+        assert!(scorer.score(query.view(), &[]).is_empty(), "{}", scorer.name);
     }
 }
 
@@ -111,9 +111,9 @@ fn a_document_scores_the_same_in_any_company() {
     let documents = Values::Unit.documents(&mut rng, &[180, 3, 900, 64, 1], 96);
     let documents: Vec<TokenMatrixRef<'_>> = documents.iter().collect();
     for scorer in scorers() {
-        let together = (scorer.score)(query.view(), &documents);
+        let together = scorer.score(query.view(), &documents);
         let alone: Vec<f32> =
-            documents.iter().flat_map(|d| (scorer.score)(query.view(), &[*d])).collect();
+            documents.iter().flat_map(|d| scorer.score(query.view(), &[*d])).collect();
         assert_eq!(together, alone, "{}", scorer.name);
     }
 }

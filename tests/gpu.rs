@@ -26,7 +26,7 @@ fn a_hundred_thousand_candidates_in_one_call() {
     let distinct = Values::Unit.documents(&mut rng, &[8; 1_000], 32);
     let documents: Vec<_> = (0..100_000).filter_map(|at| distinct.get(at * 7 % 1_000)).collect();
     for scorer in gpu_scorers() {
-        let scores = (scorer.score)(query.view(), &documents);
+        let scores = scorer.score(query.view(), &documents);
         assert_eq!(scores.len(), documents.len());
         assert_scores(&scorer.name, query.view(), &documents[..1_000], &scores[..1_000]);
         // Every document after the first thousand is one of the first thousand.
@@ -43,7 +43,7 @@ fn a_book_among_notes() {
     let documents = Values::Opposed.documents(&mut rng, &[5, 5, 20_000, 5, 5, 5], 128);
     let documents: Vec<_> = documents.iter().collect();
     for scorer in gpu_scorers().iter().chain(&gpu_scorers_with(narrow())) {
-        let scores = (scorer.score)(query.view(), &documents);
+        let scores = scorer.score(query.view(), &documents);
         assert_scores(&scorer.name, query.view(), &documents, &scores);
     }
 }
@@ -58,8 +58,8 @@ fn narrow_limits_give_the_same_scores() {
         let documents = Values::Unit.documents(&mut rng, &tokens, dim);
         let documents: Vec<_> = documents.iter().collect();
         for (wide, narrow) in gpu_scorers().iter().zip(&gpu_scorers_with(narrow())) {
-            let expected = (wide.score)(query.view(), &documents);
-            let got = (narrow.score)(query.view(), &documents);
+            let expected = wide.score(query.view(), &documents);
+            let got = narrow.score(query.view(), &documents);
             assert_eq!(got, expected, "{}", narrow.name);
         }
     }
@@ -73,7 +73,7 @@ fn a_query_beyond_a_binding_is_scored_in_parts() {
     let documents = Values::Unit.documents(&mut rng, &[40, 3, 77], 128);
     let documents: Vec<_> = documents.iter().collect();
     for scorer in gpu_scorers_with(narrow()) {
-        let scores = (scorer.score)(query.view(), &documents);
+        let scores = scorer.score(query.view(), &documents);
         assert_scores(&scorer.name, query.view(), &documents, &scores);
     }
 }

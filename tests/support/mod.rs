@@ -100,7 +100,23 @@ impl Values {
 /// Something that scores.
 pub struct Scorer {
     pub name: String,
-    pub score: Box<dyn Fn(TokenMatrixRef<'_>, &[TokenMatrixRef<'_>]) -> Vec<f32>>,
+    engine: Engine,
+}
+
+enum Engine {
+    Cpu(CpuMaxSim),
+    #[cfg(feature = "gpu")]
+    Gpu(maxfold::gpu::GpuContext),
+}
+
+impl Scorer {
+    pub fn score(&self, query: TokenMatrixRef<'_>, documents: &[TokenMatrixRef<'_>]) -> Vec<f32> {
+        match &self.engine {
+            Engine::Cpu(cpu) => cpu.score(query, documents).unwrap(),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(gpu) => gpu.score(query, documents).unwrap(),
+        }
+    }
 }
 
 /// The CPU with every instruction set, and the GPU with every shader variant.
@@ -122,9 +138,7 @@ pub fn cpu_scorers() -> Vec<Scorer> {
     }
     let scorer = |set: InstructionSet| Scorer {
         name: set.to_string(),
-        score: Box::new(move |query, documents| {
-            CpuMaxSim::new().with_instruction_set(set).score(query, documents).unwrap()
-        }),
+        engine: Engine::Cpu(CpuMaxSim::new().with_instruction_set(set)),
     };
     available.into_iter().map(scorer).collect()
 }
@@ -140,19 +154,25 @@ pub fn gpu_scorers() -> Vec<Scorer> {
     gpu_scorers_with(maxfold::gpu::GpuOptions::default())
 }
 
-/// Every variant of the first adapter.
+/// The first adapter, once with each shader variant.
 #[cfg(feature = "gpu")]
-pub fn gpu_scorers_with(options: maxfold::gpu::GpuOptions) -> Vec<Scorer> {
+pub fn gpu_contexts(options: maxfold::gpu::GpuOptions) -> Vec<maxfold::gpu::GpuContext> {
     let contexts = maxfold::gpu::ShaderVariant::ALL.into_iter().filter_map(|variant| {
         let context = gpu_context(options.clone().variant(variant))?;
         assert_eq!(context.variant(), variant, "a forced variant is the one that runs");
         Some(context)
     });
+    contexts.collect()
+}
+
+/// Every variant of the first adapter.
+#[cfg(feature = "gpu")]
+pub fn gpu_scorers_with(options: maxfold::gpu::GpuOptions) -> Vec<Scorer> {
     let scorer = |context: maxfold::gpu::GpuContext| Scorer {
         name: format!("{} on {}", context.variant(), context.adapter()),
-        score: Box::new(move |query, documents| context.score(query, documents).unwrap()),
+        engine: Engine::Gpu(context),
     };
-    contexts.map(scorer).collect()
+    gpu_contexts(options).into_iter().map(scorer).collect()
 }
 
 /// A context, or `None`, said aloud, where this machine has no such GPU.
@@ -177,5 +197,6 @@ fn missing(what: &str, why: &str) {
         std::env::var_os("MAXFOLD_REQUIRE_BACKENDS").is_none(),
         "{what} is required, but missing: {why}"
     );
-    writeln!(std::io::stderr(), "skipped: {what}: {why}").unwrap();
+    let line = format!("skipped: {what}: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

@@ -1,0 +1,241 @@
+//! Token matrices in, MaxSim scores out: how other languages use Maxfold, and check it.
+//!
+//! ```sh
+//! cargo run --release --example score -- --queries Q.safetensors --docs D.safetensors --output OUT.json
+//! ```
+//!
+//! Each file holds `tokens` [sum of tokens, dim] (F16, BF16 or F32) and `offsets` [items + 1] (any
+//! integer type). Bad input: exit code 2, and one line on stderr that begins with `error:`.
+
+#[path = "support/headless.rs"]
+mod headless;
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{CommandFactory, Parser};
+use maxfold::gpu::{self, ShaderVariant};
+use maxfold::maxsim::InstructionSet;
+use maxfold::multivector::{Interchange, MultiVectors, TokenMatrixRef};
+use maxfold::rerank::{Backend, Execution, Reranker, RerankerOptions, Scored};
+use serde::Serialize;
+
+/// Scores every query against every document with MaxSim.
+#[derive(Parser)]
+#[command(name = "score")]
+struct Args {
+    /// Safetensors file with the queries' `tokens` and `offsets`.
+    #[arg(long, value_name = "FILE", required_unless_present = "list")]
+    queries: Option<PathBuf>,
+    /// Safetensors file with the documents' `tokens` and `offsets`.
+    #[arg(long, value_name = "FILE", required_unless_present = "list")]
+    docs: Option<PathBuf>,
+    /// Where the JSON result goes.
+    #[arg(long, value_name = "FILE", required_unless_present = "list")]
+    output: Option<PathBuf>,
+    /// auto, cpu or gpu.
+    #[arg(long, default_value_t)]
+    backend: Backend,
+    /// Part of the GPU adapter's name, in any case; software adapters are used when named.
+    #[arg(long, value_name = "NAME")]
+    adapter: Option<String>,
+    /// An instruction set (on the CPU) or a shader variant (on the GPU); see --list.
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+    /// Threads of the CPU backend; by default one a core.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Adds each query's best K documents to the result.
+    #[arg(long, value_name = "K")]
+    top_k: Option<usize>,
+    /// How often to score everything; each is timed.
+    #[arg(long, value_name = "R", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Prints the adapters, instruction sets and shader variants of this machine.
+    #[arg(long)]
+    list: bool,
+}
+
+/// The JSON result.
+#[derive(Serialize)]
+struct Output {
+    backend: String,
+    adapter: Option<String>,
+    variant: String,
+    reason: String,
+    dim: usize,
+    /// A list per query, a number per document.
+    scores: Vec<Vec<f32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top: Option<Vec<Vec<Top>>>,
+    /// One number a repeat: all queries against all documents.
+    seconds: Vec<f64>,
+}
+
+#[derive(Serialize)]
+struct Top {
+    document: u64,
+    score: f32,
+}
+
+fn main() -> ExitCode {
+    headless::no_display_wanted();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(help) if !help.use_stderr() => help.exit(),
+        Err(error) => return refuse(&first_paragraph(&error.to_string())),
+    };
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(&format!("error: {error}")),
+    }
+}
+
+fn refuse(line: &str) -> ExitCode {
+    eprintln!("{line}");
+    ExitCode::from(2)
+}
+
+/// What clap says is wrong, in one line, without the usage below it.
+fn first_paragraph(message: &str) -> String {
+    let lines = message.lines().take_while(|line| !line.is_empty());
+    lines.map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    if args.list {
+        list();
+        return Ok(());
+    }
+    // clap lets nobody past who gave neither --list nor these.
+    let (Some(queries), Some(docs), Some(output)) = (&args.queries, &args.docs, &args.output)
+    else {
+        return Err(Args::command().render_usage().to_string().into());
+    };
+    let (queries, docs) = (Interchange::read(queries)?.tokens, Interchange::read(docs)?.tokens);
+    if queries.dim() != docs.dim() {
+        let (queries, docs) = (queries.dim(), docs.dim());
+        return Err(format!("expected documents of dimension {queries}, got {docs}").into());
+    }
+    let reranker = Reranker::with_options(&options(args)?)?;
+    let result = score(&reranker, &queries, &docs, args)?;
+    let failed = |error| format!("expected to write {}: {error}", output.display());
+    let mut file = BufWriter::new(File::create(output).map_err(failed)?);
+    serde_json::to_writer(&mut file, &result)?;
+    Ok(file.flush().map_err(failed)?)
+}
+
+fn list() {
+    println!("instruction sets:");
+    InstructionSet::available().iter().for_each(|set| println!("  {set}"));
+    println!("shader variants:");
+    ShaderVariant::ALL.iter().for_each(|variant| println!("  {variant}"));
+    println!("adapters:");
+    for adapter in gpu::adapters() {
+        let variants: Vec<_> = adapter.variants.iter().map(|variant| variant.to_string()).collect();
+        println!("  {adapter}: {}", variants.join(", "));
+    }
+}
+
+/// What the arguments ask for. The name of a variant or of an adapter says which backend is meant.
+fn options(args: &Args) -> Result<RerankerOptions, Box<dyn Error>> {
+    let mut options = RerankerOptions { backend: args.backend, ..Default::default() };
+    if let Some(threads) = args.threads {
+        options.cpu = options.cpu.with_threads(threads)?;
+    }
+    if let Some(name) = &args.adapter {
+        options.backend = meant(options.backend, "--adapter", Backend::Gpu)?;
+        options.gpu = options.gpu.adapter(name);
+    }
+    match args.variant.as_deref().map(variant).transpose()? {
+        None => {}
+        Some(Variant::Cpu(instructions)) => {
+            options.backend = meant(options.backend, "this --variant", Backend::Cpu)?;
+            options.cpu = options.cpu.with_instruction_set(instructions);
+        }
+        Some(Variant::Gpu(variant)) => {
+            options.backend = meant(options.backend, "this --variant", Backend::Gpu)?;
+            options.gpu = options.gpu.variant(variant);
+        }
+    }
+    Ok(options)
+}
+
+/// The backend that an argument belongs to, unless another was asked for.
+fn meant(asked: Backend, argument: &str, backend: Backend) -> Result<Backend, String> {
+    if [Backend::Auto, backend].contains(&asked) {
+        return Ok(backend);
+    }
+    Err(format!("expected {argument} to go with backend {backend}, got backend {asked}"))
+}
+
+enum Variant {
+    Cpu(InstructionSet),
+    Gpu(ShaderVariant),
+}
+
+fn variant(name: &str) -> Result<Variant, String> {
+    if let Ok(variant) = name.parse() {
+        return Ok(Variant::Gpu(variant));
+    }
+    name.parse().map(Variant::Cpu).map_err(|_| {
+        let sets = InstructionSet::available().into_iter().map(|set| set.to_string());
+        let names = sets.chain(ShaderVariant::ALL.map(|variant| variant.to_string()));
+        let names = names.collect::<Vec<_>>().join(", ");
+        format!("expected one of this machine's variants ({names}), got {name}")
+    })
+}
+
+fn score(
+    reranker: &Reranker,
+    queries: &MultiVectors,
+    docs: &MultiVectors,
+    args: &Args,
+) -> maxfold::Result<Output> {
+    let docs: Vec<TokenMatrixRef<'_>> = docs.iter().collect();
+    let (mut scores, mut seconds) = (Vec::new(), Vec::new());
+    let mut execution = reranker.execution();
+    for _ in 0..args.repeat {
+        scores.clear();
+        let start = Instant::now();
+        for query in queries.iter() {
+            let scored = reranker.score(query, &docs)?;
+            scores.push(scored.scores);
+            execution = scored.execution;
+        }
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    let top = args.top_k.map(|k| scores.iter().map(|scores| top(scores, k)).collect());
+    Ok(output(&execution, queries.dim(), scores, top, seconds))
+}
+
+fn top(scores: &[f32], k: usize) -> Vec<Top> {
+    let scored = (0..).zip(scores).map(|(id, &score)| Scored { id, score });
+    let mut scored: Vec<_> = scored.collect();
+    scored.sort_unstable_by(Scored::order);
+    scored.truncate(k);
+    scored.into_iter().map(|Scored { id, score }| Top { document: id, score }).collect()
+}
+
+fn output(
+    execution: &Execution,
+    dim: usize,
+    scores: Vec<Vec<f32>>,
+    top: Option<Vec<Vec<Top>>>,
+    seconds: Vec<f64>,
+) -> Output {
+    Output {
+        backend: execution.backend().to_string(),
+        adapter: execution.adapter().map(str::to_owned),
+        variant: execution.variant(),
+        reason: execution.reason.to_string(),
+        dim,
+        scores,
+        top,
+        seconds,
+    }
+}
