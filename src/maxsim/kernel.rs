@@ -116,6 +116,7 @@ fn fold_rows<L: Lanes, const R: usize, const C: usize>(
 
 /// The dot products of `R` rows `[R, dim]` with `C` registers of query tokens `[dim, C · width]`.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // Iterators here cost the portable lanes their registers.
 fn multiply<L: Lanes, const R: usize, const C: usize>(
     lanes: L,
     tile: &[f32],
@@ -134,8 +135,8 @@ fn multiply<L: Lanes, const R: usize, const C: usize>(
             }
             for c in 0..C {
                 let query = lanes.load(columns.as_ptr().add((k * C + c) * L::WIDTH));
-                for (value, sums) in row.iter().zip(&mut sums) {
-                    sums[c] = lanes.mul_add(*value, query, sums[c]);
+                for r in 0..R {
+                    sums[r][c] = lanes.mul_add(row[r], query, sums[r][c]);
                 }
             }
         }

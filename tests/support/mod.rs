@@ -106,7 +106,7 @@ pub struct Scorer {
 enum Engine {
     Cpu(CpuMaxSim),
     #[cfg(feature = "gpu")]
-    Gpu(maxfold::gpu::GpuContext),
+    Gpu(Box<maxfold::gpu::GpuContext>),
 }
 
 impl Scorer {
@@ -170,7 +170,7 @@ pub fn gpu_contexts(options: maxfold::gpu::GpuOptions) -> Vec<maxfold::gpu::GpuC
 pub fn gpu_scorers_with(options: maxfold::gpu::GpuOptions) -> Vec<Scorer> {
     let scorer = |context: maxfold::gpu::GpuContext| Scorer {
         name: format!("{} on {}", context.variant(), context.adapter()),
-        engine: Engine::Gpu(context),
+        engine: Engine::Gpu(Box::new(context)),
     };
     gpu_contexts(options).into_iter().map(scorer).collect()
 }
