@@ -99,20 +99,27 @@ pub enum Error {
         got: String,
     },
 
-    /// A document number beyond the end of a collection.
-    #[error("expected a document number below {documents}, got {got}")]
-    NoSuchDocument {
-        /// How many documents there are.
-        documents: usize,
-        /// The number given.
-        got: usize,
-    },
-
     /// An id that is in use.
     #[error("expected a new id, got {id}, which is taken")]
     DuplicateId {
         /// The id.
         id: u64,
+    },
+
+    /// An id that no document has.
+    #[error("expected the id of a document, got {id}, which no document has")]
+    UnknownId {
+        /// The id.
+        id: u64,
+    },
+
+    /// A point that can't be added: the error, with its id.
+    #[error("point {id}: {source}")]
+    InPoint {
+        /// The point's id.
+        id: u64,
+        /// What is wrong with it.
+        source: Box<Error>,
     },
 
     /// A line of a text format that can't be read.
@@ -195,10 +202,10 @@ pub enum Error {
 
     /// No GPU adapter, or none of that name.
     #[cfg(feature = "gpu")]
-    #[error("expected {}, got {}", wanted_adapter(wanted), listed(available))]
+    #[error("expected {wanted}, got {}", listed(available))]
     NoAdapter {
-        /// The name asked for.
-        wanted: Option<String>,
+        /// What was asked for, in words.
+        wanted: String,
         /// The adapters that there are.
         available: Vec<String>,
     },
@@ -280,17 +287,15 @@ impl Error {
         Self::Thread { source }
     }
 
+    /// The same error, with the id of the point that it is about.
+    #[cfg(feature = "recall")]
+    pub(crate) fn in_point(self, id: u64) -> Self {
+        Self::InPoint { id, source: Box::new(self) }
+    }
+
     /// The same error, with the name of the file that it is about.
     pub(crate) fn in_file(self, path: &Path) -> Self {
         Self::InFile { path: path.into(), source: Box::new(self) }
-    }
-}
-
-#[cfg(feature = "gpu")]
-fn wanted_adapter(wanted: &Option<String>) -> String {
-    match wanted {
-        None => "a GPU adapter".into(),
-        Some(name) => format!("a GPU adapter like {name:?}"),
     }
 }
 

@@ -5,5 +5,9 @@ pub mod eval;
 pub mod gpu;
 pub mod maxsim;
 pub mod multivector;
+#[cfg(feature = "recall")]
+pub mod recall;
 pub mod rerank;
+#[cfg(feature = "recall")]
+pub mod search;
 pub use error::{Error, Result};

@@ -53,7 +53,7 @@ pub(super) fn find(name: Option<&str>) -> Result<Adapter> {
     let wanted = name.unwrap_or_default().to_lowercase();
     let matches = |adapter: &&Adapter| adapter.get_info().name.to_lowercase().contains(&wanted);
     adapters.iter().find(matches).cloned().ok_or_else(|| Error::NoAdapter {
-        wanted: name.map(str::to_owned),
+        wanted: name.map_or("a GPU".into(), |name| format!("a GPU with {name:?} in its name")),
         available: adapters.iter().map(|adapter| adapter.get_info().name).collect(),
     })
 }
@@ -63,7 +63,7 @@ pub(super) fn find_hardware() -> Result<Adapter> {
     let adapters = enumerate();
     let hardware = adapters.iter().find(|adapter| !describe(adapter).software);
     hardware.cloned().ok_or_else(|| Error::NoAdapter {
-        wanted: Some("a hardware GPU".into()),
+        wanted: "a hardware GPU".into(),
         available: adapters.iter().map(|adapter| describe(adapter).to_string()).collect(),
     })
 }

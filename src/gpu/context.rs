@@ -190,7 +190,8 @@ impl GpuContext {
             }
             log::warn!("{adapter}: {variant} is not used: {refused:?}");
         }
-        Err(refused.unwrap_or(Error::NoAdapter { wanted: None, available: Vec::new() }))
+        let none = || Error::NoAdapter { wanted: "a shader variant".into(), available: Vec::new() };
+        Err(refused.unwrap_or_else(none))
     }
 
     /// The MaxSim score of each document, in their order. Blocks until they are there.

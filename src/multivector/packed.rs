@@ -55,13 +55,19 @@ impl MultiVectors {
     /// # Errors
     /// Its dimension is not this collection's.
     pub fn push(&mut self, matrix: TokenMatrixRef<'_>) -> Result<()> {
-        if matrix.dim() != self.dim {
-            let what = format!("item {}", self.len());
-            return Err(Error::DimensionMismatch { what, expected: self.dim, got: matrix.dim() });
-        }
+        self.check(matrix)?;
         self.values.extend_from_slice(matrix.values());
         self.offsets.push(self.tokens() as u64);
         Ok(())
+    }
+
+    /// Whether `matrix` could be one of these: the same dimension.
+    pub(crate) fn check(&self, matrix: TokenMatrixRef<'_>) -> Result<()> {
+        if matrix.dim() == self.dim {
+            return Ok(());
+        }
+        let what = "a token matrix".into();
+        Err(Error::DimensionMismatch { what, expected: self.dim, got: matrix.dim() })
     }
 
     /// Item `index`, or `None` past the end.

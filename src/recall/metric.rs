@@ -1,0 +1,104 @@
+//! How alike two dense vectors are.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::maxsim::{dot, squared_distance};
+use crate::multivector::DenseVectors;
+use crate::{Error, Result};
+
+/// What nearness means, by Qdrant's names. A larger score is always nearer.
+///
+/// Scores are computed in f32. Where that overflows, which takes values around 10¹⁹, they are
+/// computed in f64 and limited to the range of f32: a score is never infinite, never NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Distance {
+    /// The cosine of the angle between two vectors, −1 to 1; 0 if one of them is zero.
+    Cosine,
+    /// The dot product.
+    Dot,
+    /// The Euclidean distance, negated: 0 for equal vectors, below 0 for all others.
+    Euclid,
+}
+
+impl Distance {
+    /// Every distance there is.
+    pub const ALL: [Self; 3] = [Self::Cosine, Self::Dot, Self::Euclid];
+
+    /// `Cosine`, `Dot` or `Euclid`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cosine => "Cosine",
+            Self::Dot => "Dot",
+            Self::Euclid => "Euclid",
+        }
+    }
+
+    /// The score of two vectors that were both [prepared](Distance::prepare).
+    pub(super) fn similarity(self, a: &[f32], b: &[f32]) -> f32 {
+        match self {
+            // Rounding may take the product of two unit vectors past 1.
+            Self::Cosine => dot(a, b).clamp(-1.0, 1.0),
+            Self::Dot => finite(dot(a, b), || wide_dot(a, b)),
+            // Not `-distance`: that would be -0 for equal vectors.
+            Self::Euclid => 0.0 - finite(squared_distance(a, b).sqrt(), || wide_distance(a, b)),
+        }
+    }
+
+    /// A vector as it is compared: for the cosine at unit length, otherwise as it is.
+    pub(super) fn prepare(self, vector: &[f32]) -> Cow<'_, [f32]> {
+        match self {
+            Self::Cosine => unit(vector).collect::<Vec<_>>().into(),
+            Self::Dot | Self::Euclid => vector.into(),
+        }
+    }
+
+    /// [`Distance::prepare`] for many.
+    pub(super) fn prepare_all(self, vectors: DenseVectors) -> Result<DenseVectors> {
+        match self {
+            Self::Cosine => {
+                DenseVectors::new(vectors.iter().flat_map(unit).collect(), vectors.dim())
+            }
+            Self::Dot | Self::Euclid => Ok(vectors),
+        }
+    }
+}
+
+impl fmt::Display for Distance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Distance {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|distance| distance.name() == name).ok_or_else(|| {
+            let expected = format!("one of {}", Self::ALL.map(Self::name).join(", "));
+            Error::InvalidParameter { name: "the distance", expected, got: name.into() }
+        })
+    }
+}
+
+/// The values of a vector, scaled to length 1; a zero vector stays zero.
+fn unit(vector: &[f32]) -> impl Iterator<Item = f32> {
+    // f64, because the square of a large f32 overflows f32.
+    let norm = vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
+    let divisor = if norm > 0.0 { norm } else { 1.0 };
+    vector.iter().map(move |&value| (f64::from(value) / divisor) as f32)
+}
+
+/// `fast`, or if that overflowed, `wide` limited to f32's range.
+fn finite(fast: f32, wide: impl FnOnce() -> f64) -> f32 {
+    if fast.is_finite() { fast } else { (wide() as f32).clamp(f32::MIN, f32::MAX) }
+}
+
+fn wide_dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+}
+
+fn wide_distance(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2)).sum::<f64>().sqrt()
+}

@@ -1,0 +1,59 @@
+//! Which documents are candidates: those whose dense vectors are nearest to the query's.
+//!
+//! Recall is the first of two stages. It has to be fast and to miss little; the order of what it
+//! finds is settled by reranking. [`HnswIndex`] walks a graph, [`ExactIndex`] compares every
+//! vector. Both keep vectors in memory and name a document by its position in the order of
+//! insertion, both search only [`Allowed`] documents if told so, and both give the same scores.
+//!
+//! ```
+//! use maxfold::multivector::DenseVectors;
+//! use maxfold::recall::{Allowed, Distance, HnswIndex, HnswParams, SearchParams};
+//!
+//! let vectors = DenseVectors::new(vec![1.0, 0.0, 0.8, 0.6, 0.0, 1.0, -1.0, 0.0], 2)?;
+//! let mut index = HnswIndex::build(Distance::Cosine, HnswParams::default(), vectors)?;
+//! index.push(&[3.0, 4.0])?;
+//!
+//! let query = [2.0, 0.0];
+//! let found = index.search(&query, 2, SearchParams::default(), None)?;
+//! assert_eq!(found.candidates.iter().map(|it| it.document).collect::<Vec<_>>(), [0, 1]);
+//! assert_eq!(
+//!     found.strategy.to_string(),
+//!     "exact scan of 5 documents: cheaper than a graph walk with ef 128"
+//! );
+//!
+//! let odd: Allowed = [1, 3].into_iter().collect();
+//! let found = index.search(&query, 10, SearchParams::default(), Some(&odd))?;
+//! assert_eq!(found.candidates.iter().map(|it| it.document).collect::<Vec<_>>(), [1, 3]);
+//! assert_eq!(found.candidates[1].score, -1.0);
+//! # Ok::<(), maxfold::Error>(())
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `metric.rs` | [`Distance`]: what nearness means |
+//! | `ranking.rs` | [`Candidate`], the order of results, and the first few of many |
+//! | `allowed.rs` | [`Allowed`]: a set of documents that a search is restricted to |
+//! | `exact.rs` | [`ExactIndex`]: every vector is compared |
+//! | `params.rs` | [`HnswParams`], [`SearchParams`] |
+//! | `twins.rs` | which documents have equal vectors |
+//! | `graph.rs` | the graph of hnsw_rs, guarded against its traps |
+//! | `hnsw.rs` | [`HnswIndex`]: a walk on the graph, or a scan, whichever is better |
+//! | `strategy.rs` | [`Recalled`]: candidates, and which of the two it was |
+
+mod allowed;
+mod exact;
+mod graph;
+mod hnsw;
+mod metric;
+mod params;
+mod ranking;
+mod strategy;
+mod twins;
+
+pub use allowed::Allowed;
+pub use exact::ExactIndex;
+pub use hnsw::HnswIndex;
+pub use metric::Distance;
+pub use params::{HnswParams, SearchParams};
+pub use ranking::Candidate;
+pub use strategy::{Recalled, ScanReason, Strategy};

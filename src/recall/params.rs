@@ -1,0 +1,54 @@
+//! What can be set.
+
+use std::ops::RangeInclusive;
+
+use crate::{Error, Result};
+
+/// How a graph is built, and how it is searched if a search doesn't say.
+///
+/// The names and the defaults are the paper's and Qdrant's. Vectors of many dimensions without
+/// clusters need a larger `ef_search`.
+///
+/// ```
+/// use maxfold::recall::HnswParams;
+///
+/// let denser = HnswParams { m: 32, ..HnswParams::default() };
+/// assert_eq!((denser.ef_construct, denser.ef_search), (100, 128));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HnswParams {
+    /// Links of a vector on each layer, twice as many on the lowest: 2 to 255.
+    pub m: usize,
+    /// How many near vectors are considered as links of a new one: 1 to 65,536.
+    pub ef_construct: usize,
+    /// How many near vectors a search keeps on its walk: at least 1. More find more, and take
+    /// longer.
+    pub ef_search: usize,
+}
+
+impl Default for HnswParams {
+    fn default() -> Self {
+        Self { m: 16, ef_construct: 100, ef_search: 128 }
+    }
+}
+
+/// How one search is done; by default as the index was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SearchParams {
+    /// For this search, instead of [`HnswParams::ef_search`].
+    pub hnsw_ef: Option<usize>,
+    /// Compare every document.
+    pub exact: bool,
+}
+
+/// Refuses a parameter outside its range.
+pub(super) fn check(name: &'static str, got: usize, range: RangeInclusive<usize>) -> Result<()> {
+    if range.contains(&got) {
+        return Ok(());
+    }
+    let expected = match *range.end() {
+        usize::MAX => format!("at least {}", range.start()),
+        end => format!("{} to {end}", range.start()),
+    };
+    Err(Error::InvalidParameter { name, expected, got: got.to_string() })
+}

@@ -1,0 +1,73 @@
+//! What a search answers: candidates, and how they were found.
+
+use std::fmt;
+
+use super::Candidate;
+
+/// The candidates of a search, and how they were found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recalled {
+    /// Score descending, then document ascending.
+    pub candidates: Vec<Candidate>,
+    /// How they were found.
+    pub strategy: Strategy,
+}
+
+/// How candidates are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// By a walk on the graph: approximate.
+    Graph {
+        /// How many near vectors the walk keeps.
+        ef: usize,
+    },
+    /// By comparing every document that is allowed: exact.
+    Scan {
+        /// How many are allowed.
+        documents: usize,
+        /// Why not by a walk.
+        reason: ScanReason,
+    },
+}
+
+/// Why documents are scanned though there is a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScanReason {
+    /// The search asks for it.
+    Requested,
+    /// A walk that finds enough allowed documents would take longer.
+    Cheaper {
+        /// How many near vectors the walk would have to keep.
+        ef: usize,
+    },
+    /// A walk was done, and did not find enough.
+    WalkFellShort {
+        /// How many allowed documents it found.
+        found: usize,
+        /// How many there are to be found, up to the limit.
+        wanted: usize,
+    },
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Graph { ef } => write!(f, "graph walk with ef {ef}"),
+            Self::Scan { documents, reason } => {
+                write!(f, "exact scan of {documents} documents: {reason}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for ScanReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requested => write!(f, "as requested"),
+            Self::Cheaper { ef } => write!(f, "cheaper than a graph walk with ef {ef}"),
+            Self::WalkFellShort { found, wanted } => {
+                write!(f, "a graph walk found {found} of {wanted}")
+            }
+        }
+    }
+}

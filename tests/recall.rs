@@ -1,0 +1,500 @@
+//! Recall against a brute force of its own, in f64, and against input that is not as it should be.
+#![cfg(feature = "recall")]
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use maxfold::Error;
+use maxfold::multivector::DenseVectors;
+use maxfold::recall::{
+    Allowed, Candidate, Distance, ExactIndex, HnswIndex, HnswParams, Recalled, ScanReason,
+    SearchParams, Strategy,
+};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// Enough that a search walks the graph; fewer without optimisation, where building takes long.
+const DOCUMENTS: usize = if cfg!(debug_assertions) { 5_000 } else { 20_000 };
+const DIM: usize = if cfg!(debug_assertions) { 8 } else { 32 };
+
+/// `[count, dim]` values of a normal distribution, nearly: sums of twelve uniform ones.
+fn normal(rng: &mut StdRng, count: usize, dim: usize) -> Vec<f32> {
+    let mut value = || (0..12).map(|_| rng.random::<f32>()).sum::<f32>() - 6.0;
+    (0..count * dim).map(|_| value()).collect()
+}
+
+/// The same, around 100 centres.
+fn clustered(rng: &mut StdRng, centres: &[f32], count: usize) -> Vec<f32> {
+    let offsets = normal(rng, count, DIM);
+    let mut near = |offset: &[f32]| -> Vec<f32> {
+        let centre = rng.random_range(0..centres.len() / DIM) * DIM;
+        offset.iter().zip(&centres[centre..]).map(|(offset, at)| at + 0.3 * offset).collect()
+    };
+    offsets.chunks(DIM).flat_map(&mut near).collect()
+}
+
+fn vectors(values: Vec<f32>, dim: usize) -> DenseVectors {
+    DenseVectors::new(values, dim).unwrap()
+}
+
+fn build(distance: Distance, params: HnswParams, vectors: &DenseVectors) -> HnswIndex {
+    HnswIndex::build(distance, params, vectors.clone()).unwrap()
+}
+
+fn documents(candidates: &[Candidate]) -> Vec<usize> {
+    candidates.iter().map(|candidate| candidate.document).collect()
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+}
+
+/// The definition of each distance, in f64, within f32's range.
+fn similarity(distance: Distance, a: &[f32], b: &[f32]) -> f64 {
+    let squares = a.iter().zip(b).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2));
+    let similarity = match distance {
+        Distance::Dot => dot(a, b),
+        Distance::Euclid => -squares.sum::<f64>().sqrt(),
+        Distance::Cosine => match dot(a, a).sqrt() * dot(b, b).sqrt() {
+            0.0 => 0.0,
+            lengths => dot(a, b) / lengths,
+        },
+    };
+    similarity.clamp(f32::MIN.into(), f32::MAX.into())
+}
+
+/// All allowed documents, best first.
+fn brute_force(
+    distance: Distance,
+    vectors: &DenseVectors,
+    query: &[f32],
+    allowed: impl Fn(usize) -> bool,
+) -> Vec<(usize, f64)> {
+    let all = vectors.iter().map(|vector| similarity(distance, query, vector)).enumerate();
+    let mut ranking: Vec<_> = all.filter(|&(document, _)| allowed(document)).collect();
+    ranking.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    ranking
+}
+
+/// What f32 may round away of a similarity: a part of its terms, or squares that vanish.
+fn rounding(distance: Distance, a: &[f32], b: &[f32]) -> f64 {
+    let terms = match distance {
+        Distance::Cosine => 1.0,
+        Distance::Dot => dot(a, a).sqrt() * dot(b, b).sqrt(),
+        Distance::Euclid => similarity(distance, a, b).abs(),
+    };
+    1e-6 * terms.max(1e-12)
+}
+
+/// The best of a ranking, in order, with the scores that it has for them.
+fn assert_agree(candidates: &[Candidate], ranking: &[(usize, f64)], limit: usize, rounding: f64) {
+    assert_eq!(candidates.len(), limit.min(ranking.len()));
+    assert_in_order(candidates);
+    for (candidate, &(_, score)) in candidates.iter().zip(ranking) {
+        let own = ranking.iter().find(|(document, _)| *document == candidate.document).unwrap().1;
+        for expected in [own, score] {
+            let error = (f64::from(candidate.score) - expected).abs();
+            assert!(error <= rounding, "{candidate:?}, not {expected}");
+        }
+    }
+}
+
+fn assert_in_order(candidates: &[Candidate]) {
+    let in_order = |pair: &[Candidate]| match pair[0].score.total_cmp(&pair[1].score) {
+        Ordering::Equal => pair[0].document < pair[1].document,
+        order => order.is_gt(),
+    };
+    assert!(candidates.windows(2).all(in_order), "{candidates:?}");
+}
+
+/// The part of the exact answer's documents that is in this one.
+fn overlap(found: &[Candidate], exact: &[Candidate]) -> f64 {
+    let exact: HashSet<_> = documents(exact).into_iter().collect();
+    let hits = found.iter().filter(|found| exact.contains(&found.document)).count();
+    if exact.is_empty() { 1.0 } else { hits as f64 / exact.len() as f64 }
+}
+
+/// A graph over documents, and queries of the same kind.
+struct World {
+    index: HnswIndex,
+    queries: DenseVectors,
+}
+
+impl World {
+    fn new(distance: Distance, clusters: usize) -> Self {
+        let mut rng = StdRng::seed_from_u64(7);
+        let centres = normal(&mut rng, clusters, DIM);
+        let mut make = |count| match clusters {
+            0 => vectors(normal(&mut rng, count, DIM), DIM),
+            _ => vectors(clustered(&mut rng, &centres, count), DIM),
+        };
+        let (vectors, queries) = (make(DOCUMENTS), make(50));
+        let index = build(distance, HnswParams::default(), &vectors);
+        Self { index, queries }
+    }
+
+    /// Mean recall@100, every answer checked for what must hold.
+    fn recall(&self, params: SearchParams, allowed: Option<&Allowed>) -> f64 {
+        let one = |query| {
+            let exact = self.index.exact().search(query, 100, allowed).unwrap();
+            let found = self.index.search(query, 100, params, allowed).unwrap().candidates;
+            assert_eq!(found.len(), exact.len());
+            assert_in_order(&found);
+            assert!(found.iter().all(|it| allowed.is_none_or(|set| set.contains(it.document))));
+            overlap(&found, &exact)
+        };
+        self.queries.iter().map(one).sum::<f64>() / self.queries.len() as f64
+    }
+
+    fn first_query(&self) -> &[f32] {
+        self.queries.get(0).unwrap()
+    }
+
+    fn search(&self, query: &[f32], limit: usize, allowed: Option<&Allowed>) -> Recalled {
+        self.index.search(query, limit, SearchParams::default(), allowed).unwrap()
+    }
+}
+
+static SCATTERED: LazyLock<World> = LazyLock::new(|| World::new(Distance::Cosine, 0));
+static CLUSTERED: LazyLock<World> = LazyLock::new(|| World::new(Distance::Euclid, 100));
+
+#[test]
+fn distances_go_by_qdrants_names() {
+    for (distance, name) in Distance::ALL.into_iter().zip(["Cosine", "Dot", "Euclid"]) {
+        assert_eq!(distance.to_string(), name);
+        assert_eq!(name.parse::<Distance>().unwrap(), distance);
+    }
+    let error = "Manhattan".parse::<Distance>().unwrap_err().to_string();
+    assert_eq!(error, "expected the distance to be one of Cosine, Dot, Euclid, got Manhattan");
+}
+
+#[test]
+fn a_scan_agrees_with_the_brute_force() {
+    let mut rng = StdRng::seed_from_u64(1);
+    for dim in [1, 3, 8, 33] {
+        let vectors = vectors(normal(&mut rng, 700, dim), dim);
+        let query = normal(&mut rng, 1, dim);
+        let thirds: Allowed = (0..5000).filter(|document| document % 3 == 0).collect();
+        for distance in Distance::ALL {
+            let index = ExactIndex::new(distance, vectors.clone()).unwrap();
+            let all = brute_force(distance, &vectors, &query, |_| true);
+            let some = brute_force(distance, &vectors, &query, |document| document % 3 == 0);
+            let rounding = all
+                .iter()
+                .map(|&(document, _)| rounding(distance, &query, vectors.get(document).unwrap()));
+            let rounding = rounding.fold(0.0, f64::max);
+            for limit in [0, 1, 10, 699, 700, usize::MAX] {
+                assert_agree(&index.search(&query, limit, None).unwrap(), &all, limit, rounding);
+                let found = index.search(&query, limit, Some(&thirds)).unwrap();
+                assert_agree(&found, &some, limit, rounding);
+            }
+        }
+    }
+}
+
+/// Small integers, whose products and squares f32 holds exactly, so that ties are ties.
+#[test]
+fn ties_go_by_document_on_any_number_of_threads() {
+    let mut rng = StdRng::seed_from_u64(2);
+    let values: Vec<f32> = (0..40_000 * 4).map(|_| rng.random_range(-2_i8..=2).into()).collect();
+    let vectors = vectors(values, 4);
+    let query = [1.0, -2.0, 0.0, 1.0];
+    for distance in [Distance::Dot, Distance::Euclid] {
+        let index = ExactIndex::new(distance, vectors.clone()).unwrap();
+        let expected = brute_force(distance, &vectors, &query, |_| true);
+        let expected: Vec<_> = expected.iter().map(|(document, _)| *document).take(5000).collect();
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let found = pool.install(|| index.search(&query, 5000, None)).unwrap();
+            assert_eq!(documents(&found), expected);
+        }
+    }
+}
+
+#[test]
+fn an_allowed_set_counts_and_holds_what_was_put_in() {
+    let mut allowed: Allowed = [5, 1, 5, usize::MAX].into_iter().collect();
+    assert_eq!((allowed.len(), allowed.is_empty()), (3, false));
+    assert_eq!(allowed.iter().collect::<Vec<_>>(), [1, 5, usize::MAX]);
+    allowed.insert(2);
+    assert!(allowed.contains(2) && !allowed.contains(3));
+    let bitmap: roaring::RoaringBitmap = [1, 2, 5].into_iter().collect();
+    assert_eq!(Allowed::from(bitmap).iter().collect::<Vec<_>>(), [1, 2, 5]);
+    assert!(Allowed::new().is_empty());
+}
+
+#[test]
+fn parameters_outside_their_range_are_errors() {
+    let ok = HnswParams::default();
+    let message = |params| {
+        let built = HnswIndex::build(Distance::Dot, params, vectors(vec![1.0], 1));
+        built.unwrap_err().to_string()
+    };
+    for m in [0, 1, 256, 300] {
+        let expected = format!("expected m to be 2 to 255, got {m}");
+        assert_eq!(message(HnswParams { m, ..ok }), expected);
+    }
+    for ef_construct in [0, 65_537, usize::MAX] {
+        let expected = format!("expected ef_construct to be 1 to 65536, got {ef_construct}");
+        assert_eq!(message(HnswParams { ef_construct, ..ok }), expected);
+    }
+    let expected = "expected ef_search to be at least 1, got 0";
+    assert_eq!(message(HnswParams { ef_search: 0, ..ok }), expected);
+    let index = build(Distance::Dot, ok, &vectors(vec![1.0], 1));
+    let params = SearchParams { hnsw_ef: Some(0), exact: false };
+    let error = index.search(&[1.0], 1, params, None).unwrap_err().to_string();
+    assert_eq!(error, "expected hnsw_ef to be at least 1, got 0");
+}
+
+#[test]
+fn vectors_that_do_not_fit_are_errors_and_change_nothing() {
+    let mut index = build(Distance::Cosine, HnswParams::default(), &vectors(vec![1.0, 0.0], 2));
+    let search = |index: &HnswIndex, query: &[f32]| {
+        index.search(query, 1, SearchParams::default(), None).unwrap_err()
+    };
+    assert!(matches!(search(&index, &[1.0]), Error::DimensionMismatch { expected: 2, got: 1, .. }));
+    for value in [f32::NAN, f32::INFINITY] {
+        assert!(matches!(search(&index, &[0.0, value]), Error::NotFinite { column: 1, .. }));
+        assert!(matches!(index.push(&[value, 0.0]), Err(Error::NotFinite { column: 0, .. })));
+    }
+    let other = vectors(vec![1.0; 6], 3);
+    assert!(matches!(index.extend(&other), Err(Error::DimensionMismatch { got: 3, .. })));
+    assert!(index.exact().search(&[1.0], 1, None).is_err());
+    assert_eq!(index.len(), 1);
+}
+
+#[test]
+fn nothing_is_found_where_there_is_nothing_to_find() {
+    let params = SearchParams::default();
+    for distance in Distance::ALL {
+        let mut index = build(distance, HnswParams::default(), &DenseVectors::empty(2).unwrap());
+        assert!(index.is_empty());
+        assert!(index.search(&[1.0, 0.0], 10, params, None).unwrap().candidates.is_empty());
+        index.push(&[1.0, 0.0]).unwrap();
+        assert!(index.search(&[1.0, 0.0], 0, params, None).unwrap().candidates.is_empty());
+        for allowed in [Allowed::new(), [1, 2, 3].into_iter().collect()] {
+            let found = index.search(&[1.0, 0.0], 10, params, Some(&allowed)).unwrap();
+            assert!(found.candidates.is_empty());
+        }
+        assert_eq!(
+            index.search(&[1.0, 0.0], usize::MAX, params, None).unwrap().candidates.len(),
+            1
+        );
+    }
+    let world = &*SCATTERED;
+    assert!(world.search(world.first_query(), 0, None).candidates.is_empty());
+}
+
+/// Measured on 20,000 × 32 dimensions, m 16, ef_construct 100, over several builds: 0.964 at ef 128
+/// and 0.996 at ef 256.
+#[test]
+fn a_walk_finds_most_of_the_nearest() {
+    assert_eq!(
+        SCATTERED.search(SCATTERED.first_query(), 100, None).strategy,
+        Strategy::Graph { ef: 128 }
+    );
+    let recall = SCATTERED.recall(SearchParams::default(), None);
+    assert!(recall > 0.94, "{recall}");
+    if !cfg!(debug_assertions) {
+        let recall = SCATTERED.recall(SearchParams { hnsw_ef: Some(256), exact: false }, None);
+        assert!(recall > 0.985, "{recall}");
+    }
+}
+
+/// Measured like the former, around 100 centres: 0.9997 at ef 128.
+#[test]
+fn a_walk_finds_most_of_the_nearest_in_clusters() {
+    let recall = CLUSTERED.recall(SearchParams::default(), None);
+    assert!(recall > 0.99, "{recall}");
+}
+
+/// Measured like the former, where vectors are not clustered: 0.942 at ef 128.
+#[test]
+fn a_walk_finds_most_of_the_largest_dot_products() {
+    let recall = World::new(Distance::Dot, 0).recall(SearchParams::default(), None);
+    assert!(recall > 0.92, "{recall}");
+}
+
+#[test]
+fn a_walk_gives_the_scores_of_a_scan() {
+    for world in [&*SCATTERED, &*CLUSTERED] {
+        let query = world.first_query();
+        let exact = world.index.exact().search(query, DOCUMENTS, None).unwrap();
+        let found = world.search(query, 100, None).candidates;
+        assert!(found.iter().all(|found| exact.contains(found)));
+    }
+}
+
+/// Measured like the former: 0.964 where all are allowed, 0.993 where 90 % are, and 1 below, where
+/// they are scanned.
+#[test]
+fn a_filter_is_kept_and_costs_no_recall() {
+    let mut rng = StdRng::seed_from_u64(3);
+    for world in [&*SCATTERED, &*CLUSTERED] {
+        for keep in [0.0, 0.001, 0.01, 0.1, 0.5, 0.9, 1.0] {
+            let allowed: Allowed = (0..DOCUMENTS).filter(|_| rng.random_bool(keep)).collect();
+            let recall = world.recall(SearchParams::default(), Some(&allowed));
+            assert!(recall > 0.94, "{recall} at {keep}");
+        }
+    }
+}
+
+#[test]
+fn a_search_says_how_it_was_done() {
+    let world = &*SCATTERED;
+    let query = world.first_query();
+    assert_eq!(world.search(query, 10, None).strategy.to_string(), "graph walk with ef 128");
+
+    let few: Allowed = (0..50).collect();
+    let found = world.search(query, 10, Some(&few));
+    let reason = ScanReason::Cheaper { ef: DOCUMENTS * 128 / 50 };
+    assert_eq!(found.strategy, Strategy::Scan { documents: 50, reason });
+
+    let params = SearchParams { exact: true, ..SearchParams::default() };
+    let found = world.index.search(query, 10, params, None).unwrap();
+    assert_eq!(found.candidates, world.index.exact().search(query, 10, None).unwrap());
+    let expected = format!("exact scan of {DOCUMENTS} documents: as requested");
+    assert_eq!(found.strategy.to_string(), expected);
+}
+
+/// The half of all documents that is farthest from the query: a walk finds none of it.
+#[test]
+fn a_walk_that_falls_short_is_followed_by_a_scan() {
+    let world = &*SCATTERED;
+    let query = world.first_query();
+    let exact = world.index.exact().search(query, DOCUMENTS, None).unwrap();
+    let allowed: Allowed = documents(&exact[DOCUMENTS / 2..]).into_iter().collect();
+    let params = SearchParams { hnsw_ef: Some(20), exact: false };
+    let found = world.index.search(query, 10, params, Some(&allowed)).unwrap();
+    assert_eq!(found.candidates, exact[DOCUMENTS / 2..][..10]);
+    let reason = ScanReason::WalkFellShort { found: 0, wanted: 10 };
+    assert_eq!(found.strategy, Strategy::Scan { documents: DOCUMENTS / 2, reason });
+    assert!(found.strategy.to_string().ends_with("a graph walk found 0 of 10"));
+}
+
+/// A search that walks whatever it can.
+const NARROW: SearchParams = SearchParams { hnsw_ef: Some(1), exact: false };
+
+#[test]
+fn the_extremes_of_m_work() {
+    let mut rng = StdRng::seed_from_u64(4);
+    let vectors = vectors(normal(&mut rng, 1200, 4), 4);
+    for (m, distance) in [2, 255].into_iter().zip([Distance::Cosine, Distance::Dot]) {
+        let params = HnswParams { m, ef_construct: 20, ef_search: 1 };
+        let index = build(distance, params, &vectors);
+        for query in vectors.iter().take(50) {
+            let found = index.search(query, 2, NARROW, None).unwrap();
+            assert_eq!(found.strategy, Strategy::Graph { ef: 2 });
+            assert_eq!(found.candidates.len(), 2);
+        }
+    }
+}
+
+/// 5,000 vectors, 50 of them different: each search finds the hundred that are equal to the query.
+#[test]
+fn equal_vectors_are_all_found() {
+    let mut rng = StdRng::seed_from_u64(5);
+    for kinds in [1, 3, 50] {
+        let kind = vectors(normal(&mut rng, kinds, 3), 3);
+        let copies = (0..5000).flat_map(|document| kind.get(document % kinds).unwrap());
+        let vectors = vectors(copies.copied().collect(), 3);
+        for distance in [Distance::Cosine, Distance::Euclid] {
+            let params = HnswParams { ef_search: 60, ..HnswParams::default() };
+            let index = build(distance, params, &vectors);
+            for query in 0..kinds {
+                let found =
+                    index.search(kind.get(query).unwrap(), 100, SearchParams::default(), None);
+                let found = found.unwrap();
+                assert_eq!(found.strategy, Strategy::Graph { ef: 100 });
+                let equal: Vec<_> = (query..5000).step_by(kinds).take(100).collect();
+                assert_eq!(documents(&found.candidates), equal);
+            }
+        }
+    }
+}
+
+#[test]
+fn unit_vectors_are_at_no_distance_from_themselves() {
+    let mut rng = StdRng::seed_from_u64(6);
+    let vectors = vectors(normal(&mut rng, 400, 8), 8);
+    let params = HnswParams { m: 4, ..HnswParams::default() };
+    let index = build(Distance::Cosine, params, &vectors);
+    for (document, query) in index.exact().vectors().iter().enumerate() {
+        let params = SearchParams { hnsw_ef: Some(20), exact: false };
+        let found = index.search(query, 1, params, None).unwrap();
+        assert_eq!(found.strategy, Strategy::Graph { ef: 20 });
+        assert_eq!(found.candidates[0].document, document);
+        assert!((1.0 - found.candidates[0].score).abs() < 1e-6 && found.candidates[0].score <= 1.0);
+    }
+}
+
+/// Values from 1e-38 to 3e38, of both signs, and zeros: products overflow and vanish.
+#[test]
+fn values_of_every_magnitude_are_scored_and_never_panic() {
+    let mut rng = StdRng::seed_from_u64(8);
+    let mut values: Vec<f32> = normal(&mut rng, 1000, 4);
+    for vector in values.chunks_mut(4) {
+        let scale = 10_f32.powi(rng.random_range(-38..38));
+        vector.iter_mut().for_each(|value| *value *= scale);
+    }
+    values.extend([0.0; 8]);
+    values.extend([3e38, 3e38, 3e38, 3e38, -3e38, -3e38, -3e38, -3e38, 3e38, -3e38, 3e38, -3e38]);
+    values.extend([1e-38; 4]);
+    let vectors = vectors(values, 4);
+    for distance in Distance::ALL {
+        let params = HnswParams { m: 2, ..HnswParams::default() };
+        let index = build(distance, params, &vectors);
+        for query in vectors.iter().skip(900) {
+            let exact = index.exact().search(query, 2000, None).unwrap();
+            assert_eq!(exact.len(), vectors.len());
+            assert_in_order(&exact);
+            for found in &exact {
+                let vector = vectors.get(found.document).unwrap();
+                let error = f64::from(found.score) - similarity(distance, query, vector);
+                assert!(error.abs() <= rounding(distance, query, vector), "{found:?}, {error}");
+            }
+            let found = index.search(query, 20, NARROW, None).unwrap().candidates;
+            assert_eq!(found.len(), 20);
+            assert!(found.iter().all(|found| exact.contains(found)));
+        }
+    }
+}
+
+#[test]
+fn an_index_grows_as_it_was_built() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let all = normal(&mut rng, 1500, DIM);
+    let (start, rest) = all.split_at(700 * DIM);
+    let (one_by_one, at_once) = rest.split_at(300 * DIM);
+    let params = HnswParams { m: 8, ef_search: 40, ..HnswParams::default() };
+    for distance in Distance::ALL {
+        let mut grown = build(distance, params, &vectors(start.to_vec(), DIM));
+        one_by_one.chunks(DIM).for_each(|vector| grown.push(vector).unwrap());
+        grown.extend(&vectors(at_once.to_vec(), DIM)).unwrap();
+        let built = build(distance, params, &vectors(all.clone(), DIM));
+        assert_eq!(grown.exact().vectors(), built.exact().vectors());
+        assert_eq!((grown.len(), grown.dim()), (1500, DIM));
+        let mut overlaps = Vec::new();
+        for query in all.chunks(DIM).step_by(30) {
+            let found = grown.search(query, 10, SearchParams::default(), None).unwrap();
+            assert_eq!(found.strategy, Strategy::Graph { ef: 40 });
+            overlaps
+                .push(overlap(&found.candidates, &built.exact().search(query, 10, None).unwrap()));
+        }
+        let recall = overlaps.iter().sum::<f64>() / overlaps.len() as f64;
+        assert!(recall > 0.95, "{distance}: {recall}");
+    }
+}
+
+#[test]
+fn many_threads_may_search_at_once() {
+    let world = &*CLUSTERED;
+    let search = |query| world.search(query, 20, None).candidates;
+    let alone: Vec<_> = world.queries.iter().map(search).collect();
+    std::thread::scope(|scope| {
+        let together = || world.queries.iter().map(search).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(together)).collect();
+        threads.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), alone));
+    });
+}
