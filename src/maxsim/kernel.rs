@@ -1,7 +1,7 @@
 //! The blocked kernel: one algorithm, generic over lanes.
 //!
 //! Query tokens lie in the lanes, document tokens in the rows of a tile. A tile multiplies `R`
-//! document tokens with `C` registers of query tokens and keeps its `R · C = 12` sums in registers
+//! document tokens with `C` registers of query tokens and keeps its `R · C` sums, 9 or 12, in registers
 //! over the whole dimension, so that each value loaded is used `R` or `C` times; then it folds them
 //! into the query tokens' maxima. No similarity is written to memory.
 //!
@@ -86,7 +86,8 @@ fn fold_panel<L: Lanes>(lanes: L, rows: &[f32], dim: usize, panel: &Panel<'_>, m
     match panel.vectors {
         1 => fold_rows::<L, 12, 1>(lanes, rows, dim, panel.columns, maxima),
         2 => fold_rows::<L, 6, 2>(lanes, rows, dim, panel.columns, maxima),
-        3 => fold_rows::<L, 4, 3>(lanes, rows, dim, panel.columns, maxima),
+        // Not 4 rows: with twelve sums and three queries, LLVM spills where it need not.
+        3 => fold_rows::<L, 3, 3>(lanes, rows, dim, panel.columns, maxima),
         _ => fold_rows::<L, 3, 4>(lanes, rows, dim, panel.columns, maxima),
     }
 }
@@ -115,6 +116,9 @@ fn fold_rows<L: Lanes, const R: usize, const C: usize>(
 }
 
 /// The dot products of `R` rows `[R, dim]` with `C` registers of query tokens `[dim, C · width]`.
+///
+/// Of rows and registers, the fewer are held while the others pass: with twelve sums, no more than
+/// sixteen registers are live.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // Iterators here cost the portable lanes their registers.
 fn multiply<L: Lanes, const R: usize, const C: usize>(
@@ -128,15 +132,28 @@ fn multiply<L: Lanes, const R: usize, const C: usize>(
     for k in 0..dim {
         // SAFETY: r < R, c < C and k < dim, so by the lengths asserted above r · dim + k is inside
         // `tile`, and WIDTH values from (k · C + c) · WIDTH are inside `columns`.
-        unsafe {
-            let mut row = [lanes.splat(0.0); R];
-            for (r, value) in row.iter_mut().enumerate() {
-                *value = lanes.splat(*tile.get_unchecked(r * dim + k));
+        let row = |r: usize| unsafe { lanes.splat(*tile.get_unchecked(r * dim + k)) };
+        let query = |c: usize| unsafe { lanes.load(columns.as_ptr().add((k * C + c) * L::WIDTH)) };
+        if C < R {
+            let mut queries = [lanes.splat(0.0); C];
+            for c in 0..C {
+                queries[c] = query(c);
+            }
+            for r in 0..R {
+                let row = row(r);
+                for c in 0..C {
+                    sums[r][c] = lanes.mul_add(row, queries[c], sums[r][c]);
+                }
+            }
+        } else {
+            let mut rows = [lanes.splat(0.0); R];
+            for r in 0..R {
+                rows[r] = row(r);
             }
             for c in 0..C {
-                let query = lanes.load(columns.as_ptr().add((k * C + c) * L::WIDTH));
+                let query = query(c);
                 for r in 0..R {
-                    sums[r][c] = lanes.mul_add(row[r], query, sums[r][c]);
+                    sums[r][c] = lanes.mul_add(rows[r], query, sums[r][c]);
                 }
             }
         }

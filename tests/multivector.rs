@@ -1,0 +1,192 @@
+//! What comes through the door, and what does not.
+
+use half::{bf16, f16};
+use maxfold::Error;
+use maxfold::multivector::{DenseVectors, Interchange, MultiVectors, TokenMatrix, TokenMatrixRef};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+#[test]
+fn values_are_rounded_to_f16_once() {
+    // 0.1 lies between two f16; 2049 is a tie between 2048 and 2050, and 2048 is even.
+    let matrix = TokenMatrix::new(&[0.1_f32, 2049.0, -65504.0, 6e-8], 2).unwrap();
+    let bits: Vec<u16> = matrix.values().iter().map(|value| value.to_bits()).collect();
+    assert_eq!(bits, [0x2e66, 0x6800, 0xfbff, 0x0001]);
+    assert_eq!((matrix.tokens(), matrix.dim()), (2, 2));
+}
+
+#[test]
+fn every_type_of_element_gives_the_same_matrix() {
+    let values = [1.0_f32, -0.5, 0.25, 96.0];
+    let expected = TokenMatrix::new(&values, 4).unwrap();
+    assert_eq!(TokenMatrix::new(&values.map(f16::from_f32), 4).unwrap(), expected);
+    assert_eq!(TokenMatrix::new(&values.map(bf16::from_f32), 4).unwrap(), expected);
+    let halves = values.map(f16::from_f32);
+    assert_eq!(TokenMatrixRef::new(&halves, 4).unwrap(), expected.view());
+    assert_eq!(TokenMatrixRef::new(&halves, 4).unwrap().to_owned(), expected);
+}
+
+#[test]
+fn normalized_rows_have_unit_length() {
+    let values = [3.0_f32, 4.0, 0.0, 0.0, 1e30, 1e30, -1e-20, 0.0];
+    let matrix = TokenMatrix::normalized(&values, 2).unwrap();
+    let rows: Vec<[f32; 2]> =
+        matrix.view().rows().map(|row| [row[0].to_f32(), row[1].to_f32()]).collect();
+    let half = |value: f32| f16::from_f32(value).to_f32();
+    let diagonal = half(std::f32::consts::FRAC_1_SQRT_2);
+    assert_eq!(rows, [[half(0.6), half(0.8)], [0.0, 0.0], [diagonal, diagonal], [-1.0, 0.0]]);
+}
+
+#[test]
+fn what_is_no_matrix_is_refused() {
+    let refused = |values: &[f32], dim| TokenMatrix::new(values, dim).unwrap_err().to_string();
+    assert_eq!(refused(&[], 3), "expected at least one token in item 0, got none");
+    assert_eq!(refused(&[1.0], 0), "expected a dimension of at least 1, got 0");
+    assert_eq!(
+        refused(&[1.0; 5], 3),
+        "expected a multiple of 3 values (the dimension), got 5 values"
+    );
+    assert_eq!(
+        refused(&[1.0, 2.0, 3.0, f32::NAN], 3 - 1),
+        "expected finite values, got NaN in row 1, column 1"
+    );
+    assert_eq!(
+        refused(&[1.0, -70_000.0], 2),
+        "expected values within f16's range (-65504 to 65504), got -70000 in row 0, column 1"
+    );
+}
+
+#[test]
+fn infinity_is_refused_from_every_type() {
+    let infinite = Err::<(), _>(TokenMatrix::new(&[f16::INFINITY], 1).unwrap_err());
+    assert!(matches!(infinite, Err(Error::NotFinite { row: 0, column: 0, .. })), "{infinite:?}");
+    assert!(TokenMatrix::new(&[bf16::NEG_INFINITY], 1).is_err());
+    assert!(TokenMatrix::normalized(&[f32::INFINITY, 1.0], 2).is_err());
+    assert!(TokenMatrix::normalized(&[f32::NAN, 1.0], 2).is_err());
+    assert!(TokenMatrixRef::new(&[f16::NAN], 1).is_err());
+    assert!(TokenMatrixRef::new(&[], 1).is_err());
+    assert!(DenseVectors::new(vec![1.0, f32::NAN], 2).is_err());
+}
+
+#[test]
+fn packed_items_are_those_that_were_packed() {
+    let packed = MultiVectors::new(&[1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0], &[0, 1, 3], 2).unwrap();
+    assert_eq!((packed.len(), packed.tokens(), packed.dim()), (2, 3, 2));
+    let second = TokenMatrix::new(&[3.0_f32, 4.0, 5.0, 6.0], 2).unwrap();
+    assert_eq!(packed.get(1), Some(second.view()));
+    assert_eq!(packed.get(2), None);
+    assert_eq!(packed.iter().map(|item| item.tokens()).collect::<Vec<_>>(), [1, 2]);
+
+    let mut pushed = MultiVectors::empty(2).unwrap();
+    packed.iter().for_each(|item| pushed.push(item).unwrap());
+    assert_eq!(pushed, packed);
+    let other = TokenMatrix::new(&[1.0_f32, 2.0, 3.0], 3).unwrap();
+    assert!(matches!(pushed.push(other.view()), Err(Error::DimensionMismatch { .. })));
+    assert_eq!(pushed, packed, "a push that fails changes nothing");
+}
+
+#[test]
+fn offsets_that_are_no_partition_are_refused() {
+    let refused = |offsets: &[u64]| {
+        MultiVectors::new(&[1.0_f32; 8], offsets, 2).expect_err("offsets are wrong").to_string()
+    };
+    assert_eq!(refused(&[]), "expected 1 offsets or more, got 0");
+    assert_eq!(refused(&[1, 4]), "expected offsets[0] to be 0, got 1");
+    assert_eq!(refused(&[0, 3, 1, 4]), "expected offsets[2] to be between 4 and 4, got 1");
+    assert_eq!(refused(&[0, 9]), "expected offsets[1] to be between 1 and 4, got 9");
+    assert_eq!(refused(&[0, 3]), "expected offsets[1] to be 4, the number of rows, got 3");
+    assert_eq!(refused(&[0, 2, 2, 4]), "expected at least one token in item 1, got none");
+    let huge = u64::MAX.to_string();
+    assert!(refused(&[0, u64::MAX]).contains(&huge));
+}
+
+#[test]
+fn a_file_reads_back_as_it_was_written() {
+    let tokens = MultiVectors::new(&[0.5_f32, 0.1, -3.0, 7.0], &[0, 1, 2], 2).unwrap();
+    let dense = DenseVectors::new(vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 3).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for dense in [None, Some(dense)] {
+        let written = Interchange { tokens: tokens.clone(), dense };
+        let path = folder.path().join("vectors.safetensors");
+        written.write(&path).unwrap();
+        assert_eq!(Interchange::read(&path).unwrap(), written);
+    }
+}
+
+/// A file as another program might write it.
+fn file(tokens: Dtype, token_bytes: &[u8], offsets: Dtype, offset_bytes: &[u8]) -> Vec<u8> {
+    let items = offset_bytes.len() * 8 / offsets.bitsize();
+    let tokens_view =
+        TensorView::new(tokens, vec![token_bytes.len() * 8 / tokens.bitsize(), 1], token_bytes);
+    let offsets_view = TensorView::new(offsets, vec![items], offset_bytes).unwrap();
+    let tensors = [("tokens", tokens_view.unwrap()), ("offsets", offsets_view)];
+    safetensors::serialize(tensors, None).unwrap()
+}
+
+#[test]
+fn files_may_hold_any_of_the_types() {
+    let expected = MultiVectors::new(&[1.5_f32, -2.0], &[0, 1, 2], 1).unwrap();
+    let values = [1.5_f32, -2.0];
+    let f32s: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let f16s: Vec<u8> = values.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()).collect();
+    let bf16s: Vec<u8> = values.iter().flat_map(|x| bf16::from_f32(*x).to_le_bytes()).collect();
+    let u8s = [0, 1, 2];
+    for (dtype, bytes) in [(Dtype::F32, &f32s), (Dtype::F16, &f16s), (Dtype::BF16, &bf16s)] {
+        let read = Interchange::from_bytes(&file(dtype, bytes, Dtype::U8, &u8s)).unwrap();
+        assert_eq!(read.tokens, expected, "{dtype:?}");
+    }
+    for (dtype, size) in [
+        (Dtype::I8, 1),
+        (Dtype::U16, 2),
+        (Dtype::I16, 2),
+        (Dtype::U32, 4),
+        (Dtype::I32, 4),
+        (Dtype::U64, 8),
+        (Dtype::I64, 8),
+    ] {
+        let offsets: Vec<u8> = (0..3_u64).flat_map(|x| x.to_le_bytes()[..size].to_vec()).collect();
+        let read = Interchange::from_bytes(&file(Dtype::F32, &f32s, dtype, &offsets)).unwrap();
+        assert_eq!(read.tokens, expected, "{dtype:?}");
+    }
+}
+
+#[test]
+fn tensors_of_another_type_or_shape_are_refused() {
+    let bytes = file(Dtype::I32, &[0; 8], Dtype::U8, &[0, 2]);
+    let error = Interchange::from_bytes(&bytes).unwrap_err().to_string();
+    assert_eq!(error, "expected tensor \"tokens\" to be F16, BF16 or F32, got I32 of shape [2, 1]");
+    let bytes = file(Dtype::F32, &[0; 8], Dtype::F32, &[0; 8]);
+    let error = Interchange::from_bytes(&bytes).unwrap_err().to_string();
+    assert!(error.contains("\"offsets\"") && error.contains("F32 of shape [2]"), "{error}");
+}
+
+#[test]
+fn dense_vectors_have_to_be_one_an_item() {
+    let values = [0; 8];
+    let view = |shape: &[usize]| TensorView::new(Dtype::F32, shape.to_vec(), &values).unwrap();
+    let offsets = TensorView::new(Dtype::U8, vec![2], &[0, 2]).unwrap();
+    let tensors = [("tokens", view(&[2, 1])), ("offsets", offsets), ("dense", view(&[2, 1]))];
+    let bytes = safetensors::serialize(tensors, None).unwrap();
+    let error = Interchange::from_bytes(&bytes).unwrap_err().to_string();
+    assert_eq!(error, "expected 1 rows in \"dense\", got 2");
+}
+
+/// Cut anywhere, a file is an error or what it was, never a panic.
+#[test]
+fn damaged_files_do_not_panic() {
+    let tokens = MultiVectors::new(&[0.5_f32; 64], &[0, 3, 16], 4).unwrap();
+    let whole = Interchange { tokens, dense: None }.to_bytes().unwrap();
+    for length in 0..whole.len() {
+        assert!(Interchange::from_bytes(&whole[..length]).is_err(), "{length} bytes");
+    }
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << bit;
+            // Some flips only change a value: whatever reads is a valid collection.
+            if let Ok(read) = Interchange::from_bytes(&flipped) {
+                assert!(read.tokens.iter().all(|item| item.tokens() > 0));
+            }
+        }
+    }
+}

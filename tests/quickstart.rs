@@ -1,0 +1,56 @@
+//! The quickstart's promise: the same hits on every backend, and a rerank that is worth it.
+
+#![cfg(all(feature = "gpu", feature = "recall"))]
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use maxfold::gpu::GpuOptions;
+use serde_json::Value;
+
+fn quickstart(backend: &str) -> Value {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let binary =
+        profile.join("examples").join(format!("quickstart{}", std::env::consts::EXE_SUFFIX));
+    let output = Command::new(binary).args(["--json", "--backend", backend]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The ids of the hits of every question.
+fn hits(outcome: &Value) -> Vec<Vec<Value>> {
+    let questions = outcome["questions"].as_array().unwrap();
+    assert!(questions.len() >= 40);
+    let list = |question: &Value| -> Vec<_> {
+        let hits = question["hits"].as_array().unwrap();
+        assert_eq!(hits.len(), 10);
+        hits.iter().map(|hit| hit["id"].clone()).collect()
+    };
+    questions.iter().map(list).collect()
+}
+
+#[test]
+fn reranking_is_worth_it() {
+    let outcome = quickstart("cpu");
+    assert_eq!(outcome["backend"], "cpu");
+    assert!(outcome["sections"].as_u64().unwrap() >= 150);
+    for metric in ["nDCG@10 (linear)", "MRR@10"] {
+        let metric = &outcome["metrics"][metric];
+        let (recall, rerank) = (metric["recall"].as_f64(), metric["rerank"].as_f64());
+        assert!(rerank.unwrap() > recall.unwrap(), "{metric}");
+    }
+}
+
+#[test]
+fn every_backend_has_the_same_hits_in_the_same_order() {
+    if support::gpu_context(GpuOptions::default()).is_none() {
+        return;
+    }
+    let (cpu, gpu) = (quickstart("cpu"), quickstart("gpu"));
+    assert_eq!((&cpu["backend"], &gpu["backend"]), (&"cpu".into(), &"gpu".into()));
+    assert_eq!(hits(&cpu), hits(&gpu));
+    assert_eq!(cpu["metrics"], gpu["metrics"]);
+}
