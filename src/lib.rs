@@ -1,4 +1,28 @@
-//! Late-interaction reranking for search backends.
+//! Late-interaction reranking for search backends, on any GPU or the CPU.
+//!
+//! Models like ColBERT (text) and ColPali (page images) keep one vector per token or patch. Ranking
+//! with them, MaxSim, is far more precise than one vector a document, and far more expensive: so a
+//! search recalls candidates with one dense vector each, and reranks those with MaxSim.
+//!
+//! - [`rerank::Reranker`] ranks candidates that any recall has found. Start here if you have a
+//!   search engine.
+#![cfg_attr(
+    feature = "recall",
+    doc = "- [`search::SearchEngine`] recalls and reranks in one request, in memory."
+)]
+//! - [`multivector`] holds what is scored, and reads it from a file that Python writes in a line.
+//! - [`eval`] says whether it was worth it.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `gpu` | yes | `gpu`: WGSL compute shaders through wgpu, on Vulkan, Metal or DirectX 12 |
+//! | `recall` | yes | `recall` and `search`: HNSW over dense vectors, both stages in one request |
+//!
+//! The rest, CPU MaxSim included, is always there and has few dependencies.
+#![warn(missing_docs)]
+
 pub mod error;
 pub mod eval;
 #[cfg(feature = "gpu")]
@@ -10,4 +34,10 @@ pub mod recall;
 pub mod rerank;
 #[cfg(feature = "recall")]
 pub mod search;
+
 pub use error::{Error, Result};
+
+/// Compiles the examples of the README.
+#[cfg(all(doctest, feature = "recall"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
