@@ -77,6 +77,9 @@ fn maxsim(@builtin(workgroup_id) workgroup: vec3<u32>, thread_in: Thread) {
             load_query(thread, first_query, quad, depth);
             load_document(thread, segment, first, quad, depth);
             workgroupBarrier();
+            // A sum of its own for each block: equal numbers are all rounded the same way, and so
+            // the error of one long chain of additions would grow with its length.
+            var block = array<vec4<f32>, DOCUMENTS_PER_THREAD>();
             for (var column = 0u; column < depth; column++) {
                 let at = column * QUERY_TILE + my_queries;
                 let q0 = query_tile[at];
@@ -85,8 +88,11 @@ fn maxsim(@builtin(workgroup_id) workgroup: vec3<u32>, thread_in: Thread) {
                 let q3 = query_tile[at + 3u];
                 for (var d = 0u; d < DOCUMENTS_PER_THREAD; d++) {
                     let token = document_tile[column * DOCUMENT_TILE + my_document + d * LANES];
-                    sums[d] += vec4(dot(q0, token), dot(q1, token), dot(q2, token), dot(q3, token));
+                    block[d] += vec4(dot(q0, token), dot(q1, token), dot(q2, token), dot(q3, token));
                 }
+            }
+            for (var d = 0u; d < DOCUMENTS_PER_THREAD; d++) {
+                sums[d] += block[d];
             }
         }
         for (var d = 0u; d < DOCUMENTS_PER_THREAD; d++) {

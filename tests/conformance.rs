@@ -66,7 +66,7 @@ fn thousands_of_shifted_shapes() {
     let scorers = cpu_scorers();
     let mut rng = StdRng::seed_from_u64(4);
     for round in 0..2_000 {
-        let values = Values::ALL[round % 3];
+        let values = Values::ALL[round % 4];
         let (query_tokens, dim) = (rng.random_range(1..=67), rng.random_range(1..=70));
         let tokens: Vec<usize> = (0..3).map(|_| rng.random_range(1..=60)).collect();
         let query = values.query(&mut rng, query_tokens, dim);
@@ -92,6 +92,37 @@ fn documents_around_a_block_of_widened_rows() {
             let scores = scorer.score(query.view(), &documents);
             assert_scores(&scorer.name, query.view(), &documents, &scores);
         }
+    }
+}
+
+/// Sums of thousands of numbers, equal ones too.
+#[test]
+fn thousands_of_dimensions() {
+    let scorers = scorers();
+    let mut rng = StdRng::seed_from_u64(8);
+    for dim in [1_024, 4_096, 8_191] {
+        for values in Values::ALL {
+            let query = values.query(&mut rng, 37, dim);
+            let documents = values.documents(&mut rng, &[1, 70], dim);
+            let documents: Vec<_> = documents.iter().collect();
+            for scorer in &scorers {
+                let scores = scorer.score(query.view(), &documents);
+                assert_scores(&scorer.name, query.view(), &documents, &scores);
+            }
+        }
+    }
+}
+
+/// Thousands of query tokens whose maxima are all equal.
+#[test]
+fn thousands_of_equal_query_tokens() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let query = Values::Constant.query(&mut rng, 9_000, 3);
+    let documents = Values::Constant.documents(&mut rng, &[5], 3);
+    let documents: Vec<_> = documents.iter().collect();
+    for scorer in scorers() {
+        let scores = scorer.score(query.view(), &documents);
+        assert_scores(&scorer.name, query.view(), &documents, &scores);
     }
 }
 

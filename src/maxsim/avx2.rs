@@ -4,10 +4,7 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::kernel::{self, Scratch};
 use super::lanes::Lanes;
-use super::query::PackedQuery;
-use crate::multivector::TokenMatrixRef;
 
 /// Proof that this machine has AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug)]
@@ -21,50 +18,13 @@ impl Avx2 {
             && is_x86_feature_detected!("f16c");
         found.then_some(Self(()))
     }
-
-    /// [`kernel::score`], compiled for these instructions.
-    pub(super) fn score(
-        self,
-        query: &PackedQuery,
-        document: TokenMatrixRef<'_>,
-        scratch: &mut Scratch,
-    ) -> f32 {
-        #[target_feature(enable = "avx2,fma,f16c")]
-        fn shell(
-            lanes: Avx2,
-            query: &PackedQuery,
-            document: TokenMatrixRef<'_>,
-            scratch: &mut Scratch,
-        ) -> f32 {
-            kernel::score(lanes, query, document, scratch)
-        }
-        // SAFETY: `self` exists, so detect() has found the instructions.
-        unsafe { shell(self, query, document, scratch) }
-    }
-
-    /// [`super::dense::dot`], compiled for these instructions.
-    pub(super) fn dot(self, a: &[f32], b: &[f32]) -> f32 {
-        #[target_feature(enable = "avx2,fma,f16c")]
-        fn shell(lanes: Avx2, a: &[f32], b: &[f32]) -> f32 {
-            super::dense::dot_lanes(lanes, a, b)
-        }
-        // SAFETY: `self` exists, so detect() has found the instructions.
-        unsafe { shell(self, a, b) }
-    }
-
-    /// [`super::dense::squared_distance`], compiled for these instructions.
-    pub(super) fn squared_distance(self, a: &[f32], b: &[f32]) -> f32 {
-        #[target_feature(enable = "avx2,fma,f16c")]
-        fn shell(lanes: Avx2, a: &[f32], b: &[f32]) -> f32 {
-            super::dense::squared_distance_lanes(lanes, a, b)
-        }
-        // SAFETY: `self` exists, so detect() has found the instructions.
-        unsafe { shell(self, a, b) }
-    }
 }
+
+super::lanes::compile_for!(Avx2, "avx2,fma,f16c");
 
 impl Lanes for Avx2 {
     const WIDTH: usize = 8;
+    const REGISTERS: usize = 16;
     type Register = __m256;
 
     #[inline(always)]
@@ -93,6 +53,12 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: `self` exists, so detect() has found AVX.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
     fn max(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: `self` exists, so detect() has found AVX.
         unsafe { _mm256_max_ps(a, b) }
@@ -102,6 +68,17 @@ impl Lanes for Avx2 {
     fn sub(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: `self` exists, so detect() has found AVX.
         unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sums(self, [a, b, c, d]: [__m256; 4]) -> [f32; 4] {
+        // SAFETY: `self` exists, so detect() has found AVX.
+        let sums = unsafe {
+            let pairs = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+            _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps::<1>(pairs))
+        };
+        // SAFETY: both are 16 bytes of f32.
+        unsafe { std::mem::transmute(sums) }
     }
 
     #[inline(always)]

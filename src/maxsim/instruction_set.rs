@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 #[cfg(target_arch = "x86_64")]
 use super::avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+use super::avx512::Avx512;
 use super::dense;
 use super::kernel::{self, Scratch};
 use super::lanes::{Lanes, Portable};
@@ -24,17 +26,22 @@ pub struct InstructionSet(Kind);
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     Portable8(Portable<8>),
     Portable16(Portable<16>),
 }
 
-/// Runs `$body` with `$lanes` bound to the lanes of an instruction set.
+/// Runs `$shell` with `$native` bound to lanes that were compiled for, or `$body` with `$lanes` bound
+/// to portable ones.
 macro_rules! with_lanes {
-    ($set:expr, $avx2:ident => $shell:expr, $lanes:ident => $body:expr) => {
+    ($set:expr, $native:ident => $shell:expr, $lanes:ident => $body:expr) => {
         match $set.0 {
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2($avx2) => $shell,
+            Kind::Avx512($native) => $shell,
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2($native) => $shell,
             Kind::Portable8($lanes) => $body,
             Kind::Portable16($lanes) => $body,
         }
@@ -51,16 +58,18 @@ impl InstructionSet {
     /// Every set of this machine, fastest first; the portable ones run everywhere.
     pub fn available() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
-        let native = Avx2::detect().map(Kind::Avx2);
+        let native = [Avx512::detect().map(Kind::Avx512), Avx2::detect().map(Kind::Avx2)];
         #[cfg(not(target_arch = "x86_64"))]
-        let native = None;
+        let native: [Option<Kind>; 0] = [];
         let portable = [Kind::Portable8(Portable), Kind::Portable16(Portable)];
-        native.into_iter().chain(portable).map(Self).collect()
+        native.into_iter().flatten().chain(portable).map(Self).collect()
     }
 
-    /// `avx2`, `portable8` or `portable16`.
+    /// `avx512`, `avx2`, `portable8` or `portable16`.
     pub fn name(self) -> &'static str {
         match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
             Kind::Portable8(_) => "portable8",
@@ -73,7 +82,7 @@ impl InstructionSet {
         fn width<L: Lanes>(_: L) -> usize {
             L::WIDTH
         }
-        with_lanes!(self, avx2 => width(avx2), lanes => width(lanes))
+        with_lanes!(self, native => width(native), lanes => width(lanes))
     }
 
     /// The MaxSim score of one document.
@@ -85,21 +94,21 @@ impl InstructionSet {
     ) -> f32 {
         with_lanes!(
             self,
-            avx2 => avx2.score(query, document, scratch),
+            native => native.score(query, document, scratch),
             lanes => kernel::score(lanes, query, document, scratch)
         )
     }
 
     /// `a · b`.
     pub(super) fn dot(self, a: &[f32], b: &[f32]) -> f32 {
-        with_lanes!(self, avx2 => avx2.dot(a, b), lanes => dense::dot_lanes(lanes, a, b))
+        with_lanes!(self, native => native.dot(a, b), lanes => dense::dot_lanes(lanes, a, b))
     }
 
     /// `|a − b|²`.
     pub(super) fn squared_distance(self, a: &[f32], b: &[f32]) -> f32 {
         with_lanes!(
             self,
-            avx2 => avx2.squared_distance(a, b),
+            native => native.squared_distance(a, b),
             lanes => dense::squared_distance_lanes(lanes, a, b)
         )
     }

@@ -8,18 +8,29 @@
 //! Document tokens are widened to f32 a few rows at a time, into a buffer that stays in the L1
 //! cache, and used for all panels of the query before the next rows are widened.
 
+use std::ops::Range;
+
+use half::f16;
+
 use super::lanes::Lanes;
+use super::narrow;
 use super::query::{PackedQuery, Panel};
 use crate::multivector::TokenMatrixRef;
 
-/// Rows of the tallest tile, and so the granularity of the widened rows.
-const MAX_ROWS: usize = 12;
+/// Rows of the lowest tile: what the rows of a document are rounded up to.
+const LOW: usize = 3;
+
+/// What the rows widened at a time are a multiple of, so that most tiles are tall.
+const HIGH: usize = 12;
 
 /// f32 values of widened rows held at a time: 24 KiB, three quarters of a small L1 cache.
 const WIDENED_VALUES: usize = 6 * 1024;
 
-/// Partial sums of a score. Adding in eight chains keeps the rounding error of 1,024 query tokens
-/// near that of 128.
+/// Additions in a row at most, before their sum is added to others: equal numbers are all rounded
+/// the same way, and so the error of one long chain would grow with its length.
+const CHAIN: usize = 256;
+
+/// Chains that the maxima of a score are added in.
 const SUM_CHAINS: usize = 8;
 
 /// A thread's working memory for queries of one shape.
@@ -32,16 +43,16 @@ impl Scratch {
     /// Memory for scoring `query`.
     pub(super) fn new(query: &PackedQuery) -> Self {
         Self {
-            widened: vec![0.0; chunk_rows(query.dim()) * query.dim()],
-            maxima: vec![f32::NEG_INFINITY; query.lanes()],
+            widened: vec![0.0; chunk_rows(query.stride()) * query.stride()],
+            maxima: vec![f32::NEG_INFINITY; query.lanes() + query.tokens_in_rows()],
         }
     }
 }
 
 /// Rows widened at a time: as many as fit, and whole tiles of any height.
-fn chunk_rows(dim: usize) -> usize {
-    let fitting = WIDENED_VALUES / dim;
-    (fitting - fitting % MAX_ROWS).max(MAX_ROWS)
+fn chunk_rows(stride: usize) -> usize {
+    let fitting = WIDENED_VALUES / stride;
+    (fitting - fitting % HIGH).max(HIGH)
 }
 
 /// The MaxSim score of one document.
@@ -54,42 +65,86 @@ pub(super) fn score<L: Lanes>(
     document: TokenMatrixRef<'_>,
     scratch: &mut Scratch,
 ) -> f32 {
-    let dim = query.dim();
+    let (dim, stride) = (query.dim(), query.stride());
     let Scratch { widened, maxima } = scratch;
     maxima.fill(f32::NEG_INFINITY);
-    for chunk in document.values().chunks(chunk_rows(dim) * dim) {
-        lanes.widen(chunk, &mut widened[..chunk.len()]);
-        let rows = repeat_last_row(widened, chunk.len() / dim, dim);
+    let (in_lanes, in_rows) = maxima.split_at_mut(query.lanes());
+    for chunk in document.values().chunks(chunk_rows(stride) * dim) {
+        let rows = widen(lanes, chunk, dim, stride, widened);
         for panel in query.panels() {
-            fold_panel(lanes, &widened[..rows * dim], dim, &panel, maxima);
+            fold_panel(lanes, rows, stride, &panel, in_lanes);
         }
+        narrow::fold(lanes, rows, stride, query.rows(), in_rows);
     }
-    sum(&maxima[..query.tokens()])
+    sum(&in_lanes[..query.tokens_in_lanes()]) + sum(in_rows)
 }
 
-/// Fills the last tile with copies of the last row, and returns the number of rows then.
+/// Widens rows `[rows, dim]` to `[rows, stride]`, and fills the last tile with copies of the last
+/// row.
 ///
 /// A maximum over a row taken twice is the same maximum; zeros would beat negative similarities.
+/// The columns past `dim` stay zero.
 #[inline(always)]
-fn repeat_last_row(widened: &mut [f32], rows: usize, dim: usize) -> usize {
-    let whole_tiles = rows.next_multiple_of(MAX_ROWS);
-    for row in rows..whole_tiles {
-        widened.copy_within((rows - 1) * dim..rows * dim, row * dim);
+fn widen<'a, L: Lanes>(
+    lanes: L,
+    chunk: &[f16],
+    dim: usize,
+    stride: usize,
+    widened: &'a mut [f32],
+) -> &'a [f32] {
+    if stride == dim {
+        lanes.widen(chunk, &mut widened[..chunk.len()]);
+    } else {
+        for (from, to) in chunk.chunks_exact(dim).zip(widened.chunks_exact_mut(stride)) {
+            lanes.widen(from, &mut to[..dim]);
+        }
     }
-    whole_tiles
+    let rows = chunk.len() / dim;
+    let whole_tiles = rows.next_multiple_of(LOW);
+    for row in rows..whole_tiles {
+        widened.copy_within((rows - 1) * stride..rows * stride, row * stride);
+    }
+    &widened[..whole_tiles * stride]
 }
 
 /// Folds widened rows into the maxima of one panel's query tokens.
 #[inline(always)]
-fn fold_panel<L: Lanes>(lanes: L, rows: &[f32], dim: usize, panel: &Panel<'_>, maxima: &mut [f32]) {
+fn fold_panel<L: Lanes>(
+    lanes: L,
+    rows: &[f32],
+    stride: usize,
+    panel: &Panel<'_>,
+    maxima: &mut [f32],
+) {
     let maxima = &mut maxima[panel.first_lane..];
-    match panel.vectors {
-        1 => fold_rows::<L, 12, 1>(lanes, rows, dim, panel.columns, maxima),
-        2 => fold_rows::<L, 6, 2>(lanes, rows, dim, panel.columns, maxima),
-        // Not 4 rows: with twelve sums and three queries, LLVM spills where it need not.
-        3 => fold_rows::<L, 3, 3>(lanes, rows, dim, panel.columns, maxima),
-        _ => fold_rows::<L, 3, 4>(lanes, rows, dim, panel.columns, maxima),
+    let columns = panel.columns;
+    // The sums of a tile, and what they are made of, fill the registers and no more.
+    match (panel.vectors, L::REGISTERS) {
+        (1, 32) => fold_tiles::<L, 24, 12, 1>(lanes, rows, stride, columns, maxima),
+        (2, 32) => fold_tiles::<L, 12, 6, 2>(lanes, rows, stride, columns, maxima),
+        (3, 32) => fold_tiles::<L, 6, 6, 3>(lanes, rows, stride, columns, maxima),
+        (_, 32) => fold_tiles::<L, 6, 6, 4>(lanes, rows, stride, columns, maxima),
+        (1, _) => fold_tiles::<L, 12, 6, 1>(lanes, rows, stride, columns, maxima),
+        (2, _) => fold_tiles::<L, 6, 6, 2>(lanes, rows, stride, columns, maxima),
+        (3, _) => fold_tiles::<L, LOW, LOW, 3>(lanes, rows, stride, columns, maxima),
+        (_, _) => fold_tiles::<L, LOW, LOW, 4>(lanes, rows, stride, columns, maxima),
     }
+}
+
+/// Folds widened rows in tiles as tall as there are rows for: `TALL`, `MIDDLE` or [`LOW`].
+#[inline(always)]
+fn fold_tiles<L: Lanes, const TALL: usize, const MIDDLE: usize, const C: usize>(
+    lanes: L,
+    rows: &[f32],
+    stride: usize,
+    columns: &[f32],
+    maxima: &mut [f32],
+) {
+    let (tall, rest) = rows.split_at(rows.len() - rows.len() % (TALL * stride));
+    let (middle, low) = rest.split_at(rest.len() - rest.len() % (MIDDLE * stride));
+    fold_rows::<L, TALL, C>(lanes, tall, stride, columns, maxima);
+    fold_rows::<L, MIDDLE, C>(lanes, middle, stride, columns, maxima);
+    fold_rows::<L, LOW, C>(lanes, low, stride, columns, maxima);
 }
 
 /// Folds widened rows, `R` at a time, into the maxima of `C` registers of query tokens.
@@ -97,12 +152,12 @@ fn fold_panel<L: Lanes>(lanes: L, rows: &[f32], dim: usize, panel: &Panel<'_>, m
 fn fold_rows<L: Lanes, const R: usize, const C: usize>(
     lanes: L,
     rows: &[f32],
-    dim: usize,
+    stride: usize,
     columns: &[f32],
     maxima: &mut [f32],
 ) {
-    for tile in rows.chunks_exact(R * dim) {
-        let sums = multiply::<L, R, C>(lanes, tile, dim, columns);
+    for tile in rows.chunks_exact(R * stride) {
+        let sums = multiply::<L, R, C>(lanes, tile, stride, columns);
         for c in 0..C {
             let maxima = &mut maxima[c * L::WIDTH..(c + 1) * L::WIDTH];
             // SAFETY: `maxima` was cut to WIDTH values.
@@ -115,24 +170,50 @@ fn fold_rows<L: Lanes, const R: usize, const C: usize>(
     }
 }
 
-/// The dot products of `R` rows `[R, dim]` with `C` registers of query tokens `[dim, C · width]`.
-///
-/// Of rows and registers, the fewer are held while the others pass: with twelve sums, no more than
-/// sixteen registers are live.
+/// The dot products of `R` rows `[R, stride]` with `C` registers of query tokens `[dim, C · width]`.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // Iterators here cost the portable lanes their registers.
 fn multiply<L: Lanes, const R: usize, const C: usize>(
     lanes: L,
     tile: &[f32],
-    dim: usize,
+    stride: usize,
     columns: &[f32],
 ) -> [[L::Register; C]; R] {
-    assert!(tile.len() == R * dim && columns.len() == dim * C * L::WIDTH);
+    let dim = columns.len() / (C * L::WIDTH);
+    assert!(tile.len() == R * stride && dim <= stride);
+    let mut sums = multiply_block::<L, R, C>(lanes, tile, stride, columns, 0..dim.min(CHAIN));
+    for start in (CHAIN..dim).step_by(CHAIN) {
+        let block = start..dim.min(start + CHAIN);
+        let more = multiply_block::<L, R, C>(lanes, tile, stride, columns, block);
+        for r in 0..R {
+            for c in 0..C {
+                sums[r][c] = lanes.add(sums[r][c], more[r][c]);
+            }
+        }
+    }
+    sums
+}
+
+/// [`multiply`] over a block of columns.
+///
+/// Of rows and registers, the fewer are held while the others pass: with their sums, no more are
+/// live than there are registers.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+fn multiply_block<L: Lanes, const R: usize, const C: usize>(
+    lanes: L,
+    tile: &[f32],
+    stride: usize,
+    columns: &[f32],
+    block: Range<usize>,
+) -> [[L::Register; C]; R] {
+    assert!(tile.len() == R * stride && block.end <= stride);
+    assert!(block.end * C * L::WIDTH <= columns.len());
     let mut sums = [[lanes.splat(0.0); C]; R];
-    for k in 0..dim {
-        // SAFETY: r < R, c < C and k < dim, so by the lengths asserted above r · dim + k is inside
+    for k in block {
+        // SAFETY: r < R, c < C and k < block.end, so by the assertions above r · stride + k is inside
         // `tile`, and WIDTH values from (k · C + c) · WIDTH are inside `columns`.
-        let row = |r: usize| unsafe { lanes.splat(*tile.get_unchecked(r * dim + k)) };
+        let row = |r: usize| unsafe { lanes.splat(*tile.get_unchecked(r * stride + k)) };
         let query = |c: usize| unsafe { lanes.load(columns.as_ptr().add((k * C + c) * L::WIDTH)) };
         if C < R {
             let mut queries = [lanes.splat(0.0); C];
@@ -163,6 +244,10 @@ fn multiply<L: Lanes, const R: usize, const C: usize>(
 
 /// The sum of the query tokens' maxima.
 fn sum(maxima: &[f32]) -> f32 {
+    maxima.chunks(SUM_CHAINS * CHAIN).map(sum_block).sum()
+}
+
+fn sum_block(maxima: &[f32]) -> f32 {
     let (blocks, rest) = maxima.as_chunks::<SUM_CHAINS>();
     let mut chains = [0.0; SUM_CHAINS];
     for block in blocks {

@@ -11,6 +11,9 @@ pub(super) trait Lanes: Copy {
     /// f32 values a register holds.
     const WIDTH: usize;
 
+    /// Registers there are.
+    const REGISTERS: usize;
+
     /// One register.
     type Register: Copy;
 
@@ -29,11 +32,17 @@ pub(super) trait Lanes: Copy {
     /// `a · b + c` in each lane, with one rounding where the machine can.
     fn mul_add(self, a: Self::Register, b: Self::Register, c: Self::Register) -> Self::Register;
 
+    /// `a + b` in each lane.
+    fn add(self, a: Self::Register, b: Self::Register) -> Self::Register;
+
     /// The greater of each pair of lanes.
     fn max(self, a: Self::Register, b: Self::Register) -> Self::Register;
 
     /// `a − b` in each lane.
     fn sub(self, a: Self::Register, b: Self::Register) -> Self::Register;
+
+    /// The sum of the lanes of each of four registers.
+    fn sums(self, registers: [Self::Register; 4]) -> [f32; 4];
 
     /// Widens f16 values to f32, exactly; both slices are of one length.
     fn widen(self, from: &[f16], to: &mut [f32]);
@@ -47,6 +56,8 @@ pub(super) struct Portable<const N: usize>;
 
 impl<const N: usize> Lanes for Portable<N> {
     const WIDTH: usize = N;
+    // What x86-64 and 64-bit Arm have, in 128 bits, holds half as many of these.
+    const REGISTERS: usize = 16;
     type Register = [f32; N];
 
     #[inline(always)]
@@ -71,6 +82,11 @@ impl<const N: usize> Lanes for Portable<N> {
     }
 
     #[inline(always)]
+    fn add(self, a: [f32; N], b: [f32; N]) -> [f32; N] {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
     fn max(self, a: [f32; N], b: [f32; N]) -> [f32; N] {
         std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
     }
@@ -78,6 +94,11 @@ impl<const N: usize> Lanes for Portable<N> {
     #[inline(always)]
     fn sub(self, a: [f32; N], b: [f32; N]) -> [f32; N] {
         std::array::from_fn(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
+    fn sums(self, registers: [[f32; N]; 4]) -> [f32; 4] {
+        registers.map(|register| register.iter().sum())
     }
 
     #[inline(always)]
@@ -95,3 +116,53 @@ fn fused_where_cheap(a: f32, b: f32, c: f32) -> f32 {
         a * b + c
     }
 }
+
+/// Compiles what runs on lanes for the instructions that their type proves.
+#[cfg(target_arch = "x86_64")]
+macro_rules! compile_for {
+    ($lanes:ty, $features:literal) => {
+        impl $lanes {
+            /// The kernel's score of one document.
+            pub(super) fn score(
+                self,
+                query: &super::query::PackedQuery,
+                document: crate::multivector::TokenMatrixRef<'_>,
+                scratch: &mut super::kernel::Scratch,
+            ) -> f32 {
+                #[target_feature(enable = $features)]
+                fn compiled(
+                    lanes: $lanes,
+                    query: &super::query::PackedQuery,
+                    document: crate::multivector::TokenMatrixRef<'_>,
+                    scratch: &mut super::kernel::Scratch,
+                ) -> f32 {
+                    super::kernel::score(lanes, query, document, scratch)
+                }
+                // SAFETY: `self` exists, so its detection has found the instructions.
+                unsafe { compiled(self, query, document, scratch) }
+            }
+
+            /// The dot product of dense vectors.
+            pub(super) fn dot(self, a: &[f32], b: &[f32]) -> f32 {
+                #[target_feature(enable = $features)]
+                fn compiled(lanes: $lanes, a: &[f32], b: &[f32]) -> f32 {
+                    super::dense::dot_lanes(lanes, a, b)
+                }
+                // SAFETY: `self` exists, so its detection has found the instructions.
+                unsafe { compiled(self, a, b) }
+            }
+
+            /// The squared distance of dense vectors.
+            pub(super) fn squared_distance(self, a: &[f32], b: &[f32]) -> f32 {
+                #[target_feature(enable = $features)]
+                fn compiled(lanes: $lanes, a: &[f32], b: &[f32]) -> f32 {
+                    super::dense::squared_distance_lanes(lanes, a, b)
+                }
+                // SAFETY: `self` exists, so its detection has found the instructions.
+                unsafe { compiled(self, a, b) }
+            }
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+pub(super) use compile_for;

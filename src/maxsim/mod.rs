@@ -11,19 +11,23 @@
 //! |---|---|
 //! | `reference.rs` | the definition, in f64: what every kernel is tested against |
 //! | `lanes.rs` | what the kernel asks of a vector register, and a portable one |
-//! | `avx2.rs` | the same for AVX2, FMA and F16C |
+//! | `avx2.rs`, `avx512.rs` | the same for AVX2 with FMA and F16C, and for AVX-512 |
 //! | `instruction_set.rs` | which of them this machine has, found out once |
 //! | `query.rs` | the query, packed for the kernel |
 //! | `kernel.rs` | the blocked kernel, one algorithm for any lanes |
+//! | `narrow.rs` | its twin for the last few query tokens |
 //! | `dense.rs` | similarities of dense vectors, for recall |
 //! | `scorer.rs` | [`CpuMaxSim`]: many documents in parallel |
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod dense;
 mod instruction_set;
 mod kernel;
 mod lanes;
+mod narrow;
 mod query;
 pub mod reference;
 mod scorer;

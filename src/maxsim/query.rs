@@ -7,14 +7,18 @@ use crate::multivector::TokenMatrixRef;
 /// Registers of query tokens that one tile of the kernel works on at most.
 pub(super) const MAX_VECTORS: usize = 4;
 
-/// A query's tokens in f32, column by column, so that a register holds one column of as many
-/// tokens as it has lanes.
+/// A query's tokens in f32, for registers of one width.
 ///
-/// The tokens are cut into panels of at most [`MAX_VECTORS`] registers; a panel is row-major
-/// `[dim, lanes of the panel]`. The lanes past the last token hold zeros and are never summed.
+/// Most tokens lie in the lanes: cut into panels of at most [`MAX_VECTORS`] registers, row-major
+/// `[dim, lanes of the panel]`, so that a register holds one column of as many tokens as it has
+/// lanes. The last few tokens, if they would leave half of a register or more unused, lie in rows.
 pub(super) struct PackedQuery {
     panels: Vec<f32>,
+    /// `[few, stride]`.
+    rows: Vec<f32>,
     tokens: usize,
+    /// Tokens in rows.
+    few: usize,
     dim: usize,
     width: usize,
 }
@@ -33,19 +37,29 @@ impl PackedQuery {
     /// Packs for registers of `width` lanes.
     pub(super) fn new(query: TokenMatrixRef<'_>, width: usize) -> Self {
         let (tokens, dim) = (query.tokens(), query.dim());
-        let lanes = tokens.next_multiple_of(width);
-        let mut panels = vec![0.0; lanes * dim];
-        let mut row = vec![0.0; dim];
+        let few = if tokens % width <= width / 2 { tokens % width } else { 0 };
+        let lanes = (tokens - few).next_multiple_of(width);
+        let stride = dim.next_multiple_of(width);
+        let (panels, rows) = (vec![0.0; lanes * dim], vec![0.0; few * stride]);
+        let mut packed = Self { panels, rows, tokens, few, dim, width };
+        let mut widened = vec![0.0; dim];
         for (token, values) in query.rows().enumerate() {
-            values.convert_to_f32_slice(&mut row);
-            let first = token - token % (MAX_VECTORS * width);
-            let panel_lanes = (lanes - first).min(MAX_VECTORS * width);
-            let panel = &mut panels[first * dim..];
-            for (column, value) in row.iter().enumerate() {
-                panel[column * panel_lanes + token - first] = *value;
+            values.convert_to_f32_slice(&mut widened);
+            match token.checked_sub(tokens - few) {
+                None => packed.put_in_lane(token, &widened),
+                Some(row) => packed.rows[row * stride..][..dim].copy_from_slice(&widened),
             }
         }
-        Self { panels, tokens, dim, width }
+        packed
+    }
+
+    fn put_in_lane(&mut self, token: usize, values: &[f32]) {
+        let first = token - token % (MAX_VECTORS * self.width);
+        let panel_lanes = (self.lanes() - first).min(MAX_VECTORS * self.width);
+        let panel = &mut self.panels[first * self.dim..];
+        for (column, value) in values.iter().enumerate() {
+            panel[column * panel_lanes + token - first] = *value;
+        }
     }
 
     /// The panels, in the order of their tokens.
@@ -58,9 +72,9 @@ impl PackedQuery {
         })
     }
 
-    /// Number of tokens.
-    pub(super) fn tokens(&self) -> usize {
-        self.tokens
+    /// The tokens that lie in rows, `[few, stride]`; zeros follow each.
+    pub(super) fn rows(&self) -> &[f32] {
+        &self.rows
     }
 
     /// Number of columns.
@@ -68,8 +82,23 @@ impl PackedQuery {
         self.dim
     }
 
-    /// Number of lanes: the tokens, rounded up to whole registers.
+    /// Values from one row to the next: the columns, rounded up to whole registers.
+    pub(super) fn stride(&self) -> usize {
+        self.dim.next_multiple_of(self.width)
+    }
+
+    /// Number of lanes that tokens lie in: those tokens, rounded up to whole registers.
     pub(super) fn lanes(&self) -> usize {
-        self.tokens.next_multiple_of(self.width)
+        self.panels.len() / self.dim
+    }
+
+    /// Number of tokens in lanes.
+    pub(super) fn tokens_in_lanes(&self) -> usize {
+        self.tokens - self.few
+    }
+
+    /// Number of tokens in rows.
+    pub(super) fn tokens_in_rows(&self) -> usize {
+        self.few
     }
 }
