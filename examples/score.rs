@@ -205,7 +205,10 @@ fn score(
         for query in queries.iter() {
             let scored = reranker.score(query, &docs)?;
             scores.push(scored.scores);
-            execution = scored.execution;
+            // A fall back to the CPU is worth telling, whichever query it was.
+            if scored.execution.backend() != execution.backend() {
+                execution = scored.execution;
+            }
         }
         seconds.push(start.elapsed().as_secs_f64());
     }

@@ -99,6 +99,15 @@ pub enum Error {
         got: String,
     },
 
+    /// Something that this build was made without.
+    #[error("expected a build with the feature `{feature}` for {what}, got one without")]
+    FeatureMissing {
+        /// What was asked for.
+        what: &'static str,
+        /// The feature that has it.
+        feature: &'static str,
+    },
+
     /// An id that is in use.
     #[error("expected a new id, got {id}, which is taken")]
     DuplicateId {
@@ -177,6 +186,13 @@ pub enum Error {
         /// Length of the input.
         bytes: usize,
         /// What the parser found.
+        source: safetensors::SafeTensorError,
+    },
+
+    /// Tensors that the safetensors format can't hold.
+    #[error("expected tensors that fit a safetensors file: {source}")]
+    UnwritableSafetensors {
+        /// What the writer said.
         source: safetensors::SafeTensorError,
     },
 
@@ -282,7 +298,6 @@ impl Error {
     }
 
     /// What the operating system said of a thread.
-    #[cfg(feature = "gpu")]
     pub(crate) fn thread(source: std::io::Error) -> Self {
         Self::Thread { source }
     }

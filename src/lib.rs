@@ -25,6 +25,7 @@
 
 pub mod error;
 pub mod eval;
+mod files;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod maxsim;

@@ -181,14 +181,76 @@ fn a_destroyed_device_is_replaced_by_the_cpu() {
     assert_eq!(second.scores, CpuMaxSim::new().score(query.view(), &documents).unwrap());
 }
 
+#[tokio::test]
+async fn an_async_call_is_answered_by_the_cpu_too() {
+    let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
+    let reranker = Reranker::on_gpu(gpu);
+    let mut rng = StdRng::seed_from_u64(8);
+    let query = Values::Unit.query(&mut rng, 8, 32);
+    let documents = Values::Unit.documents(&mut rng, &[18, 2], 32);
+    let documents: Vec<TokenMatrixRef<'_>> = documents.iter().collect();
+    let first = reranker.score_async(query.view(), &documents).await.unwrap();
+    assert_eq!(first.execution.backend(), Backend::Gpu);
+    reranker.gpu().unwrap().device().destroy();
+    for _ in 0..2 {
+        let later = reranker.score_async(query.view(), &documents).await.unwrap();
+        assert_eq!(later.execution.backend(), Backend::Cpu);
+        assert_scores("after destroy", query.view(), &documents, &later.scores);
+    }
+    assert_eq!(reranker.execution().backend(), Backend::Cpu, "a lost GPU is not tried again");
+}
+
+/// Destroyed while requests run, and before one that needs larger buffers.
+#[test]
+fn a_device_may_go_at_any_moment() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let query = Values::Unit.query(&mut rng, 32, 128);
+    let documents = Values::Unit.documents(&mut rng, &[300; 60], 128);
+    let documents: Vec<TokenMatrixRef<'_>> = documents.iter().collect();
+    for delay in 0..8 {
+        let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
+        let reranker = Reranker::on_gpu(gpu);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(std::time::Duration::from_millis(delay * 3));
+                reranker.gpu().unwrap().device().destroy();
+            });
+            for size in [1, 20, 60] {
+                let documents = &documents[..size];
+                let scored = reranker.score(query.view(), documents).unwrap();
+                assert_scores("while destroyed", query.view(), documents, &scored.scores);
+            }
+        });
+        let scored = reranker.score(query.view(), &documents).unwrap();
+        assert_eq!(scored.execution.backend(), Backend::Cpu);
+        assert_scores("after destroy", query.view(), &documents, &scored.scores);
+    }
+}
+
+/// A call that is given up midway leaves nothing half done to the next.
+#[tokio::test]
+async fn a_dropped_call_does_no_harm() {
+    let Some(gpu) = gpu_context(narrow()) else { return };
+    let mut rng = StdRng::seed_from_u64(10);
+    let query = Values::Unit.query(&mut rng, 32, 128);
+    let documents = Values::Unit.documents(&mut rng, &[700; 12], 128);
+    let documents: Vec<TokenMatrixRef<'_>> = documents.iter().collect();
+    for _ in 0..5 {
+        let call = gpu.score_async(query.view(), &documents);
+        let given_up = tokio::time::timeout(std::time::Duration::from_millis(2), call).await;
+        assert!(given_up.is_err(), "two milliseconds are not enough");
+        let scores = gpu.score_async(query.view(), &documents[..3]).await.unwrap();
+        assert_scores("after a dropped call", query.view(), &documents[..3], &scores);
+    }
+}
+
 #[test]
 fn auto_prefers_the_cpu_to_a_software_gpu() {
     let software_only = maxfold::gpu::adapters().iter().all(|adapter| adapter.software);
     let execution = Reranker::new(Backend::Auto).unwrap().execution();
-    if software_only {
-        assert_eq!(execution.backend(), Backend::Cpu);
-        assert!(execution.reason.contains("hardware GPU"), "{execution}");
-    }
+    let expected = if software_only { Backend::Cpu } else { Backend::Gpu };
+    assert_eq!(execution.backend(), expected, "{execution}");
+    assert!(execution.reason.starts_with("auto: "), "{execution}");
 }
 
 #[test]

@@ -171,6 +171,21 @@ fn dense_vectors_have_to_be_one_an_item() {
     assert_eq!(error, "expected 1 rows in \"dense\", got 2");
 }
 
+#[test]
+fn what_could_not_be_read_back_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vectors.safetensors");
+    let tokens = MultiVectors::new(&[0.5_f32, 0.1], &[0, 1, 2], 1).unwrap();
+    let good = Interchange { tokens, dense: None };
+    good.write(&path).unwrap();
+    let dense = DenseVectors::new(vec![0.1, 0.2, 0.3], 1).unwrap();
+    let error = Interchange { dense: Some(dense), ..good.clone() }.write(&path).unwrap_err();
+    assert_eq!(error.to_string(), "expected 2 rows in \"dense\", got 3");
+    assert_eq!(Interchange::read(&path).unwrap(), good, "what was there is still there");
+    assert!(good.write(folder.path()).is_err(), "a folder is no file");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left over");
+}
+
 /// Cut anywhere, a file is an error or what it was, never a panic.
 #[test]
 fn damaged_files_do_not_panic() {

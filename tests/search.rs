@@ -204,7 +204,12 @@ fn queries_that_do_not_fit_are_refused() {
     let error = engine.search(&Request::new(&[0.0; 3], tokens.view())).unwrap_err().to_string();
     assert!(error.contains("dimension 8") && error.contains("dimension 3"), "{error}");
     let error = engine.search(&Request::new(&[0.0; DENSE], wrong.view())).unwrap_err().to_string();
-    assert!(error.contains("23") && error.contains("24"), "{error}");
+    let expected = "expected the query's token matrix of dimension 24, got dimension 23";
+    assert_eq!(error, expected);
+    // Also where there is nothing to compare it with.
+    let nothing = engine.search_where(&Request::new(&[0.0; DENSE], wrong.view()), |_, _| false);
+    assert_eq!(nothing.unwrap_err().to_string(), expected);
+    assert_eq!(engine.rerank(wrong.view(), &[], 1).unwrap_err().to_string(), expected);
     let infinite = [f32::INFINITY; DENSE];
     assert!(engine.search(&Request::new(&infinite, tokens.view())).is_err());
 }

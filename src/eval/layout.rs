@@ -128,8 +128,3 @@ pub(super) fn read<T>(path: &Path, parse: impl FnOnce(&str) -> Result<T>) -> Res
     let text = fs::read_to_string(path).map_err(|source| Error::io("read", path, source))?;
     parse(&text).map_err(|error| error.in_file(path))
 }
-
-/// Writes a file; errors carry its path.
-pub(super) fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(|source| Error::io("write", path, source))
-}

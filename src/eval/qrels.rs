@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::layout::{self, Line, word};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// The judgements of one query: document id to grade, in order of id.
 pub type Judgements = BTreeMap<String, i32>;
@@ -169,7 +169,7 @@ impl Qrels {
     ///
     /// Those of [`to_trec`](Self::to_trec), and [`Error::Io`].
     pub fn write_trec(&self, path: impl AsRef<Path>) -> Result<()> {
-        layout::write(path.as_ref(), &self.to_trec()?)
+        files::write(path.as_ref(), self.to_trec()?.as_bytes())
     }
 
     /// Writes a file in [BEIR's layout](Self::to_beir).
@@ -178,6 +178,6 @@ impl Qrels {
     ///
     /// Those of [`to_beir`](Self::to_beir), and [`Error::Io`].
     pub fn write_beir(&self, path: impl AsRef<Path>) -> Result<()> {
-        layout::write(path.as_ref(), &self.to_beir()?)
+        files::write(path.as_ref(), self.to_beir()?.as_bytes())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::layout::{self, Line, word};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// A document of a ranking.
 #[derive(Debug, Clone, PartialEq)]
@@ -183,7 +183,7 @@ impl Run {
     ///
     /// Those of [`to_trec`](Self::to_trec), and [`Error::Io`].
     pub fn write_trec(&self, path: impl AsRef<Path>, tag: &str) -> Result<()> {
-        layout::write(path.as_ref(), &self.to_trec(tag)?)
+        files::write(path.as_ref(), self.to_trec(tag)?.as_bytes())
     }
 
     /// Writes a file in the [layout of BEIR's tables](Self::to_beir).
@@ -192,7 +192,7 @@ impl Run {
     ///
     /// Those of [`to_beir`](Self::to_beir), and [`Error::Io`].
     pub fn write_beir(&self, path: impl AsRef<Path>) -> Result<()> {
-        layout::write(path.as_ref(), &self.to_beir()?)
+        files::write(path.as_ref(), self.to_beir()?.as_bytes())
     }
 }
 

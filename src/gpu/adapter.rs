@@ -9,6 +9,7 @@ use crate::{Error, Result};
 
 /// A GPU, or a software imitation of one, as its driver describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AdapterDescription {
     /// The driver's name for it, for example `llvmpipe (LLVM 15.0.6, 256 bits)`.
     pub name: String,
@@ -47,25 +48,25 @@ pub(super) fn describe(adapter: &Adapter) -> AdapterDescription {
     AdapterDescription::new(&adapter.get_info(), adapter.features())
 }
 
-/// The first adapter whose name contains `name`, in any case; with no name, the first adapter.
-pub(super) fn find(name: Option<&str>) -> Result<Adapter> {
+/// The adapters whose name contains `name`, in any case, software ones only if they may be used.
+pub(super) fn matching(name: Option<&str>, hardware_only: bool) -> Result<Vec<Adapter>> {
     let adapters = enumerate();
-    let wanted = name.unwrap_or_default().to_lowercase();
-    let matches = |adapter: &&Adapter| adapter.get_info().name.to_lowercase().contains(&wanted);
-    adapters.iter().find(matches).cloned().ok_or_else(|| Error::NoAdapter {
-        wanted: name.map_or("a GPU".into(), |name| format!("a GPU with {name:?} in its name")),
-        available: adapters.iter().map(|adapter| adapter.get_info().name).collect(),
-    })
-}
-
-/// The first adapter that is not software.
-pub(super) fn find_hardware() -> Result<Adapter> {
-    let adapters = enumerate();
-    let hardware = adapters.iter().find(|adapter| !describe(adapter).software);
-    hardware.cloned().ok_or_else(|| Error::NoAdapter {
-        wanted: "a hardware GPU".into(),
-        available: adapters.iter().map(|adapter| describe(adapter).to_string()).collect(),
-    })
+    let part = name.unwrap_or_default().to_lowercase();
+    let matches = |adapter: &Adapter| {
+        let AdapterDescription { name, software, .. } = describe(adapter);
+        name.to_lowercase().contains(&part) && !(hardware_only && software)
+    };
+    let (matching, others): (Vec<_>, Vec<_>) = adapters.into_iter().partition(matches);
+    if !matching.is_empty() {
+        return Ok(matching);
+    }
+    let kind = if hardware_only { "a hardware GPU" } else { "a GPU" };
+    let wanted = match name {
+        None => kind.into(),
+        Some(name) => format!("{kind} with {name:?} in its name"),
+    };
+    let available = others.iter().map(|adapter| describe(adapter).to_string()).collect();
+    Err(Error::NoAdapter { wanted, available })
 }
 
 fn enumerate() -> Vec<Adapter> {

@@ -18,6 +18,9 @@ use super::workspace::Workspace;
 use crate::multivector::{TokenMatrixRef, check_dimensions};
 use crate::{Error, Result};
 
+/// Sets of buffers kept between requests: a burst of concurrent requests gives the rest back.
+const IDLE_WORKSPACES: usize = 4;
+
 /// What a [`GpuContext`] is made with. The default leaves every choice to Maxfold.
 #[derive(Clone, Debug, Default)]
 pub struct GpuOptions {
@@ -121,27 +124,43 @@ impl GpuContext {
     /// # Errors
     /// As [`GpuContext::new`]; a forced variant that the adapter can't run; a limit of zero.
     pub fn with_options(options: &GpuOptions) -> Result<Self> {
-        pollster::block_on(Self::with_options_async(options))
+        pollster::block_on(Self::first_that_works(options, Polling::Caller))
     }
 
-    /// [`GpuContext::with_options`], async.
+    /// [`GpuContext::with_options`], async: the executor is free while the GPU computes, but not
+    /// while adapters are looked for and shaders compiled.
     ///
     /// # Errors
     /// The same.
     pub async fn with_options_async(options: &GpuOptions) -> Result<Self> {
-        let adapter = match (&options.adapter, options.hardware_only) {
-            (None, true) => adapter::find_hardware()?,
-            (name, _) => adapter::find(name.as_deref())?,
-        };
-        let description = adapter::describe(&adapter);
-        let (device, queue) = request_device(&adapter, &description).await?;
+        Self::first_that_works(options, Polling::Thread).await
+    }
+
+    /// Tries the adapters that the options allow, in order; the error is the first one's.
+    async fn first_that_works(options: &GpuOptions, polling: Polling) -> Result<Self> {
+        let mut first_error = None;
+        for adapter in adapter::matching(options.adapter.as_deref(), options.hardware_only)? {
+            match Self::on_adapter(&adapter, options, polling).await {
+                Ok(context) => return Ok(context),
+                Err(error) => {
+                    log::warn!("{} is not used: {error}", adapter::describe(&adapter));
+                    first_error = first_error.or(Some(error));
+                }
+            }
+        }
+        Err(first_error.unwrap_or_else(no_variant))
+    }
+
+    async fn on_adapter(adapter: &Adapter, options: &GpuOptions, polling: Polling) -> Result<Self> {
+        let description = adapter::describe(adapter);
+        let (device, queue) = request_device(adapter, &description).await?;
         let lost = Arc::new(OnceLock::new());
         let noted = Arc::clone(&lost);
         device.set_device_lost_callback(move |reason, message| {
             // Set only once: the first reason is the cause.
             drop(noted.set(format!("{reason:?}: {message}")));
         });
-        Self::build(device, queue, description, options, lost).await
+        Self::build(device, queue, description, options, lost, polling).await
     }
 
     /// A device that the host program owns, with the features and limits it was requested with.
@@ -165,7 +184,8 @@ impl GpuContext {
     ) -> Result<Self> {
         let description = AdapterDescription::new(&device.adapter_info(), device.features());
         let lost = Arc::default();
-        pollster::block_on(Self::build(device, queue, description, options, lost))
+        let polling = Polling::Caller;
+        pollster::block_on(Self::build(device, queue, description, options, lost, polling))
     }
 
     /// Tries the variants, fastest first, until one scores the known batch correctly.
@@ -175,6 +195,7 @@ impl GpuContext {
         adapter: AdapterDescription,
         options: &GpuOptions,
         lost: Arc<OnceLock<String>>,
+        polling: Polling,
     ) -> Result<Self> {
         let limits = options.limits(&device.limits())?;
         let mut refused = None;
@@ -182,7 +203,7 @@ impl GpuContext {
             let (device, queue) = (device.clone(), queue.clone());
             let gpu = Gpu::new(device, queue, limits, variant, Arc::clone(&lost));
             match gpu {
-                Ok(gpu) => match probe::check(&gpu).await {
+                Ok(gpu) => match probe::check(&gpu, polling).await {
                     Ok(()) => return Ok(Self { gpu, adapter }),
                     Err(error) => refused = Some(error),
                 },
@@ -190,8 +211,7 @@ impl GpuContext {
             }
             log::warn!("{adapter}: {variant} is not used: {refused:?}");
         }
-        let none = || Error::NoAdapter { wanted: "a shader variant".into(), available: Vec::new() };
-        Err(refused.unwrap_or_else(none))
+        Err(refused.unwrap_or_else(no_variant))
     }
 
     /// The MaxSim score of each document, in their order. Blocks until they are there.
@@ -286,9 +306,11 @@ impl Gpu {
         self.idle.lock().ok()?.pop()
     }
 
-    /// Keeps buffers for the next request.
+    /// Keeps buffers for the next request, unless enough are kept.
     pub(super) fn return_workspace(&self, workspace: Workspace) {
-        if let Ok(mut idle) = self.idle.lock() {
+        if let Ok(mut idle) = self.idle.lock()
+            && idle.len() < IDLE_WORKSPACES
+        {
             idle.push(workspace);
         }
     }
@@ -308,6 +330,11 @@ fn checked<T>(device: &Device, calls: impl FnOnce() -> T) -> Result<T> {
         None => Ok(result),
         Some(source) => Err(Error::Gpu { source }),
     }
+}
+
+/// What is said where nothing was tried. `packed-workgroup` needs no feature, so there is something.
+fn no_variant() -> Error {
+    Error::NoAdapter { wanted: "a GPU that runs a shader variant".into(), available: Vec::new() }
 }
 
 /// The variants to try.

@@ -21,6 +21,10 @@ const PAGE_BYTES: usize = 32 << 20;
 /// Bytes of a group's maxima at most.
 const MAXIMA_BYTES: usize = 64 << 20;
 
+/// Multiplications of a dispatch at most: some 20 milliseconds on a slow GPU. Drivers take one that
+/// keeps them waiting for seconds for a hang.
+const DISPATCH_WORK: usize = 1 << 34;
+
 /// What a device allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DeviceLimits {
@@ -65,12 +69,13 @@ impl Plan {
         let most_items = width.saturating_mul(width);
         let most_tokens = (binding / row_bytes).min(binding / 4).min(QUERY_TILE * width);
         let part_tokens = query_tokens.min(most_tokens);
+        let worthwhile_rows = DISPATCH_WORK / (part_tokens * quads * QUAD_COLUMNS);
         let maxima = binding.min(MAXIMA_BYTES.max(part_tokens * 4));
         Ok(Self {
             quads,
             part_tokens,
             group_documents: (maxima / (part_tokens * 4)).min(most_items),
-            page_rows: (binding.min(PAGE_BYTES) / row_bytes).max(1),
+            page_rows: (binding.min(PAGE_BYTES) / row_bytes).min(worthwhile_rows).max(1),
             page_segments: (binding.min(PAGE_BYTES) / size_of::<Segment>()).min(most_items),
             fold_width: limits.workgroups,
         })
@@ -192,6 +197,8 @@ mod tests {
                 let binding = limits.binding_bytes;
                 assert!(plan.part_tokens * plan.row_bytes() <= binding);
                 assert!(plan.page_rows * plan.row_bytes() <= binding);
+                let work = plan.page_rows * plan.part_tokens * dim;
+                assert!(work <= DISPATCH_WORK || plan.page_rows == 1);
                 assert!(plan.group_documents >= 1);
                 assert!(plan.group_documents * plan.part_tokens * 4 <= binding);
                 assert!(plan.part_tokens.div_ceil(QUERY_TILE) <= limits.workgroups as usize);

@@ -20,10 +20,10 @@ const QUERY_TOKENS: usize = 35;
 const DOCUMENT_TOKENS: [usize; 5] = [1, 70, 3, 600, 8];
 
 /// Scores the known batch, and refuses a device that is wrong.
-pub(super) async fn check(gpu: &Gpu) -> Result<()> {
+pub(super) async fn check(gpu: &Gpu, polling: Polling) -> Result<()> {
     let (query, documents) = batch()?;
     let documents: Vec<_> = documents.iter().collect();
-    let got = gpu.stream(query.view(), &documents, Polling::Caller).await?;
+    let got = gpu.stream(query.view(), &documents, polling).await?;
     let expected: Vec<f32> = documents.iter().map(|d| exact(query.view(), *d) as f32).collect();
     match (0..expected.len()).find(|&at| got[at] != expected[at]) {
         None => Ok(()),

@@ -10,6 +10,7 @@ use crate::{Error, Result};
 
 /// How a shader reads an element of a token matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Element {
     /// Native f16; needs `SHADER_F16`.
     F16,
@@ -19,6 +20,7 @@ pub enum Element {
 
 /// How the threads that share query tokens fold their maxima.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Reduction {
     /// By shuffles inside a subgroup; needs `SUBGROUP`.
     Subgroup,
@@ -28,6 +30,7 @@ pub enum Reduction {
 
 /// One way to compute MaxSim in WGSL, named `ELEMENT-REDUCTION`: for example `f16-subgroup`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ShaderVariant {
     /// How an element is read.
     pub element: Element,

@@ -5,6 +5,7 @@
 //! submission it was told of has finished; so the caller's executor is never blocked, whichever it
 //! is.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::mpsc;
 use std::thread;
@@ -41,8 +42,8 @@ impl Mapping {
     /// Waits until the buffer is mapped.
     pub(super) async fn finish(self, poller: &Poller, polling: Polling) -> Result<()> {
         match polling {
-            Polling::Caller => poll(&poller.device, self.after)?,
-            Polling::Thread => poller.watch(self.after)?,
+            Polling::Caller => (poller.poll)(self.after)?,
+            Polling::Thread => poller.watch(self.after)?.await.map_err(|_| ended())??,
         }
         match self.done.await {
             Ok(Ok(())) => Ok(()),
@@ -53,47 +54,67 @@ impl Mapping {
     }
 }
 
-/// The thread that polls for async calls.
+/// Waits for submissions, on the thread that asks or on one of its own.
 pub(super) struct Poller {
-    device: Device,
-    watched: Mutex<Option<mpsc::Sender<SubmissionIndex>>>,
+    poll: Poll,
+    watched: Mutex<Option<mpsc::Sender<Watched>>>,
 }
+
+/// Waits until a submission has finished.
+type Poll = std::sync::Arc<dyn Fn(SubmissionIndex) -> Result<()> + Send + Sync>;
+
+/// A submission, and who wants to know when it has finished.
+type Watched = (SubmissionIndex, oneshot::Sender<Result<()>>);
 
 impl Poller {
     pub(super) fn new(device: Device) -> Self {
-        Self { device, watched: Mutex::new(None) }
+        Self::with(move |submission| poll(&device, submission))
+    }
+
+    fn with(poll: impl Fn(SubmissionIndex) -> Result<()> + Send + Sync + 'static) -> Self {
+        Self { poll: std::sync::Arc::new(poll), watched: Mutex::new(None) }
     }
 
     /// Has the thread wait for a submission; starts it if need be.
-    fn watch(&self, submission: SubmissionIndex) -> Result<()> {
-        let lost = || Error::DeviceLost { reason: "the polling thread has ended".into() };
-        let mut watched = self.watched.lock().map_err(|_| lost())?;
+    fn watch(&self, submission: SubmissionIndex) -> Result<oneshot::Receiver<Result<()>>> {
+        let (reply, finished) = oneshot::channel();
+        let mut watched = self.watched.lock().map_err(|_| ended())?;
         let sender = match watched.as_ref() {
             Some(sender) => sender,
-            None => watched.insert(start(self.device.clone()).map_err(Error::thread)?),
+            None => watched.insert(self.start().map_err(Error::thread)?),
         };
-        sender.send(submission).map_err(|_| lost())
+        sender.send((submission, reply)).map_err(|_| ended())?;
+        Ok(finished)
+    }
+
+    /// The thread ends when its sender is dropped, that is, with the [`Poller`].
+    fn start(&self) -> std::io::Result<mpsc::Sender<Watched>> {
+        let (sender, submissions) = mpsc::channel::<Watched>();
+        let poll = self.poll.clone();
+        thread::Builder::new().name("maxfold-gpu-poll".into()).spawn(move || {
+            for (submission, reply) in submissions {
+                // Nobody listens any more if the request was given up.
+                drop(reply.send(poll(submission)));
+            }
+        })?;
+        Ok(sender)
     }
 }
 
-/// Ends when its sender is dropped, that is, with the [`Poller`].
-fn start(device: Device) -> std::io::Result<mpsc::Sender<SubmissionIndex>> {
-    let (sender, submissions) = mpsc::channel();
-    thread::Builder::new().name("maxfold-gpu-poll".into()).spawn(move || {
-        for submission in submissions {
-            if let Err(error) = poll(&device, submission) {
-                // Whoever waits learns it too: a mapping that can't finish is called back as failed.
-                log::debug!("polling the GPU: {error}");
-            }
-        }
-    })?;
-    Ok(sender)
+fn ended() -> Error {
+    Error::DeviceLost { reason: "the polling thread has ended".into() }
 }
 
+/// wgpu panics where a device is lost while it is waited for: no error scope covers that.
 fn poll(device: &Device, submission: SubmissionIndex) -> Result<()> {
     let wait = PollType::Wait { submission_index: Some(submission), timeout: None };
-    match device.poll(wait) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::DeviceLost { reason: error.to_string() }),
-    }
+    let reason = match catch_unwind(AssertUnwindSafe(|| device.poll(wait))) {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => match panic.downcast::<String>() {
+            Ok(message) => *message,
+            Err(_) => "wgpu panicked while waiting".into(),
+        },
+    };
+    Err(Error::DeviceLost { reason })
 }

@@ -12,7 +12,8 @@ use super::dense;
 use super::kernel::{self, Scratch};
 use super::lanes::{Lanes, Portable};
 use super::query::PackedQuery;
-use crate::multivector::TokenMatrixRef;
+use super::reference;
+use crate::multivector::{TokenMatrix, TokenMatrixRef};
 use crate::{Error, Result};
 
 /// A set of vector instructions that this machine was found to have.
@@ -55,14 +56,40 @@ impl InstructionSet {
         *DETECTED.get_or_init(|| Self::available()[0])
     }
 
-    /// Every set of this machine, fastest first; the portable ones run everywhere.
+    /// Every set of this machine that scores a known batch right, fastest first; the portable ones
+    /// run everywhere.
     pub fn available() -> Vec<Self> {
+        static AVAILABLE: OnceLock<Vec<InstructionSet>> = OnceLock::new();
+        AVAILABLE.get_or_init(Self::find).clone()
+    }
+
+    fn find() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
         let native = [Avx512::detect().map(Kind::Avx512), Avx2::detect().map(Kind::Avx2)];
         #[cfg(not(target_arch = "x86_64"))]
         let native: [Option<Kind>; 0] = [];
         let portable = [Kind::Portable8(Portable), Kind::Portable16(Portable)];
-        native.into_iter().flatten().chain(portable).map(Self).collect()
+        let native = native.into_iter().flatten().map(Self).filter(Self::checks_out);
+        native.chain(portable.map(Self)).collect()
+    }
+
+    /// Whether it scores a known batch right: instructions that are there may still be broken, by an
+    /// emulator for one.
+    fn checks_out(&self) -> bool {
+        // Full registers, and a few tokens more.
+        let right = [64, 67].into_iter().all(|tokens| self.scores_right(tokens).unwrap_or(false));
+        if !right {
+            log::warn!("{self} is not used: it scored a known batch wrong");
+        }
+        right
+    }
+
+    /// The values are small integers, so every product and sum is exact in f32, in any order.
+    fn scores_right(&self, query_tokens: usize) -> Result<bool> {
+        let (query, document) = (small_integers(query_tokens, 3)?, small_integers(29, 7)?);
+        let packed = PackedQuery::new(query.view(), self.lane_width());
+        let score = self.score(&packed, document.view(), &mut Scratch::new(&packed));
+        Ok(f64::from(score) == reference::score(query.view(), document.view()))
     }
 
     /// `avx512`, `avx2`, `portable8` or `portable16`.
@@ -112,6 +139,14 @@ impl InstructionSet {
             lanes => dense::squared_distance_lanes(lanes, a, b)
         )
     }
+}
+
+/// A matrix `[tokens, 45]` of integers from −8 to 8.
+fn small_integers(tokens: usize, seed: usize) -> Result<TokenMatrix> {
+    const DIM: usize = 45;
+    let values: Vec<f32> =
+        (0..tokens * DIM).map(|at| ((at * at * seed + at) % 17) as f32 - 8.0).collect();
+    TokenMatrix::new(&values, DIM)
 }
 
 impl PartialEq for InstructionSet {

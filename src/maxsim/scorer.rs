@@ -58,16 +58,12 @@ impl CpuMaxSim {
     /// # Errors
     /// `threads` is 0, or the operating system refuses to start them.
     pub fn with_threads(self, threads: usize) -> Result<Self> {
-        let refused = |expected: &str| Error::InvalidParameter {
-            name: "threads",
-            expected: expected.into(),
-            got: threads.to_string(),
-        };
         if threads == 0 {
-            return Err(refused("at least 1"));
+            let (expected, got) = ("at least 1".into(), threads.to_string());
+            return Err(Error::InvalidParameter { name: "threads", expected, got });
         }
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|error| refused(&format!("a number that can start ({error})")))?;
+        let pool = pool.map_err(|error| Error::thread(std::io::Error::other(error)))?;
         Ok(self.with_pool(Arc::new(pool)))
     }
 

@@ -8,7 +8,7 @@ use safetensors::tensor::{SafeTensorError, TensorView, View};
 use safetensors::{Dtype, SafeTensors};
 
 use super::{DenseVectors, MultiVectors, element, packed};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// Token matrices, and with them dense vectors, of many items, as [safetensors].
 ///
@@ -54,22 +54,24 @@ impl Interchange {
         Ok(Self { tokens, dense })
     }
 
-    /// Writes a file: `tokens` as F16, `offsets` as U64, `dense` as F32.
+    /// Writes a file: `tokens` as F16, `offsets` as U64, `dense` as F32. A file that is there is
+    /// replaced once the new one is complete.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file can't be written.
+    /// As [`Interchange::to_bytes`]; [`Error::Io`] if the file can't be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let write = |bytes| std::fs::write(path, bytes);
-        write(self.to_bytes()?).map_err(|source| Error::io("write", path, source))
+        files::write(path.as_ref(), &self.to_bytes()?)
     }
 
     /// The bytes of the file that [`Interchange::write`] writes.
     ///
     /// # Errors
-    /// The safetensors crate refuses the tensors (more than any memory holds).
+    /// Not as many dense vectors as token matrices.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let multi = &self.tokens;
+        if let Some(dense) = &self.dense {
+            check_count(multi.len(), dense.len())?;
+        }
         let values = LittleEndian::new(Dtype::F16, [multi.tokens(), multi.dim()], multi.values());
         let offsets = LittleEndian::new(Dtype::U64, [multi.offsets().len()], multi.offsets());
         let dense = self.dense.as_ref();
@@ -77,8 +79,16 @@ impl Interchange {
         let tensors = [("tokens", values), ("offsets", offsets)];
         let tensors = tensors.into_iter().chain(dense.map(|dense| ("dense", dense)));
         safetensors::serialize(tensors, None)
-            .map_err(|source| Error::InvalidSafetensors { bytes: 0, source })
+            .map_err(|source| Error::UnwritableSafetensors { source })
     }
+}
+
+/// One dense vector an item.
+fn check_count(expected: usize, got: usize) -> Result<()> {
+    if got == expected {
+        return Ok(());
+    }
+    Err(Error::CountMismatch { what: "rows in \"dense\"", expected, got })
 }
 
 const FLOATS: &str = "F16, BF16 or F32";
@@ -88,10 +98,13 @@ const INTEGERS: &str = "integers of shape [items + 1]";
 fn read_tokens(file: &SafeTensors<'_>) -> Result<MultiVectors> {
     let (tokens, offsets) = (tensor(file, "tokens", MATRIX)?, tensor(file, "offsets", INTEGERS)?);
     let &[rows, dim] = tokens.shape() else { return Err(wrong("tokens", MATRIX, &tokens)) };
-    let offsets = packed::checked_offsets(read_integers(&offsets)?.into_iter(), rows)?;
+    let offsets = read_integers(&offsets)?;
+    packed::check_offsets(offsets.iter().copied(), rows)?;
+    // Checked: none is negative or beyond the rows.
+    let offsets: Vec<u64> = offsets.into_iter().map(|offset| offset as u64).collect();
     let data = tokens.data();
     match tokens.dtype() {
-        Dtype::F16 => MultiVectors::new(&decode(data, f16::from_le_bytes), &offsets, dim),
+        Dtype::F16 => MultiVectors::from_vec(decode(data, f16::from_le_bytes), offsets, dim),
         Dtype::BF16 => MultiVectors::new(&decode(data, bf16::from_le_bytes), &offsets, dim),
         Dtype::F32 => MultiVectors::new(&decode(data, f32::from_le_bytes), &offsets, dim),
         _ => Err(wrong("tokens", FLOATS, &tokens)),
@@ -105,9 +118,7 @@ fn read_dense(file: &SafeTensors<'_>, items: usize) -> Result<Option<DenseVector
     let dense = tensor(file, "dense", MATRIX)?;
     let &[rows, dim] = dense.shape() else { return Err(wrong("dense", MATRIX, &dense)) };
     element::rows(rows * dim, dim)?;
-    if rows != items {
-        return Err(Error::CountMismatch { what: "rows in \"dense\"", expected: items, got: rows });
-    }
+    check_count(items, rows)?;
     let data = dense.data();
     let values = match dense.dtype() {
         Dtype::F16 => decode(data, |bytes| f16::from_le_bytes(bytes).to_f32()),

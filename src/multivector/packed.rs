@@ -23,30 +23,41 @@ impl MultiVectors {
     /// # Errors
     /// `dim` is 0.
     pub fn empty(dim: usize) -> Result<Self> {
-        Self::from_parts(Vec::new(), &[0], dim)
+        Self::from_vec(Vec::new(), vec![0], dim)
     }
 
     /// Takes packed values as they are, rounded to f16.
     ///
     /// # Errors
-    /// Those of [`TokenMatrix::new`](super::TokenMatrix::new); offsets that don't start at 0, go back or don't end at the
-    /// number of rows; an item without tokens.
+    /// Those of [`TokenMatrix::new`](super::TokenMatrix::new); offsets that don't start at 0, go back
+    /// or don't end at the number of rows; an item without tokens.
     pub fn new<E: Element>(values: &[E], offsets: &[u64], dim: usize) -> Result<Self> {
-        Self::from_parts(element::to_half(values, dim)?, offsets, dim)
+        Self::checked(element::to_half(values, dim)?, offsets.to_vec(), dim)
     }
 
-    /// Takes packed values, each row scaled to unit length as by [`TokenMatrix::normalized`](super::TokenMatrix::normalized).
+    /// Takes packed values, each row scaled to unit length as by
+    /// [`TokenMatrix::normalized`](super::TokenMatrix::normalized).
     ///
     /// # Errors
     /// As [`MultiVectors::new`].
     pub fn normalized<E: Element>(values: &[E], offsets: &[u64], dim: usize) -> Result<Self> {
-        Self::from_parts(element::to_unit_half(values, dim)?, offsets, dim)
+        Self::checked(element::to_unit_half(values, dim)?, offsets.to_vec(), dim)
+    }
+
+    /// Takes packed f16 values without a copy.
+    ///
+    /// # Errors
+    /// As [`MultiVectors::new`].
+    pub fn from_vec(values: Vec<f16>, offsets: Vec<u64>, dim: usize) -> Result<Self> {
+        element::rows(values.len(), dim)?;
+        element::check_rounded(&values, dim, |index| values[index].to_f32())?;
+        Self::checked(values, offsets, dim)
     }
 
     /// `values` have passed the door.
-    fn from_parts(values: Vec<f16>, offsets: &[u64], dim: usize) -> Result<Self> {
+    fn checked(values: Vec<f16>, offsets: Vec<u64>, dim: usize) -> Result<Self> {
         let rows = element::rows(values.len(), dim)?;
-        let offsets = checked_offsets(offsets.iter().map(|&offset| i128::from(offset)), rows)?;
+        check_offsets(offsets.iter().map(|&offset| i128::from(offset)), rows)?;
         Ok(Self { values, offsets, dim })
     }
 
@@ -114,31 +125,26 @@ impl MultiVectors {
     }
 }
 
-/// Offsets that partition `rows` rows into items of at least one row each.
-pub(super) fn checked_offsets(
-    offsets: impl Iterator<Item = i128>,
-    rows: usize,
-) -> Result<Vec<u64>> {
-    let mut checked: Vec<u64> = Vec::with_capacity(offsets.size_hint().0);
+/// Checks that offsets partition `rows` rows into items of at least one row each.
+pub(super) fn check_offsets(offsets: impl Iterator<Item = i128>, rows: usize) -> Result<()> {
+    let mut previous = None;
+    let mut count = 0;
     for (index, got) in offsets.enumerate() {
-        match checked.last() {
+        match previous {
             None if got != 0 => return Err(invalid(index, "0".into(), got)),
-            Some(&last) if got == i128::from(last) => {
-                return Err(Error::NoTokens { item: index - 1 });
-            }
-            Some(&last) if got < i128::from(last) || got > rows as i128 => {
+            Some(last) if got == last => return Err(Error::NoTokens { item: index - 1 }),
+            Some(last) if got < last || got > rows as i128 => {
                 return Err(invalid(index, format!("between {} and {rows}", last + 1), got));
             }
-            _ => checked.push(got as u64),
+            _ => (previous, count) = (Some(got), index + 1),
         }
     }
-    match checked.last() {
+    match previous {
         None => Err(Error::CountMismatch { what: "offsets or more", expected: 1, got: 0 }),
-        Some(&last) if last != rows as u64 => {
-            let expected = format!("{rows}, the number of rows");
-            Err(invalid(checked.len() - 1, expected, i128::from(last)))
+        Some(last) if last != rows as i128 => {
+            Err(invalid(count - 1, format!("{rows}, the number of rows"), last))
         }
-        Some(_) => Ok(checked),
+        Some(_) => Ok(()),
     }
 }
 

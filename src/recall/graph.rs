@@ -3,11 +3,14 @@
 //! hnsw_rs ends the process for an `m` above 256 and keeps `m` in a byte; it reserves memory for
 //! any `ef_construct`; it panics at a distance that is negative or NaN; it forgets vectors that
 //! meet in an empty graph on several threads; a crowd of equal vectors cuts its graph to pieces;
-//! it returns fewer vectors than there are; and its filtered search becomes a walk of everything.
+//! it returns fewer vectors than there are; its filtered search becomes a walk of everything; and
+//! it panics when it is dropped after the clock was set back.
 //! Nothing here can lead there. Its filters, its files and its `set_keeping_pruned` (clustered
 //! vectors: recall 0.5 instead of 0.99) are not used.
 
+use std::mem::ManuallyDrop;
 use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hnsw_rs::hnsw::Hnsw;
 use rayon::prelude::*;
@@ -29,7 +32,7 @@ const LAYERS: usize = 16;
 
 /// Documents, linked to their neighbours; of documents with equal vectors, one for all.
 pub(super) struct Graph {
-    hnsw: Hnsw<'static, f32, Descending>,
+    hnsw: ManuallyDrop<Hnsw<'static, f32, Descending>>,
     twins: Twins,
     documents: usize,
 }
@@ -41,7 +44,7 @@ impl Graph {
         check("ef_construct", params.ef_construct, EF_CONSTRUCT)?;
         let HnswParams { m, ef_construct, .. } = params;
         let hnsw = Hnsw::new(m, room, LAYERS, ef_construct, Descending(distance));
-        Ok(Self { hnsw, twins: Twins::default(), documents: 0 })
+        Ok(Self { hnsw: ManuallyDrop::new(hnsw), twins: Twins::default(), documents: 0 })
     }
 
     /// Inserts those of all prepared vectors that are not there yet.
@@ -64,6 +67,16 @@ impl Graph {
     pub(super) fn walk(&self, query: &[f32], ef: usize) -> impl Iterator<Item = usize> {
         let nearest = self.hnsw.search(query, ef, ef);
         nearest.into_iter().flat_map(|neighbour| self.twins.of(neighbour.d_id))
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        // SAFETY: dropped here, once, and not used afterwards.
+        let drop = || unsafe { ManuallyDrop::drop(&mut self.hnsw) };
+        if catch_unwind(AssertUnwindSafe(drop)).is_err() {
+            log::debug!("hnsw_rs panicked when its graph was dropped");
+        }
     }
 }
 

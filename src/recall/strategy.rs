@@ -6,6 +6,7 @@ use super::Candidate;
 
 /// The candidates of a search, and how they were found.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Recalled {
     /// Score descending, then document ascending.
     pub candidates: Vec<Candidate>,
@@ -15,6 +16,7 @@ pub struct Recalled {
 
 /// How candidates are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Strategy {
     /// By a walk on the graph: approximate.
     Graph {
@@ -32,6 +34,7 @@ pub enum Strategy {
 
 /// Why documents are scanned though there is a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ScanReason {
     /// The search asks for it.
     Requested,

@@ -50,6 +50,7 @@ impl FromStr for Backend {
 
 /// What computed scores.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Processor {
     /// The CPU.
     Cpu {
@@ -68,6 +69,7 @@ pub enum Processor {
 
 /// What happened: which processor scored, and why it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Execution {
     /// What computed the scores.
     pub processor: Processor,

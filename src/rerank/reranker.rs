@@ -1,6 +1,6 @@
 //! [`Reranker`]: the choice, the call, the fall back to the CPU.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::backend::{Backend, Execution, Processor};
 use super::top_k::{Scored, top_k};
@@ -43,12 +43,15 @@ pub struct Ranking {
 /// Ranks candidates by MaxSim, on the GPU or the CPU.
 ///
 /// A GPU that fails in the middle of a request makes it a slower request, answered by the CPU; its
-/// [`Execution`] says so. Calls may be made from any number of threads.
+/// [`Execution`] says so. A device that was lost is not tried again: make a new `Reranker` to look
+/// for a GPU once more. Calls may be made from any number of threads.
 #[derive(Debug)]
 pub struct Reranker {
     cpu: CpuMaxSim,
     #[cfg(feature = "gpu")]
     gpu: Option<GpuContext>,
+    /// Why the GPU is not used any more.
+    lost: OnceLock<Arc<str>>,
     /// Why this backend: what is said of requests where nothing failed.
     reason: Arc<str>,
 }
@@ -82,6 +85,7 @@ impl Reranker {
             cpu,
             #[cfg(feature = "gpu")]
             gpu: None,
+            lost: OnceLock::new(),
             reason: "asked for".into(),
         }
     }
@@ -89,7 +93,7 @@ impl Reranker {
     /// On a GPU that the host program has set up, for example with its own wgpu device.
     #[cfg(feature = "gpu")]
     pub fn on_gpu(gpu: GpuContext) -> Self {
-        Self { cpu: CpuMaxSim::new(), gpu: Some(gpu), reason: "asked for".into() }
+        Self { gpu: Some(gpu), ..Self::on_cpu(CpuMaxSim::new()) }
     }
 
     #[cfg(feature = "gpu")]
@@ -100,11 +104,7 @@ impl Reranker {
 
     #[cfg(not(feature = "gpu"))]
     fn required_gpu(_: &RerankerOptions) -> Result<Self> {
-        Err(Error::InvalidParameter {
-            name: "the backend",
-            expected: "auto or cpu in a build without the feature `gpu`".into(),
-            got: Backend::Gpu.to_string(),
-        })
+        Err(Error::FeatureMissing { what: "backend gpu", feature: "gpu" })
     }
 
     /// An adapter that was named is taken even if it is software.
@@ -126,10 +126,21 @@ impl Reranker {
     /// What the next request runs on, if nothing fails.
     pub fn execution(&self) -> Execution {
         #[cfg(feature = "gpu")]
-        if let Some(gpu) = &self.gpu {
+        if let Some(gpu) = self.working_gpu() {
             return self.gpu_execution(gpu);
         }
-        self.cpu_execution(Arc::clone(&self.reason))
+        self.cpu_execution(self.cpu_reason())
+    }
+
+    /// Why requests go to the CPU, if they do.
+    fn cpu_reason(&self) -> Arc<str> {
+        Arc::clone(self.lost.get().unwrap_or(&self.reason))
+    }
+
+    /// The GPU, unless there is none or it was lost.
+    #[cfg(feature = "gpu")]
+    fn working_gpu(&self) -> Option<&GpuContext> {
+        self.gpu.as_ref().filter(|_| self.lost.get().is_none())
     }
 
     /// The GPU, if requests go to one.
@@ -148,11 +159,11 @@ impl Reranker {
         documents: &[TokenMatrixRef<'_>],
     ) -> Result<Scores> {
         #[cfg(feature = "gpu")]
-        if let Some(gpu) = &self.gpu {
+        if let Some(gpu) = self.working_gpu() {
             let scored = gpu.score(query, documents);
             return self.or_cpu(gpu, scored, query, documents);
         }
-        self.score_on_cpu(query, documents, Arc::clone(&self.reason))
+        self.score_on_cpu(query, documents, self.cpu_reason())
     }
 
     /// [`Reranker::score`], async, for any executor.
@@ -168,14 +179,15 @@ impl Reranker {
         documents: &[TokenMatrixRef<'_>],
     ) -> Result<Scores> {
         #[cfg(feature = "gpu")]
-        if let Some(gpu) = &self.gpu {
+        if let Some(gpu) = self.working_gpu() {
             let scored = gpu.score_async(query, documents).await;
             return self.or_cpu(gpu, scored, query, documents);
         }
-        self.score_on_cpu(query, documents, Arc::clone(&self.reason))
+        self.score_on_cpu(query, documents, self.cpu_reason())
     }
 
-    /// The best `limit` candidates, each an id of the caller's and a token matrix.
+    /// The best `limit` candidates, each an id of the caller's and a token matrix. A candidate given
+    /// twice is ranked twice.
     ///
     /// # Errors
     /// A candidate's dimension is not the query's.
@@ -215,11 +227,22 @@ impl Reranker {
             Ok(scores) => Ok(Scores { scores, execution: self.gpu_execution(gpu) }),
             Err(error @ Error::DimensionMismatch { .. }) => Err(error),
             Err(error) => {
-                log::warn!("the CPU answers, because the GPU failed: {error}");
-                let reason = format!("the GPU failed: {error}").into();
+                let reason = self.note_failure(&error);
                 self.score_on_cpu(query, documents, reason)
             }
         }
+    }
+
+    /// A lost device stays lost: no later request tries it.
+    #[cfg(feature = "gpu")]
+    fn note_failure(&self, error: &Error) -> Arc<str> {
+        log::warn!("the CPU answers, because the GPU failed: {error}");
+        let reason: Arc<str> = format!("the GPU failed: {error}").into();
+        if matches!(error, Error::DeviceLost { .. }) {
+            // A request beside this one may have noted it already.
+            drop(self.lost.set(Arc::clone(&reason)));
+        }
+        reason
     }
 
     fn score_on_cpu(

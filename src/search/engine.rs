@@ -137,9 +137,13 @@ impl<P> SearchEngine<P> {
         request: &Request<'_>,
         filter: impl Fn(u64, &P) -> bool,
     ) -> Result<Response<'_, P>> {
+        let start = Instant::now();
         let documents = 0..self.len();
         let allowed = documents.filter(|&it| filter(self.ids[it], &self.payloads[it])).collect();
-        self.search_allowed(request, Some(&allowed))
+        let filter_time = start.elapsed();
+        let mut response = self.search_allowed(request, Some(&allowed))?;
+        response.report.filter_time = filter_time;
+        Ok(response)
     }
 
     fn search_allowed(
@@ -149,6 +153,7 @@ impl<P> SearchEngine<P> {
     ) -> Result<Response<'_, P>> {
         let start = Instant::now();
         let Request { dense, tokens, prefetch, limit, params } = *request;
+        self.check_query(tokens)?;
         let Recalled { candidates, strategy } =
             self.dense.search(dense, prefetch, params, allowed)?;
         let recall_time = start.elapsed();
@@ -161,6 +166,14 @@ impl<P> SearchEngine<P> {
         }
         let report = Report { recall: Some(strategy), recall_time, ..response.report };
         Ok(Response { report, ..response })
+    }
+
+    fn check_query(&self, tokens: TokenMatrixRef<'_>) -> Result<()> {
+        let (expected, got) = (self.tokens.dim(), tokens.dim());
+        if got == expected {
+            return Ok(());
+        }
+        Err(Error::DimensionMismatch { what: "the query's token matrix".into(), expected, got })
     }
 
     fn place(&self, (rank, candidate): (usize, &Candidate)) -> (u64, Recall) {
@@ -177,6 +190,7 @@ impl<P> SearchEngine<P> {
         ids: &[u64],
         limit: usize,
     ) -> Result<Response<'_, P>> {
+        self.check_query(tokens)?;
         let document =
             |id: &u64| self.documents.get(id).copied().ok_or(Error::UnknownId { id: *id });
         let documents = ids.iter().map(document).collect::<Result<Vec<_>>>()?;
@@ -203,6 +217,7 @@ impl<P> SearchEngine<P> {
             recall: None,
             candidates: candidates.len(),
             rerank: execution,
+            filter_time: Duration::ZERO,
             recall_time: Duration::ZERO,
             rerank_time: start.elapsed(),
         };

@@ -48,6 +48,7 @@ pub struct Recall {
 
 /// What happened in a request.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Report {
     /// How recall went about it, if it was part of the request.
     pub recall: Option<Strategy>,
@@ -55,6 +56,8 @@ pub struct Report {
     pub candidates: usize,
     /// What computed the MaxSim scores, and why.
     pub rerank: Execution,
+    /// Time in the caller's filter.
+    pub filter_time: Duration,
     /// Time in recall.
     pub recall_time: Duration,
     /// Time in rerank, copies included.
