@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::sync::Arc;
+
+use maxfold::maxsim::{CpuMaxSim, InstructionSet};
 use maxfold::multivector::TokenMatrixRef;
 use rand::prelude::*;
 use support::{Values, assert_scores, cpu_scorers, scorers};
@@ -123,6 +126,51 @@ fn thousands_of_equal_query_tokens() {
     for scorer in scorers() {
         let scores = scorer.score(query.view(), &documents);
         assert_scores(&scorer.name, query.view(), &documents, &scores);
+    }
+}
+
+#[test]
+fn a_batch_of_queries_scores_as_each_query_does() {
+    let mut rng = StdRng::seed_from_u64(10);
+    let documents = Values::Large.documents(&mut rng, &[1, 180, 5_000, 7, 64], 40);
+    let documents: Vec<_> = documents.iter().collect();
+    let queries: Vec<_> =
+        [1, 5, 32, 8, 1, 33, 17].map(|tokens| Values::Large.query(&mut rng, tokens, 40)).to_vec();
+    for set in InstructionSet::available() {
+        let cpu = CpuMaxSim::new().with_instruction_set(set);
+        for count in 0..=queries.len() {
+            let batch: Vec<_> = queries[..count].iter().map(|query| query.view()).collect();
+            let scores = cpu.score_batch(&batch, &documents).unwrap();
+            assert_eq!(scores.len(), count);
+            for (query, scores) in batch.iter().zip(&scores) {
+                assert_scores(set.name(), *query, &documents, scores);
+            }
+        }
+    }
+    let other = Values::Large.query(&mut rng, 3, 41);
+    let mixed = CpuMaxSim::new().score_batch(&[queries[0].view(), other.view()], &documents);
+    let expected = "expected query 1 of dimension 40, got dimension 41";
+    assert_eq!(mixed.unwrap_err().to_string(), expected);
+}
+
+/// A long document is divided among threads; a call from inside a pool uses that pool.
+#[test]
+fn threads_do_not_change_scores() {
+    let mut rng = StdRng::seed_from_u64(11);
+    let query = Values::Unit.query(&mut rng, 21, 32);
+    let documents = Values::Unit.documents(&mut rng, &[30_000, 5, 2_048, 2_049, 9], 32);
+    let documents: Vec<_> = documents.iter().collect();
+    for set in InstructionSet::available() {
+        let cpu =
+            |threads| CpuMaxSim::new().with_instruction_set(set).with_threads(threads).unwrap();
+        let alone = cpu(1).score(query.view(), &documents).unwrap();
+        assert_scores(set.name(), query.view(), &documents, &alone);
+        assert_eq!(cpu(3).score(query.view(), &documents).unwrap(), alone);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let inside = pool.install(|| cpu(2).score(query.view(), &documents).unwrap());
+        assert_eq!(inside, alone);
+        let shared = CpuMaxSim::new().with_instruction_set(set).with_pool(Arc::new(pool));
+        assert_eq!(shared.score(query.view(), &documents).unwrap(), alone);
     }
 }
 

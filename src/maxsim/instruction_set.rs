@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
+use half::f16;
+
 #[cfg(target_arch = "x86_64")]
 use super::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
@@ -11,9 +13,9 @@ use super::avx512::Avx512;
 use super::dense;
 use super::kernel::{self, Scratch};
 use super::lanes::{Lanes, Portable};
-use super::query::PackedQuery;
+use super::query::PackedQueries;
 use super::reference;
-use crate::multivector::{TokenMatrix, TokenMatrixRef};
+use crate::multivector::TokenMatrix;
 use crate::{Error, Result};
 
 /// A set of vector instructions that this machine was found to have.
@@ -87,9 +89,12 @@ impl InstructionSet {
     /// The values are small integers, so every product and sum is exact in f32, in any order.
     fn scores_right(&self, query_tokens: usize) -> Result<bool> {
         let (query, document) = (small_integers(query_tokens, 3)?, small_integers(29, 7)?);
-        let packed = PackedQuery::new(query.view(), self.lane_width());
-        let score = self.score(&packed, document.view(), &mut Scratch::new(&packed));
-        Ok(f64::from(score) == reference::score(query.view(), document.view()))
+        let packed = PackedQueries::new(&[query.view()], query.dim(), self.lane_width());
+        let mut scratch = Scratch::new(&packed);
+        self.fold(&packed, document.values(), &mut scratch);
+        let mut score = [0.0];
+        scratch.maxima().sums(&packed, &mut score);
+        Ok(f64::from(score[0]) == reference::score(query.view(), document.view()))
     }
 
     /// `avx512`, `avx2`, `portable8` or `portable16`.
@@ -112,17 +117,12 @@ impl InstructionSet {
         with_lanes!(self, native => width(native), lanes => width(lanes))
     }
 
-    /// The MaxSim score of one document.
-    pub(super) fn score(
-        self,
-        query: &PackedQuery,
-        document: TokenMatrixRef<'_>,
-        scratch: &mut Scratch,
-    ) -> f32 {
+    /// Folds token vectors `[tokens, dim]` into the maxima of `scratch`.
+    pub(super) fn fold(self, queries: &PackedQueries, tokens: &[f16], scratch: &mut Scratch) {
         with_lanes!(
             self,
-            native => native.score(query, document, scratch),
-            lanes => kernel::score(lanes, query, document, scratch)
+            native => native.fold(queries, tokens, scratch),
+            lanes => kernel::fold(lanes, queries, tokens, scratch)
         )
     }
 

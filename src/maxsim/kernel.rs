@@ -14,8 +14,7 @@ use half::f16;
 
 use super::lanes::Lanes;
 use super::narrow;
-use super::query::{PackedQuery, Panel};
-use crate::multivector::TokenMatrixRef;
+use super::query::{PackedQueries, Panel};
 
 /// Rows of the lowest tile: what the rows of a document are rounded up to.
 const LOW: usize = 3;
@@ -36,15 +35,56 @@ const SUM_CHAINS: usize = 8;
 /// A thread's working memory for queries of one shape.
 pub(super) struct Scratch {
     widened: Vec<f32>,
-    maxima: Vec<f32>,
+    maxima: Maxima,
 }
 
 impl Scratch {
-    /// Memory for scoring `query`.
-    pub(super) fn new(query: &PackedQuery) -> Self {
-        Self {
-            widened: vec![0.0; chunk_rows(query.stride()) * query.stride()],
-            maxima: vec![f32::NEG_INFINITY; query.lanes() + query.tokens_in_rows()],
+    /// Memory for scoring `queries`.
+    pub(super) fn new(queries: &PackedQueries) -> Self {
+        let widened = vec![0.0; chunk_rows(queries.stride()) * queries.stride()];
+        Self { widened, maxima: Maxima::new(queries) }
+    }
+
+    /// Forgets the maxima of an earlier document.
+    pub(super) fn reset(&mut self) {
+        self.maxima.0.fill(f32::NEG_INFINITY);
+    }
+
+    /// What has been folded since.
+    pub(super) fn maxima(&self) -> &Maxima {
+        &self.maxima
+    }
+}
+
+/// The maximum of each query token over the document tokens seen: first those of the tokens in
+/// lanes, then those of the tokens in rows.
+#[derive(Clone)]
+pub(super) struct Maxima(Vec<f32>);
+
+impl Maxima {
+    /// Over nothing yet.
+    pub(super) fn new(queries: &PackedQueries) -> Self {
+        Self(vec![f32::NEG_INFINITY; queries.lanes() + queries.tokens_in_rows()])
+    }
+
+    /// Over what both have seen.
+    pub(super) fn merge(mut self, other: &Self) -> Self {
+        for (max, other) in self.0.iter_mut().zip(&other.0) {
+            *max = max.max(*other);
+        }
+        self
+    }
+
+    /// Each query's score.
+    pub(super) fn sums(&self, queries: &PackedQueries, scores: &mut [f32]) {
+        let (in_lanes, in_rows) = self.0.split_at(queries.lanes());
+        let mut many = &in_lanes[..queries.tokens_in_lanes()];
+        let mut few = in_rows;
+        for (score, &tokens) in scores.iter_mut().zip(queries.tokens()) {
+            let (lanes, later) = many.split_at(tokens.min(many.len()));
+            let (rows, last) = few.split_at(tokens - lanes.len());
+            *score = sum(lanes) + sum(rows);
+            (many, few) = (later, last);
         }
     }
 }
@@ -55,28 +95,26 @@ fn chunk_rows(stride: usize) -> usize {
     (fitting - fitting % HIGH).max(HIGH)
 }
 
-/// The MaxSim score of one document.
+/// Folds the token vectors `[tokens, dim]` of a document, or of a part of one, into the maxima.
 ///
-/// `scratch` was made for a query of this shape, and `document` has the query's dimension.
+/// `scratch` was made for these queries.
 #[inline(always)]
-pub(super) fn score<L: Lanes>(
+pub(super) fn fold<L: Lanes>(
     lanes: L,
-    query: &PackedQuery,
-    document: TokenMatrixRef<'_>,
+    queries: &PackedQueries,
+    tokens: &[f16],
     scratch: &mut Scratch,
-) -> f32 {
-    let (dim, stride) = (query.dim(), query.stride());
+) {
+    let (dim, stride) = (queries.dim(), queries.stride());
     let Scratch { widened, maxima } = scratch;
-    maxima.fill(f32::NEG_INFINITY);
-    let (in_lanes, in_rows) = maxima.split_at_mut(query.lanes());
-    for chunk in document.values().chunks(chunk_rows(stride) * dim) {
+    let (in_lanes, in_rows) = maxima.0.split_at_mut(queries.lanes());
+    for chunk in tokens.chunks(chunk_rows(stride) * dim) {
         let rows = widen(lanes, chunk, dim, stride, widened);
-        for panel in query.panels() {
+        for panel in queries.panels() {
             fold_panel(lanes, rows, stride, &panel, in_lanes);
         }
-        narrow::fold(lanes, rows, stride, query.rows(), in_rows);
+        narrow::fold(lanes, rows, stride, queries.rows(), in_rows);
     }
-    sum(&in_lanes[..query.tokens_in_lanes()]) + sum(in_rows)
 }
 
 /// Widens rows `[rows, dim]` to `[rows, stride]`, and fills the last tile with copies of the last

@@ -122,24 +122,24 @@ fn fused_where_cheap(a: f32, b: f32, c: f32) -> f32 {
 macro_rules! compile_for {
     ($lanes:ty, $features:literal) => {
         impl $lanes {
-            /// The kernel's score of one document.
-            pub(super) fn score(
+            /// The kernel.
+            pub(super) fn fold(
                 self,
-                query: &super::query::PackedQuery,
-                document: crate::multivector::TokenMatrixRef<'_>,
+                queries: &super::query::PackedQueries,
+                tokens: &[half::f16],
                 scratch: &mut super::kernel::Scratch,
-            ) -> f32 {
+            ) {
                 #[target_feature(enable = $features)]
                 fn compiled(
                     lanes: $lanes,
-                    query: &super::query::PackedQuery,
-                    document: crate::multivector::TokenMatrixRef<'_>,
+                    queries: &super::query::PackedQueries,
+                    tokens: &[half::f16],
                     scratch: &mut super::kernel::Scratch,
-                ) -> f32 {
-                    super::kernel::score(lanes, query, document, scratch)
+                ) {
+                    super::kernel::fold(lanes, queries, tokens, scratch)
                 }
                 // SAFETY: `self` exists, so its detection has found the instructions.
-                unsafe { compiled(self, query, document, scratch) }
+                unsafe { compiled(self, queries, tokens, scratch) }
             }
 
             /// The dot product of dense vectors.

@@ -13,7 +13,7 @@
 //! | `lanes.rs` | what the kernel asks of a vector register, and a portable one |
 //! | `avx2.rs`, `avx512.rs` | the same for AVX2 with FMA and F16C, and for AVX-512 |
 //! | `instruction_set.rs` | which of them this machine has, found out once |
-//! | `query.rs` | the query, packed for the kernel |
+//! | `query.rs` | queries, packed for the kernel |
 //! | `kernel.rs` | the blocked kernel, one algorithm for any lanes |
 //! | `narrow.rs` | its twin for the last few query tokens |
 //! | `dense.rs` | similarities of dense vectors, for recall |

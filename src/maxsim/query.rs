@@ -1,4 +1,4 @@
-//! The query, packed for the kernel once a request.
+//! Queries, packed for the kernel once a request.
 
 use half::slice::HalfFloatSliceExt;
 
@@ -7,23 +7,28 @@ use crate::multivector::TokenMatrixRef;
 /// Registers of query tokens that one tile of the kernel works on at most.
 pub(super) const MAX_VECTORS: usize = 4;
 
-/// A query's tokens in f32, for registers of one width.
+/// The tokens of one query or of several, in f32, for registers of one width.
+///
+/// Tokens of several queries follow one another without a gap: to the kernel they are one long
+/// query, and only sums know the borders.
 ///
 /// Most tokens lie in the lanes: cut into panels of at most [`MAX_VECTORS`] registers, row-major
 /// `[dim, lanes of the panel]`, so that a register holds one column of as many tokens as it has
 /// lanes. The last few tokens, if they would leave half of a register or more unused, lie in rows.
-pub(super) struct PackedQuery {
+pub(super) struct PackedQueries {
     panels: Vec<f32>,
     /// `[few, stride]`.
     rows: Vec<f32>,
-    tokens: usize,
-    /// Tokens in rows.
+    /// Tokens of each query.
+    tokens: Vec<usize>,
+    /// Tokens in lanes, and in rows.
+    many: usize,
     few: usize,
     dim: usize,
     width: usize,
 }
 
-/// A panel of a [`PackedQuery`].
+/// A panel of [`PackedQueries`].
 pub(super) struct Panel<'a> {
     /// `[dim, vectors · width]`.
     pub columns: &'a [f32],
@@ -33,19 +38,21 @@ pub(super) struct Panel<'a> {
     pub first_lane: usize,
 }
 
-impl PackedQuery {
-    /// Packs for registers of `width` lanes.
-    pub(super) fn new(query: TokenMatrixRef<'_>, width: usize) -> Self {
-        let (tokens, dim) = (query.tokens(), query.dim());
-        let few = if tokens % width <= width / 2 { tokens % width } else { 0 };
-        let lanes = (tokens - few).next_multiple_of(width);
+impl PackedQueries {
+    /// Packs queries of one dimension for registers of `width` lanes.
+    pub(super) fn new(queries: &[TokenMatrixRef<'_>], dim: usize, width: usize) -> Self {
+        let tokens: Vec<usize> = queries.iter().map(TokenMatrixRef::tokens).collect();
+        let all = tokens.iter().sum::<usize>();
+        let few = if all % width <= width / 2 { all % width } else { 0 };
+        let many = all - few;
         let stride = dim.next_multiple_of(width);
-        let (panels, rows) = (vec![0.0; lanes * dim], vec![0.0; few * stride]);
-        let mut packed = Self { panels, rows, tokens, few, dim, width };
+        let panels = vec![0.0; many.next_multiple_of(width) * dim];
+        let rows = vec![0.0; few * stride];
+        let mut packed = Self { panels, rows, tokens, many, few, dim, width };
         let mut widened = vec![0.0; dim];
-        for (token, values) in query.rows().enumerate() {
+        for (token, values) in queries.iter().flat_map(TokenMatrixRef::rows).enumerate() {
             values.convert_to_f32_slice(&mut widened);
-            match token.checked_sub(tokens - few) {
+            match token.checked_sub(many) {
                 None => packed.put_in_lane(token, &widened),
                 Some(row) => packed.rows[row * stride..][..dim].copy_from_slice(&widened),
             }
@@ -92,9 +99,14 @@ impl PackedQuery {
         self.panels.len() / self.dim
     }
 
+    /// Tokens of each query.
+    pub(super) fn tokens(&self) -> &[usize] {
+        &self.tokens
+    }
+
     /// Number of tokens in lanes.
     pub(super) fn tokens_in_lanes(&self) -> usize {
-        self.tokens - self.few
+        self.many
     }
 
     /// Number of tokens in rows.
