@@ -1,12 +1,13 @@
 //! The blocked kernel: one algorithm, generic over lanes.
 //!
 //! Query tokens lie in the lanes, document tokens in the rows of a tile. A tile multiplies `R`
-//! document tokens with `C` registers of query tokens and keeps its `R · C` sums, 9 or 12, in registers
-//! over the whole dimension, so that each value loaded is used `R` or `C` times; then it folds them
-//! into the query tokens' maxima. No similarity is written to memory.
+//! document tokens with `C` registers of query tokens and keeps its `R · C` sums in registers over
+//! the columns, so that each value loaded is used `R` or `C` times; then it folds them into the query
+//! tokens' maxima. No similarity is written to memory. The last few query tokens, which would leave
+//! lanes unused, are left to `narrow.rs`.
 //!
 //! Document tokens are widened to f32 a few rows at a time, into a buffer that stays in the L1
-//! cache, and used for all panels of the query before the next rows are widened.
+//! cache, and used for all query tokens before the next rows are widened.
 
 use std::ops::Range;
 
