@@ -7,7 +7,7 @@ use std::sync::Arc;
 use maxfold::maxsim::{CpuMaxSim, InstructionSet};
 use maxfold::multivector::TokenMatrixRef;
 use rand::prelude::*;
-use support::{Values, assert_scores, cpu_scorers, scorers};
+use support::{Values, assert_scores, check_every, cpu_scorers, scorers};
 
 const DIMS: [usize; 8] = [1, 3, 48, 96, 100, 128, 320, 768];
 
@@ -24,10 +24,7 @@ fn shapes_of_late_interaction() {
             let documents: Vec<_> = documents.iter().collect();
             for query_tokens in [1, rng.random_range(2..=31), rng.random_range(32..=70)] {
                 let query = values.query(&mut rng, query_tokens, dim);
-                for scorer in &scorers {
-                    let scores = scorer.score(query.view(), &documents);
-                    assert_scores(&scorer.name, query.view(), &documents, &scores);
-                }
+                check_every(&scorers, &query, &documents);
             }
         }
     }
@@ -41,10 +38,7 @@ fn every_number_of_query_tokens_to_seventy() {
     let documents: Vec<_> = documents.iter().collect();
     for query_tokens in 1..=70 {
         let query = Values::Unit.query(&mut rng, query_tokens, 20);
-        for scorer in &scorers {
-            let scores = scorer.score(query.view(), &documents);
-            assert_scores(&scorer.name, query.view(), &documents, &scores);
-        }
+        check_every(&scorers, &query, &documents);
     }
 }
 
@@ -56,10 +50,7 @@ fn a_page_as_query() {
         let query = values.query(&mut rng, 1_024, dim);
         let documents = values.documents(&mut rng, &[1, 700, 33], dim);
         let documents: Vec<_> = documents.iter().collect();
-        for scorer in &scorers {
-            let scores = scorer.score(query.view(), &documents);
-            assert_scores(&scorer.name, query.view(), &documents, &scores);
-        }
+        check_every(&scorers, &query, &documents);
     }
 }
 
@@ -75,10 +66,7 @@ fn thousands_of_shifted_shapes() {
         let query = values.query(&mut rng, query_tokens, dim);
         let documents = values.documents(&mut rng, &tokens, dim);
         let documents: Vec<_> = documents.iter().collect();
-        for scorer in &scorers {
-            let scores = scorer.score(query.view(), &documents);
-            assert_scores(&scorer.name, query.view(), &documents, &scores);
-        }
+        check_every(&scorers, &query, &documents);
     }
 }
 
@@ -91,10 +79,7 @@ fn documents_around_a_block_of_widened_rows() {
         let query = Values::Unit.query(&mut rng, 33, dim);
         let documents = Values::Unit.documents(&mut rng, &tokens, dim);
         let documents: Vec<_> = documents.iter().collect();
-        for scorer in &scorers {
-            let scores = scorer.score(query.view(), &documents);
-            assert_scores(&scorer.name, query.view(), &documents, &scores);
-        }
+        check_every(&scorers, &query, &documents);
     }
 }
 
@@ -108,10 +93,7 @@ fn thousands_of_dimensions() {
             let query = values.query(&mut rng, 37, dim);
             let documents = values.documents(&mut rng, &[1, 70], dim);
             let documents: Vec<_> = documents.iter().collect();
-            for scorer in &scorers {
-                let scores = scorer.score(query.view(), &documents);
-                assert_scores(&scorer.name, query.view(), &documents, &scores);
-            }
+            check_every(&scorers, &query, &documents);
         }
     }
 }
@@ -123,10 +105,7 @@ fn thousands_of_equal_query_tokens() {
     let query = Values::Constant.query(&mut rng, 9_000, 3);
     let documents = Values::Constant.documents(&mut rng, &[5], 3);
     let documents: Vec<_> = documents.iter().collect();
-    for scorer in scorers() {
-        let scores = scorer.score(query.view(), &documents);
-        assert_scores(&scorer.name, query.view(), &documents, &scores);
-    }
+    check_every(&scorers(), &query, &documents);
 }
 
 #[test]

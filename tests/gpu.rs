@@ -12,7 +12,7 @@ use maxfold::multivector::TokenMatrixRef;
 use maxfold::rerank::{Backend, Reranker, RerankerOptions};
 use maxfold::{Error, Result};
 use rand::prelude::*;
-use support::{Values, assert_scores, gpu_context, gpu_scorers, gpu_scorers_with};
+use support::{Values, assert_scores, check_every, gpu_context, gpu_scorers, gpu_scorers_with};
 
 /// Small limits, so that paging and folding run on small data.
 fn narrow() -> GpuOptions {
@@ -42,10 +42,8 @@ fn a_book_among_notes() {
     let query = Values::Opposed.query(&mut rng, 32, 128);
     let documents = Values::Opposed.documents(&mut rng, &[5, 5, 20_000, 5, 5, 5], 128);
     let documents: Vec<_> = documents.iter().collect();
-    for scorer in gpu_scorers().iter().chain(&gpu_scorers_with(narrow())) {
-        let scores = scorer.score(query.view(), &documents);
-        assert_scores(&scorer.name, query.view(), &documents, &scores);
-    }
+    check_every(&gpu_scorers(), &query, &documents);
+    check_every(&gpu_scorers_with(narrow()), &query, &documents);
 }
 
 #[test]
@@ -72,10 +70,7 @@ fn a_query_beyond_a_binding_is_scored_in_parts() {
     let query = Values::Unit.query(&mut rng, 9_000, 128);
     let documents = Values::Unit.documents(&mut rng, &[40, 3, 77], 128);
     let documents: Vec<_> = documents.iter().collect();
-    for scorer in gpu_scorers_with(narrow()) {
-        let scores = scorer.score(query.view(), &documents);
-        assert_scores(&scorer.name, query.view(), &documents, &scores);
-    }
+    check_every(&gpu_scorers_with(narrow()), &query, &documents);
 }
 
 #[test]

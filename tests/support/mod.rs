@@ -132,6 +132,14 @@ pub fn scorers() -> Vec<Scorer> {
     scorers
 }
 
+/// Scores with each scorer, and checks every score.
+pub fn check_every(scorers: &[Scorer], query: &TokenMatrix, documents: &[TokenMatrixRef<'_>]) {
+    for scorer in scorers {
+        let scores = scorer.score(query.view(), documents);
+        assert_scores(&scorer.name, query.view(), documents, &scores);
+    }
+}
+
 /// Instruction sets that any machine worth testing on has. AVX-512 is tested where it is there.
 const EXPECTED_SETS: &[&str] = if cfg!(target_arch = "x86_64") { &["avx2"] } else { &[] };
 
