@@ -28,8 +28,9 @@ use crate::multivector::DenseVectors;
 /// A graph over [`Distance::Dot`] finds less where vectors are clustered and of different lengths:
 /// the dot product is no metric. Vectors of unit length are best searched by [`Distance::Cosine`].
 ///
-/// The graph is that of hnsw_rs, which logs under its own name, and keeps a copy of the vectors. Two graphs built from the same vectors may differ, as
-/// vectors are inserted in parallel, on rayon's current thread pool.
+/// The graph is that of hnsw_rs, which logs under its own name, and keeps a copy of the vectors. Two
+/// graphs built from the same vectors may differ, as vectors are inserted in parallel, on rayon's
+/// current thread pool.
 pub struct HnswIndex {
     exact: ExactIndex,
     graph: Graph,
