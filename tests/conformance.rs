@@ -88,12 +88,14 @@ fn documents_around_a_block_of_widened_rows() {
 fn thousands_of_dimensions() {
     let scorers = scorers();
     let mut rng = StdRng::seed_from_u64(8);
-    for dim in [1_024, 4_096, 8_191] {
+    for dim in [1_024, 4_096, 8_191, 16_384] {
         for values in Values::ALL {
-            let query = values.query(&mut rng, 37, dim);
             let documents = values.documents(&mut rng, &[1, 70], dim);
             let documents: Vec<_> = documents.iter().collect();
-            check_every(&scorers, &query, &documents);
+            for query_tokens in [1, 37] {
+                let query = values.query(&mut rng, query_tokens, dim);
+                check_every(&scorers, &query, &documents);
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use super::narrow;
 use super::query::{PackedQueries, Panel};
 
 /// Rows of the lowest tile: what the rows of a document are rounded up to.
-const LOW: usize = 3;
+pub(super) const LOW: usize = 3;
 
 /// What the rows widened at a time are a multiple of, so that most tiles are tall.
 const HIGH: usize = 12;
@@ -28,7 +28,7 @@ const WIDENED_VALUES: usize = 6 * 1024;
 
 /// Additions in a row at most, before their sum is added to others: equal numbers are all rounded
 /// the same way, and so the error of one long chain would grow with its length.
-const CHAIN: usize = 256;
+pub(super) const CHAIN: usize = 256;
 
 /// Chains that the maxima of a score are added in.
 const SUM_CHAINS: usize = 8;

@@ -4,6 +4,9 @@
 //! each similarity is a sum over lanes at the end. A tile multiplies `R` document tokens with `Q`
 //! query tokens and keeps its `R · Q` sums in registers over the whole dimension.
 
+use std::ops::Range;
+
+use super::kernel::{CHAIN, LOW};
 use super::lanes::Lanes;
 
 /// Query tokens of a tile at most: what [`Lanes::sums`] takes.
@@ -24,13 +27,13 @@ pub(super) fn fold<L: Lanes>(
             (2, _) => fold_group::<L, 6, 2>(lanes, rows, stride, tokens, maxima),
             (3, 32) => fold_group::<L, 6, 3>(lanes, rows, stride, tokens, maxima),
             (_, 32) => fold_group::<L, 6, 4>(lanes, rows, stride, tokens, maxima),
-            (3, _) => fold_group::<L, 3, 3>(lanes, rows, stride, tokens, maxima),
-            (_, _) => fold_group::<L, 3, 4>(lanes, rows, stride, tokens, maxima),
+            (3, _) => fold_group::<L, LOW, 3>(lanes, rows, stride, tokens, maxima),
+            (_, _) => fold_group::<L, LOW, 4>(lanes, rows, stride, tokens, maxima),
         }
     }
 }
 
-/// Folds in tiles of `R` rows, and of three where there are fewer.
+/// Folds in tiles of `R` rows, and of [`LOW`] where there are fewer.
 #[inline(always)]
 fn fold_group<L: Lanes, const R: usize, const Q: usize>(
     lanes: L,
@@ -43,8 +46,8 @@ fn fold_group<L: Lanes, const R: usize, const Q: usize>(
     for tile in tall.chunks_exact(R * stride) {
         fold_tile::<L, R, Q>(lanes, tile, stride, tokens, maxima);
     }
-    for tile in low.chunks_exact(3 * stride) {
-        fold_tile::<L, 3, Q>(lanes, tile, stride, tokens, maxima);
+    for tile in low.chunks_exact(LOW * stride) {
+        fold_tile::<L, LOW, Q>(lanes, tile, stride, tokens, maxima);
     }
 }
 
@@ -74,12 +77,37 @@ fn multiply<L: Lanes, const R: usize, const Q: usize>(
     stride: usize,
     tokens: &[f32],
 ) -> [[L::Register; Q]; R] {
+    let columns = CHAIN * L::WIDTH;
+    let first = 0..stride.min(columns);
+    let mut sums = multiply_block::<L, R, Q>(lanes, tile, stride, tokens, first);
+    for start in (columns..stride).step_by(columns) {
+        let block = start..stride.min(start + columns);
+        let more = multiply_block::<L, R, Q>(lanes, tile, stride, tokens, block);
+        for r in 0..R {
+            for q in 0..Q {
+                sums[r][q] = lanes.add(sums[r][q], more[r][q]);
+            }
+        }
+    }
+    sums
+}
+
+/// [`multiply`] over a block of columns, which begins and ends with a register.
+#[inline(always)]
+#[allow(clippy::needless_range_loop)]
+fn multiply_block<L: Lanes, const R: usize, const Q: usize>(
+    lanes: L,
+    tile: &[f32],
+    stride: usize,
+    tokens: &[f32],
+    block: Range<usize>,
+) -> [[L::Register; Q]; R] {
     assert!(tile.len() == R * stride && tokens.len() == Q * stride);
-    assert!(stride.is_multiple_of(L::WIDTH));
+    assert!(block.end <= stride && block.len().is_multiple_of(L::WIDTH));
     let mut sums = [[lanes.splat(0.0); Q]; R];
-    for k in (0..stride).step_by(L::WIDTH) {
-        // SAFETY: r < R, q < Q and k + WIDTH ≤ stride, so by the lengths asserted above WIDTH values
-        // from r · stride + k are inside `tile`, and those from q · stride + k inside `tokens`.
+    for k in block.step_by(L::WIDTH) {
+        // SAFETY: r < R, q < Q and k + WIDTH ≤ block.end ≤ stride, so by the assertions above WIDTH
+        // values from r · stride + k are inside `tile`, and those from q · stride + k in `tokens`.
         let row = |r: usize| unsafe { lanes.load(tile.as_ptr().add(r * stride + k)) };
         let token = |q: usize| unsafe { lanes.load(tokens.as_ptr().add(q * stride + k)) };
         let mut rows = [lanes.splat(0.0); R];
