@@ -30,6 +30,7 @@ mod files;
 pub mod gpu;
 pub mod maxsim;
 pub mod multivector;
+mod ranking;
 #[cfg(feature = "recall")]
 pub mod recall;
 pub mod rerank;

@@ -223,9 +223,7 @@ impl GpuContext {
         query: TokenMatrixRef<'_>,
         documents: &[TokenMatrixRef<'_>],
     ) -> Result<Vec<f32>> {
-        check_dimensions(query, documents)?;
-        self.gpu.check_alive()?;
-        pollster::block_on(self.gpu.stream(query, documents, Polling::Caller))
+        pollster::block_on(self.run(query, documents, Polling::Caller))
     }
 
     /// [`GpuContext::score`], async, for any executor.
@@ -237,9 +235,18 @@ impl GpuContext {
         query: TokenMatrixRef<'_>,
         documents: &[TokenMatrixRef<'_>],
     ) -> Result<Vec<f32>> {
+        self.run(query, documents, Polling::Thread).await
+    }
+
+    async fn run(
+        &self,
+        query: TokenMatrixRef<'_>,
+        documents: &[TokenMatrixRef<'_>],
+        polling: Polling,
+    ) -> Result<Vec<f32>> {
         check_dimensions(query, documents)?;
         self.gpu.check_alive()?;
-        self.gpu.stream(query, documents, Polling::Thread).await
+        self.gpu.stream(query, documents, polling).await
     }
 
     /// The adapter it runs on.

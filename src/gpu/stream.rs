@@ -58,8 +58,7 @@ fn needs(plan: &Plan, documents: &[TokenMatrixRef<'_>], limit: usize) -> Needs {
     let mut largest = (0, 0);
     for group in documents.chunks(plan.group_documents) {
         for page in plan.pages(&tokens(group)) {
-            let rows = page.iter().map(|copy| copy.segment.rows as usize).sum::<usize>();
-            largest = (largest.0.max(rows), largest.1.max(page.len()));
+            largest = (largest.0.max(rows_of(&page)), largest.1.max(page.len()));
         }
     }
     Needs {

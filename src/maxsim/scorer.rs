@@ -11,7 +11,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::instruction_set::InstructionSet;
 use super::kernel::{Maxima, Scratch};
 use super::query::PackedQueries;
-use crate::multivector::{TokenMatrixRef, check_dimensions};
+use crate::multivector::{TokenMatrixRef, check_dimension, check_dimensions};
 use crate::{Error, Result};
 
 /// Tokens of a document that are scored on one thread: longer documents are divided.
@@ -106,10 +106,7 @@ impl CpuMaxSim {
     ) -> Result<Vec<Vec<f32>>> {
         let Some(first) = queries.first() else { return Ok(Vec::new()) };
         for (number, query) in queries.iter().enumerate() {
-            if query.dim() != first.dim() {
-                let (what, got) = (format!("query {number}"), query.dim());
-                return Err(Error::DimensionMismatch { what, expected: first.dim(), got });
-            }
+            check_dimension(|| format!("query {number}"), first.dim(), query.dim())?;
         }
         check_dimensions(*first, documents)?;
         let mut scores = vec![0.0; documents.len() * queries.len()];

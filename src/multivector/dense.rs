@@ -41,10 +41,7 @@ impl DenseVectors {
 
     /// Whether `vector` could be one of these: the same dimension, every value finite.
     pub(crate) fn check(&self, vector: &[f32]) -> Result<()> {
-        if vector.len() != self.dim {
-            let what = "a dense vector".into();
-            return Err(Error::DimensionMismatch { what, expected: self.dim, got: vector.len() });
-        }
+        element::check_dimension(|| "a dense vector".into(), self.dim, vector.len())?;
         check_finite(vector, self.dim)
     }
 

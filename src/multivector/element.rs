@@ -56,6 +56,18 @@ impl Element for bf16 {
     }
 }
 
+/// Checks that something has the dimension of what it is multiplied with or stored beside.
+pub(crate) fn check_dimension(
+    what: impl FnOnce() -> String,
+    expected: usize,
+    got: usize,
+) -> Result<()> {
+    if got == expected {
+        return Ok(());
+    }
+    Err(Error::DimensionMismatch { what: what(), expected, got })
+}
+
 /// The number of rows of a flat `[rows, dim]` slice.
 pub(crate) fn rows(values: usize, dim: usize) -> Result<usize> {
     if dim == 0 {
@@ -80,22 +92,23 @@ pub(super) fn to_half<E: Element>(values: &[E], dim: usize) -> Result<Vec<f16>> 
 pub(super) fn to_unit_half<E: Element>(values: &[E], dim: usize) -> Result<Vec<f16>> {
     rows(values.len(), dim)?;
     let mut rounded = Vec::with_capacity(values.len());
-    let mut unit = Vec::with_capacity(dim);
+    let mut scaled = Vec::with_capacity(dim);
     for row in values.chunks_exact(dim) {
-        let norm = norm(row);
-        let divisor = if norm > 0.0 { norm } else { 1.0 };
-        unit.clear();
-        unit.extend(row.iter().map(|value| (f64::from(value.widen()) / divisor) as f32));
-        f32::round_into(&unit, &mut rounded);
+        scaled.clear();
+        scaled.extend(unit(row));
+        f32::round_into(&scaled, &mut rounded);
     }
     check_rounded(&rounded, dim, |index| values[index].widen())?;
     Ok(rounded)
 }
 
-/// Euclidean length. f64, because the square of a large f32 overflows f32.
-pub(super) fn norm<E: Element>(row: &[E]) -> f64 {
-    let squares = row.iter().map(|value| f64::from(value.widen()).powi(2));
-    squares.sum::<f64>().sqrt()
+/// The values of a vector, scaled to length 1; a zero vector stays zero.
+pub(crate) fn unit<E: Element>(row: &[E]) -> impl Iterator<Item = f32> {
+    // f64, because the square of a large f32 overflows f32.
+    let values = row.iter().map(|value| f64::from(value.widen()));
+    let norm = values.clone().map(|value| value.powi(2)).sum::<f64>().sqrt();
+    let divisor = if norm > 0.0 { norm } else { 1.0 };
+    values.map(move |value| (value / divisor) as f32)
 }
 
 /// Checks that `[rows, dim]` f16 values are finite; `original` gives the value before rounding.

@@ -26,6 +26,9 @@ mod token_matrix;
 
 pub use dense::DenseVectors;
 pub use element::Element;
+pub(crate) use element::check_dimension;
+#[cfg(feature = "recall")]
+pub(crate) use element::unit;
 pub use interchange::Interchange;
 pub use packed::MultiVectors;
 pub(crate) use token_matrix::check_dimensions;

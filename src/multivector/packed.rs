@@ -74,11 +74,7 @@ impl MultiVectors {
 
     /// Whether `matrix` could be one of these: the same dimension.
     pub(crate) fn check(&self, matrix: TokenMatrixRef<'_>) -> Result<()> {
-        if matrix.dim() == self.dim {
-            return Ok(());
-        }
-        let what = "a token matrix".into();
-        Err(Error::DimensionMismatch { what, expected: self.dim, got: matrix.dim() })
+        element::check_dimension(|| "a token matrix".into(), self.dim, matrix.dim())
     }
 
     /// Item `index`, or `None` past the end.

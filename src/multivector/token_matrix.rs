@@ -124,12 +124,7 @@ pub(crate) fn check_dimensions(
     query: TokenMatrixRef<'_>,
     documents: &[TokenMatrixRef<'_>],
 ) -> Result<()> {
-    let expected = query.dim();
-    match documents.iter().position(|document| document.dim() != expected) {
-        None => Ok(()),
-        Some(index) => {
-            let (what, got) = (format!("document {index}"), documents[index].dim());
-            Err(Error::DimensionMismatch { what, expected, got })
-        }
-    }
+    documents.iter().enumerate().try_for_each(|(index, document)| {
+        element::check_dimension(|| format!("document {index}"), query.dim(), document.dim())
+    })
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::maxsim::{dot, squared_distance};
-use crate::multivector::DenseVectors;
+use crate::multivector::{DenseVectors, unit};
 use crate::{Error, Result};
 
 /// What nearness means, by Qdrant's names. A larger score is always nearer.
@@ -80,14 +80,6 @@ impl FromStr for Distance {
             Error::InvalidParameter { name: "the distance", expected, got: name.into() }
         })
     }
-}
-
-/// The values of a vector, scaled to length 1; a zero vector stays zero.
-fn unit(vector: &[f32]) -> impl Iterator<Item = f32> {
-    // f64, because the square of a large f32 overflows f32.
-    let norm = vector.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-    let divisor = if norm > 0.0 { norm } else { 1.0 };
-    vector.iter().map(move |&value| (f64::from(value) / divisor) as f32)
 }
 
 /// `fast`, or if that overflowed, `wide` limited to f32's range.

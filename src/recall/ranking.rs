@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::ranking::by_rank;
+
 /// A document that recall found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate {
@@ -15,14 +17,6 @@ impl Candidate {
     fn rank(&self, other: &Self) -> Ordering {
         by_rank((self.score, self.document), (other.score, other.document))
     }
-}
-
-/// The order of every ranking: score descending, then item ascending.
-///
-/// It is total, so a ranking is the same however it was computed: on any number of threads, from
-/// any number of parts.
-pub(crate) fn by_rank<T: Ord>(a: (f32, T), b: (f32, T)) -> Ordering {
-    b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1))
 }
 
 /// The first `limit` candidates of those pushed.

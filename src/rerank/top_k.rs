@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::ranking::by_rank;
+
 /// A document and its score.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scored {
@@ -15,7 +17,7 @@ impl Scored {
     /// Better first: by score, descending, then by id, ascending; a total order, so that equal
     /// requests have equal answers.
     pub fn order(&self, other: &Self) -> Ordering {
-        other.score.total_cmp(&self.score).then(self.id.cmp(&other.id))
+        by_rank((self.score, self.id), (other.score, other.id))
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::request::Request;
 use super::response::{Hit, Recall, Report, Response};
-use crate::multivector::{DenseVectors, MultiVectors, TokenMatrix, TokenMatrixRef};
+use crate::multivector::{
+    DenseVectors, MultiVectors, TokenMatrix, TokenMatrixRef, check_dimension,
+};
 use crate::recall::{Allowed, Candidate, Distance, HnswIndex, HnswParams, Recalled};
 use crate::rerank::{Backend, Ranking, Reranker};
 use crate::{Error, Result};
@@ -169,11 +171,7 @@ impl<P> SearchEngine<P> {
     }
 
     fn check_query(&self, tokens: TokenMatrixRef<'_>) -> Result<()> {
-        let (expected, got) = (self.tokens.dim(), tokens.dim());
-        if got == expected {
-            return Ok(());
-        }
-        Err(Error::DimensionMismatch { what: "the query's token matrix".into(), expected, got })
+        check_dimension(|| "the query's token matrix".into(), self.tokens.dim(), tokens.dim())
     }
 
     fn place(&self, (rank, candidate): (usize, &Candidate)) -> (u64, Recall) {
