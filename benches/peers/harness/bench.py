@@ -18,8 +18,9 @@ from .shapes import Matrices, Shape
 
 #: What a turn fills with calls, in seconds, after an untimed one.
 TURN = 0.03
-#: Between turns, so that threads of the last peer have gone to sleep.
-PAUSE = 0.02
+#: Between turns. Threads of the last peer may spin for much longer (OpenBLAS's for a tenth of a
+#: second), and would take a core from the next: a turn begins after a pause in which no worker ran.
+PAUSE = 0.03
 #: Documents compared with the f64 reference.
 SAMPLE = 16
 
@@ -113,7 +114,7 @@ def run_shape(plan: Plan, shape: Shape) -> Iterator[Measured]:
             with ExitStack() as ends:
                 peers, failures = load(plan, files, cores, ends)
                 check(shape, files, peers)
-                others = rounds(plan.rounds, peers)
+                others = rounds(plan.rounds, peers, f"{shape.name}, {threads}")
             results = {result.peer: result for result, _ in peers}
             operations = shapes.operations(shape, files)
             yield Measured(shape, threads, operations, results, failures, others)
@@ -163,13 +164,13 @@ def check(shape: Shape, files: shapes.Files, peers: Peers) -> None:
         result.beside_ours = float(abs(scores - ours).max()) / shape.query_tokens
 
 
-def rounds(count: int, peers: Peers) -> float:
-    """Every peer once a round, in an order that changes.
+def rounds(count: int, peers: Peers, seed: str) -> float:
+    """Every peer once a round, in an order that changes, and differs from shape to shape.
 
     What comes back is how many cores were busy with other work meanwhile: above a tenth or so, times
     of more threads than the rest of the machine has cores mean little.
     """
-    order = random.Random(shapes.SEED)
+    order = random.Random(seed)
     processes = list({id(worker): worker for _, worker in peers}.values())
 
     def of_others() -> float:
@@ -178,12 +179,19 @@ def rounds(count: int, peers: Peers) -> float:
     start, others = time.monotonic(), of_others()
     for _ in range(count):
         for result, worker in order.sample(peers, len(peers)):
-            time.sleep(PAUSE)
+            wait_for_quiet(processes)
             answer = worker.ask("time", peer=result.peer, at_least=TURN)
             result.seconds.append(answer["seconds"])
             result.cpu_seconds.append(answer["cpu_seconds"])
             result.flops = answer.get("flops")
     return max(0.0, (of_others() - others) / (time.monotonic() - start))
+
+
+def wait_for_quiet(processes: list[workers.Worker]) -> None:
+    """Returns after a pause in which no worker used a tick of CPU time."""
+    used = None
+    while used != (used := sum(worker.cpu_seconds for worker in processes)):
+        time.sleep(PAUSE)
 
 
 def run_edge(plan: Plan, shape: Shape) -> Iterator[EdgeMeasured]:
@@ -200,6 +208,6 @@ def edge(plan: Plan, files: shapes.Files, threads: int, datatype: str) -> EdgeMe
         collection = {"threads": threads, "datatype": datatype, "folder": folder}
         loaded = worker.ask("edge", **paths, **collection)
         peers = [(Result(one["name"], one["variant"]), worker) for one in loaded["peers"]]
-        others = rounds(plan.rounds, peers)
+        others = rounds(plan.rounds, peers, f"{datatype}, {threads}")
     results = {result.peer: result for result, _ in peers}
     return EdgeMeasured(datatype, threads, loaded["comparison"], results, others)
