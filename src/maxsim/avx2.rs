@@ -97,4 +97,15 @@ impl Lanes for Avx2 {
             *to = from.to_f32();
         }
     }
+    #[inline(always)]
+    unsafe fn load_widened(self, values: *const f16) -> __m256 {
+        // SAFETY: the caller vouches for 8 values; loadu needs no alignment; `self` proves F16C.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(values.cast())) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const f16) {
+        // SAFETY: a prefetch reads nothing, so any address will do.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
 }

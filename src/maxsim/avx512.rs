@@ -99,4 +99,15 @@ impl Lanes for Avx512 {
             *to = from.to_f32();
         }
     }
+    #[inline(always)]
+    unsafe fn load_widened(self, values: *const f16) -> __m512 {
+        // SAFETY: the caller vouches for 16 values; loadu needs no alignment; `self` proves AVX-512F.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(values.cast())) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, at: *const f16) {
+        // SAFETY: a prefetch reads nothing, so any address will do.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
 }

@@ -91,7 +91,7 @@ impl InstructionSet {
         let (query, document) = (small_integers(query_tokens, 3)?, small_integers(29, 7)?);
         let packed = PackedQueries::new(&[query.view()], query.dim(), self.lane_width());
         let mut scratch = Scratch::new(&packed);
-        self.fold(&packed, document.values(), &mut scratch);
+        self.fold(&packed, document.values(), &[], &mut scratch);
         let mut score = [0.0];
         scratch.maxima().sums(&packed, &mut score);
         Ok(f64::from(score[0]) == reference::score(query.view(), document.view()))
@@ -117,12 +117,18 @@ impl InstructionSet {
         with_lanes!(self, native => width(native), lanes => width(lanes))
     }
 
-    /// Folds token vectors `[tokens, dim]` into the maxima of `scratch`.
-    pub(super) fn fold(self, queries: &PackedQueries, tokens: &[f16], scratch: &mut Scratch) {
+    /// Folds token vectors `[tokens, dim]` into the maxima of `scratch`; `next` come after them.
+    pub(super) fn fold(
+        self,
+        queries: &PackedQueries,
+        tokens: &[f16],
+        next: &[f16],
+        scratch: &mut Scratch,
+    ) {
         with_lanes!(
             self,
-            native => native.fold(queries, tokens, scratch),
-            lanes => kernel::fold(lanes, queries, tokens, scratch)
+            native => native.fold(queries, tokens, next, scratch),
+            lanes => kernel::fold(lanes, queries, tokens, next, scratch)
         )
     }
 

@@ -17,14 +17,17 @@ use super::lanes::Lanes;
 use super::narrow;
 use super::query::{PackedQueries, Panel};
 
-/// Rows of the lowest tile: what the rows of a document are rounded up to.
-pub(super) const LOW: usize = 3;
+/// What every tile's height divides: rows widened at a time are a multiple of it.
+const HIGH: usize = 24;
 
-/// What the rows widened at a time are a multiple of, so that most tiles are tall.
-const HIGH: usize = 12;
+/// What the lowest tiles' heights divide: the rows of a document are rounded up to a multiple of it.
+const LOW: usize = 8;
 
-/// f32 values of widened rows held at a time: 24 KiB, three quarters of a small L1 cache.
-const WIDENED_VALUES: usize = 6 * 1024;
+/// f32 values of widened rows held at a time: 12 KiB, so that they share the L1 cache with a query.
+const WIDENED_VALUES: usize = 3 * 1024;
+
+/// f32 values of widened rows held at most, however long a row is.
+const MOST_WIDENED_VALUES: usize = 8 * 1024;
 
 /// Additions in a row at most, before their sum is added to others: equal numbers are all rounded
 /// the same way, and so the error of one long chain would grow with its length.
@@ -93,28 +96,57 @@ impl Maxima {
 /// Rows widened at a time: as many as fit, and whole tiles of any height.
 fn chunk_rows(stride: usize) -> usize {
     let fitting = WIDENED_VALUES / stride;
-    (fitting - fitting % HIGH).max(HIGH)
+    let least = if HIGH * stride <= MOST_WIDENED_VALUES { HIGH } else { LOW };
+    (fitting - fitting % HIGH).max(least)
 }
 
 /// Folds the token vectors `[tokens, dim]` of a document, or of a part of one, into the maxima.
 ///
-/// `scratch` was made for these queries.
+/// `scratch` was made for these queries; `next` is what will be folded after, of which the beginning
+/// is fetched into the cache meanwhile.
 #[inline(always)]
 pub(super) fn fold<L: Lanes>(
     lanes: L,
     queries: &PackedQueries,
     tokens: &[f16],
+    next: &[f16],
     scratch: &mut Scratch,
 ) {
     let (dim, stride) = (queries.dim(), queries.stride());
     let Scratch { widened, maxima } = scratch;
     let (in_lanes, in_rows) = maxima.0.split_at_mut(queries.lanes());
-    for chunk in tokens.chunks(chunk_rows(stride) * dim) {
-        let rows = widen(lanes, chunk, dim, stride, widened);
-        for panel in queries.panels() {
-            fold_panel(lanes, rows, stride, &panel, in_lanes);
+    let chunk_len = if queries.lanes() == 0 { tokens.len() } else { chunk_rows(stride) * dim };
+    let mut rest = tokens;
+    while !rest.is_empty() {
+        let (chunk, later) = rest.split_at(rest.len().min(chunk_len));
+        let next = if later.is_empty() { next } else { later };
+        if queries.lanes() > 0 {
+            let rows = widen(lanes, chunk, dim, stride, widened);
+            let mut ahead = Ahead { values: next.as_ptr(), dim };
+            for panel in queries.panels() {
+                fold_panel(lanes, rows, stride, &panel, ahead, in_lanes);
+                ahead = Ahead { values: chunk.as_ptr(), dim: 0 };
+            }
         }
-        narrow::fold(lanes, rows, stride, queries.rows(), in_rows);
+        narrow::fold(lanes, chunk, next, dim, queries.rows(), in_rows);
+        rest = later;
+    }
+}
+
+/// Token vectors to fetch into the cache, as many as a tile has rows while it is multiplied: spread
+/// over its columns, they arrive while the arithmetic units are busy.
+#[derive(Clone, Copy)]
+struct Ahead {
+    /// Only fetched, never read: it may point past the end of what is there.
+    values: *const f16,
+    /// Values of a row; 0 to fetch nothing new.
+    dim: usize,
+}
+
+impl Ahead {
+    /// After so many rows.
+    fn after(self, rows: usize) -> Self {
+        Self { values: self.values.wrapping_add(rows * self.dim), ..self }
     }
 }
 
@@ -139,11 +171,11 @@ fn widen<'a, L: Lanes>(
         }
     }
     let rows = chunk.len() / dim;
-    let whole_tiles = rows.next_multiple_of(LOW);
-    for row in rows..whole_tiles {
+    let rounded = rows.next_multiple_of(LOW);
+    for row in rows..rounded {
         widened.copy_within((rows - 1) * stride..rows * stride, row * stride);
     }
-    &widened[..whole_tiles * stride]
+    &widened[..rounded * stride]
 }
 
 /// Folds widened rows into the maxima of one panel's query tokens.
@@ -153,37 +185,47 @@ fn fold_panel<L: Lanes>(
     rows: &[f32],
     stride: usize,
     panel: &Panel<'_>,
+    ahead: Ahead,
     maxima: &mut [f32],
 ) {
     let maxima = &mut maxima[panel.first_lane..];
     let columns = panel.columns;
-    // The sums of a tile, and what they are made of, fill the registers and no more.
+    // The sums of a tall tile, and what they are made of, fill the registers and no more.
     match (panel.vectors, L::REGISTERS) {
-        (1, 32) => fold_tiles::<L, 24, 12, 1>(lanes, rows, stride, columns, maxima),
-        (2, 32) => fold_tiles::<L, 12, 6, 2>(lanes, rows, stride, columns, maxima),
-        (3, 32) => fold_tiles::<L, 6, 6, 3>(lanes, rows, stride, columns, maxima),
-        (_, 32) => fold_tiles::<L, 6, 6, 4>(lanes, rows, stride, columns, maxima),
-        (1, _) => fold_tiles::<L, 12, 6, 1>(lanes, rows, stride, columns, maxima),
-        (2, _) => fold_tiles::<L, 6, 6, 2>(lanes, rows, stride, columns, maxima),
-        (3, _) => fold_tiles::<L, LOW, LOW, 3>(lanes, rows, stride, columns, maxima),
-        (_, _) => fold_tiles::<L, LOW, LOW, 4>(lanes, rows, stride, columns, maxima),
+        (1, 32) => fold_tiles::<L, 24, 16, 8, 1>(lanes, rows, stride, columns, ahead, maxima),
+        (2, 32) => fold_tiles::<L, 12, 8, 4, 2>(lanes, rows, stride, columns, ahead, maxima),
+        (3, 32) => fold_tiles::<L, 8, 4, 4, 3>(lanes, rows, stride, columns, ahead, maxima),
+        (_, 32) => fold_tiles::<L, 6, 4, 2, 4>(lanes, rows, stride, columns, ahead, maxima),
+        (1, _) => fold_tiles::<L, 12, 8, 4, 1>(lanes, rows, stride, columns, ahead, maxima),
+        (2, _) => fold_tiles::<L, 6, 4, 2, 2>(lanes, rows, stride, columns, ahead, maxima),
+        (3, _) => fold_tiles::<L, 4, 2, 2, 3>(lanes, rows, stride, columns, ahead, maxima),
+        (_, _) => fold_tiles::<L, 3, 2, 1, 4>(lanes, rows, stride, columns, ahead, maxima),
     }
 }
 
-/// Folds widened rows in tiles as tall as there are rows for: `TALL`, `MIDDLE` or [`LOW`].
+/// Folds widened rows in tiles of `TALL` rows, and what is left in one tile, `MIDDLE` or `SHORT`.
 #[inline(always)]
-fn fold_tiles<L: Lanes, const TALL: usize, const MIDDLE: usize, const C: usize>(
+fn fold_tiles<
+    L: Lanes,
+    const TALL: usize,
+    const MIDDLE: usize,
+    const SHORT: usize,
+    const C: usize,
+>(
     lanes: L,
     rows: &[f32],
     stride: usize,
     columns: &[f32],
+    ahead: Ahead,
     maxima: &mut [f32],
 ) {
     let (tall, rest) = rows.split_at(rows.len() - rows.len() % (TALL * stride));
-    let (middle, low) = rest.split_at(rest.len() - rest.len() % (MIDDLE * stride));
-    fold_rows::<L, TALL, C>(lanes, tall, stride, columns, maxima);
-    fold_rows::<L, MIDDLE, C>(lanes, middle, stride, columns, maxima);
-    fold_rows::<L, LOW, C>(lanes, low, stride, columns, maxima);
+    let (middle, short) = rest.split_at(rest.len() - rest.len() % (MIDDLE * stride));
+    fold_rows::<L, TALL, C>(lanes, tall, stride, columns, ahead, maxima);
+    let ahead = ahead.after(tall.len() / stride);
+    fold_rows::<L, MIDDLE, C>(lanes, middle, stride, columns, ahead, maxima);
+    let ahead = ahead.after(middle.len() / stride);
+    fold_rows::<L, SHORT, C>(lanes, short, stride, columns, ahead, maxima);
 }
 
 /// Folds widened rows, `R` at a time, into the maxima of `C` registers of query tokens.
@@ -193,10 +235,11 @@ fn fold_rows<L: Lanes, const R: usize, const C: usize>(
     rows: &[f32],
     stride: usize,
     columns: &[f32],
+    ahead: Ahead,
     maxima: &mut [f32],
 ) {
-    for tile in rows.chunks_exact(R * stride) {
-        let sums = multiply::<L, R, C>(lanes, tile, stride, columns);
+    for (index, tile) in rows.chunks_exact(R * stride).enumerate() {
+        let sums = multiply::<L, R, C>(lanes, tile, stride, columns, ahead.after(index * R));
         for c in 0..C {
             let maxima = &mut maxima[c * L::WIDTH..(c + 1) * L::WIDTH];
             // SAFETY: `maxima` was cut to WIDTH values.
@@ -217,13 +260,15 @@ fn multiply<L: Lanes, const R: usize, const C: usize>(
     tile: &[f32],
     stride: usize,
     columns: &[f32],
+    ahead: Ahead,
 ) -> [[L::Register; C]; R] {
     let dim = columns.len() / (C * L::WIDTH);
     assert!(tile.len() == R * stride && dim <= stride);
-    let mut sums = multiply_block::<L, R, C>(lanes, tile, stride, columns, 0..dim.min(CHAIN));
+    let mut sums =
+        multiply_block::<L, R, C>(lanes, tile, stride, columns, ahead, 0..dim.min(CHAIN));
     for start in (CHAIN..dim).step_by(CHAIN) {
         let block = start..dim.min(start + CHAIN);
-        let more = multiply_block::<L, R, C>(lanes, tile, stride, columns, block);
+        let more = multiply_block::<L, R, C>(lanes, tile, stride, columns, ahead, block);
         for r in 0..R {
             for c in 0..C {
                 sums[r][c] = lanes.add(sums[r][c], more[r][c]);
@@ -244,12 +289,15 @@ fn multiply_block<L: Lanes, const R: usize, const C: usize>(
     tile: &[f32],
     stride: usize,
     columns: &[f32],
+    ahead: Ahead,
     block: Range<usize>,
 ) -> [[L::Register; C]; R] {
     assert!(tile.len() == R * stride && block.end <= stride);
     assert!(block.end * C * L::WIDTH <= columns.len());
     let mut sums = [[lanes.splat(0.0); C]; R];
+    let fetched = if ahead.dim == 0 { 0 } else { R };
     for k in block {
+        lanes.prefetch(ahead.values.wrapping_add(k * fetched));
         // SAFETY: r < R, c < C and k < block.end, so by the assertions above r · stride + k is inside
         // `tile`, and WIDTH values from (k · C + c) · WIDTH are inside `columns`.
         let row = |r: usize| unsafe { lanes.splat(*tile.get_unchecked(r * stride + k)) };

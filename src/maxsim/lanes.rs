@@ -46,6 +46,15 @@ pub(super) trait Lanes: Copy {
 
     /// Widens f16 values to f32, exactly; both slices are of one length.
     fn widen(self, from: &[f16], to: &mut [f32]);
+
+    /// The first [`Self::WIDTH`] values, widened.
+    ///
+    /// # Safety
+    /// `values` is valid for reading [`Self::WIDTH`] values; it needs no alignment beyond theirs.
+    unsafe fn load_widened(self, values: *const f16) -> Self::Register;
+
+    /// Fetches the cache line at an address that need not be valid, where the machine can.
+    fn prefetch(self, _: *const f16) {}
 }
 
 /// `N` lanes in plain Rust, which the compiler maps to what the target always has.
@@ -105,6 +114,14 @@ impl<const N: usize> Lanes for Portable<N> {
     fn widen(self, from: &[f16], to: &mut [f32]) {
         from.convert_to_f32_slice(to);
     }
+
+    #[inline(always)]
+    unsafe fn load_widened(self, values: *const f16) -> [f32; N] {
+        let mut register = [0.0; N];
+        // SAFETY: the caller vouches for N values.
+        unsafe { std::slice::from_raw_parts(values, N) }.convert_to_f32_slice(&mut register);
+        register
+    }
 }
 
 /// Without a fused instruction in the target's baseline, `f32::mul_add` is a call into libm.
@@ -127,6 +144,7 @@ macro_rules! compile_for {
                 self,
                 queries: &super::query::PackedQueries,
                 tokens: &[half::f16],
+                next: &[half::f16],
                 scratch: &mut super::kernel::Scratch,
             ) {
                 #[target_feature(enable = $features)]
@@ -134,12 +152,13 @@ macro_rules! compile_for {
                     lanes: $lanes,
                     queries: &super::query::PackedQueries,
                     tokens: &[half::f16],
+                    next: &[half::f16],
                     scratch: &mut super::kernel::Scratch,
                 ) {
-                    super::kernel::fold(lanes, queries, tokens, scratch)
+                    super::kernel::fold(lanes, queries, tokens, next, scratch)
                 }
                 // SAFETY: `self` exists, so its detection has found the instructions.
-                unsafe { compiled(self, queries, tokens, scratch) }
+                unsafe { compiled(self, queries, tokens, next, scratch) }
             }
 
             /// The dot product of dense vectors.

@@ -125,12 +125,13 @@ impl CpuMaxSim {
         scores: &mut [f32],
     ) {
         let packed = PackedQueries::new(queries, dim, self.instructions.lane_width());
-        let rows = scores.par_chunks_mut(queries.len()).zip(documents);
+        let rows = scores.par_chunks_mut(queries.len()).zip(documents).enumerate();
         let score = || {
             rows.for_each_init(
                 || Scratch::new(&packed),
-                |scratch, (scores, document)| {
-                    self.maxima(&packed, document.values(), scratch).sums(&packed, scores);
+                |scratch, (number, (scores, document))| {
+                    let next = documents.get(number + 1).map_or(&[][..], |next| next.values());
+                    self.maxima(&packed, document.values(), next, scratch).sums(&packed, scores);
                 },
             );
         };
@@ -145,17 +146,18 @@ impl CpuMaxSim {
         &self,
         queries: &PackedQueries,
         tokens: &[f16],
+        next: &[f16],
         scratch: &'a mut Scratch,
     ) -> Cow<'a, Maxima> {
         let part = PART_TOKENS * queries.dim();
         if tokens.len() <= part {
             scratch.reset();
-            self.instructions.fold(queries, tokens, scratch);
+            self.instructions.fold(queries, tokens, next, scratch);
             return Cow::Borrowed(scratch.maxima());
         }
         let fold = |scratch: &mut Scratch, tokens| {
             scratch.reset();
-            self.instructions.fold(queries, tokens, scratch);
+            self.instructions.fold(queries, tokens, &[], scratch);
             scratch.maxima().clone()
         };
         let parts = tokens.par_chunks(part).map_init(|| Scratch::new(queries), fold);
