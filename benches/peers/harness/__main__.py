@@ -26,6 +26,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="a twentieth of the documents: does everything run?"
     )
+    parser.add_argument(
+        "--avx2",
+        action="store_true",
+        help="as on a machine without AVX-512, as far as libraries let themselves be told; no edge",
+    )
     return parser.parse_args()
 
 
@@ -43,7 +48,7 @@ def main() -> None:
     given = arguments()
     threads = [int(count) for count in given.threads.split(",")]
     rounds = min(given.rounds, 3) if given.quick else given.rounds
-    plan = Plan(rounds, threads, given.only, given.quick)
+    plan = Plan(rounds, threads, given.only, given.quick, given.avx2)
     runs: list[Measured] = []
     edges: list[EdgeMeasured] = []
     for run in bench.run(plan):

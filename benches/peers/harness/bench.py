@@ -84,6 +84,8 @@ class Plan:
     threads: list[int]
     only: str
     quick: bool
+    #: As on a machine without AVX-512.
+    avx2: bool
 
     def wants(self, shape: str) -> bool:
         return self.only.partition("/")[0] in shape
@@ -94,6 +96,10 @@ class Plan:
         peer = self.only.partition("/")[2]
         return [peer] if peer else []
 
+    @property
+    def settings(self) -> dict[str, str]:
+        return workers.AVX2 if self.avx2 else {}
+
     def sized(self, shape: Shape) -> Shape:
         return shape.quick() if self.quick else shape
 
@@ -102,7 +108,7 @@ def run(plan: Plan) -> Iterator[Measured | EdgeMeasured]:
     for shape in shapes.SHAPES:
         if plan.wants(shape.name):
             yield from run_shape(plan, plan.sized(shape))
-    if plan.wants("edge") and plan.peers in ([], ["qdrant-edge"]):
+    if plan.wants("edge") and plan.peers in ([], ["qdrant-edge"]) and not plan.avx2:
         yield from run_edge(plan, plan.sized(shapes.EDGE))
 
 
@@ -135,7 +141,7 @@ def load(
     python = [[peer] for peer in workers.PYTHON_PEERS if plan.peers in ([], [peer])]
     starts = [(workers.rust, plan.peers), *((workers.python, peer) for peer in python)]
     for start, only in starts:
-        worker = ends.enter_context(start(cores))
+        worker = ends.enter_context(start(cores, plan.settings))
         try:
             loaded = worker.ask("load", **paths, threads=len(cores), only=only)
         except workers.Failure as failure:
@@ -143,7 +149,8 @@ def load(
                 raise
             failures[only[0]] = str(failure)
             continue
-        peers += [(Result(one["name"], one["variant"]), worker) for one in loaded["peers"]]
+        found = [one for one in loaded["peers"] if not (plan.avx2 and "avx512" in one["name"])]
+        peers += [(Result(one["name"], one["variant"]), worker) for one in found]
     return peers, failures
 
 
@@ -204,7 +211,8 @@ def run_edge(plan: Plan, shape: Shape) -> Iterator[EdgeMeasured]:
 
 def edge(plan: Plan, files: shapes.Files, threads: int, datatype: str) -> EdgeMeasured:
     paths = {"documents": str(files.documents), "queries": str(files.queries)}
-    with tempfile.TemporaryDirectory() as folder, workers.rust(workers.cores(threads)) as worker:
+    cores = workers.cores(threads)
+    with tempfile.TemporaryDirectory() as folder, workers.rust(cores, {}) as worker:
         collection = {"threads": threads, "datatype": datatype, "folder": folder}
         loaded = worker.ask("edge", **paths, **collection)
         peers = [(Result(one["name"], one["variant"]), worker) for one in loaded["peers"]]

@@ -286,7 +286,7 @@ def facts(plan: Plan, command: str) -> dict:
         "flags": " ".join(relevant),
         "system": f"{system()}, Linux {platform.release()}",
         "maxfold": revision(),
-        **versions(),
+        **versions(plan.settings),
     }
 
 
@@ -310,10 +310,11 @@ def revision() -> str:
     return found.stdout.strip() or "unknown"
 
 
-def versions() -> dict:
+def versions(settings: dict[str, str]) -> dict:
     lock = tomllib.loads((workers.HERE / "Cargo.lock").read_text())
     of = {package["name"]: package["version"] for package in lock["package"]}
-    with workers.rust(workers.cores(1)) as rust, workers.python(workers.cores(1)) as python:
+    core = workers.cores(1)
+    with workers.rust(core, settings) as rust, workers.python(core, settings) as python:
         linked, numpy = rust.ask("describe")["openblas"], python.ask("describe")["openblas"]
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True)
     return {
@@ -335,7 +336,8 @@ def raw(runs: list[Measured], edges: list[EdgeMeasured], facts: dict) -> str:
 
 def write(folder: Path, runs: list[Measured], edges: list[EdgeMeasured], facts: dict) -> Path:
     folder.mkdir(exist_ok=True)
-    path = folder / f"{facts['date']}-peers.md"
+    kind = "peers-avx2" if "--avx2" in facts["command"] else "peers"
+    path = folder / f"{facts['date']}-{kind}.md"
     path.write_text(document(runs, edges, facts))
     path.with_suffix(".json").write_text(raw(runs, edges, facts))
     return path

@@ -13,6 +13,13 @@ RUST = [str(HERE / "target/release/peers")]
 PYTHON = [sys.executable, "-m", "harness.python_peers"]
 PYTHON_PEERS = ["maxsim-cpu", "numpy"]
 
+#: By these, libraries choose the kernels of a machine without AVX-512.
+AVX2 = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "LIBXSMM_TARGET": "hsw",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
+
 
 class Failure(RuntimeError):
     """A worker's own words about what went wrong."""
@@ -59,13 +66,14 @@ class Worker:
         self.close()
 
 
-def rust(cores: list[int]) -> Worker:
+def rust(cores: list[int], settings: dict[str, str]) -> Worker:
     # lateweave calls OpenBLAS from threads of its own, so OpenBLAS starts none.
-    return Worker(RUST, cores, {**threads(len(cores)), "OPENBLAS_NUM_THREADS": "1"})
+    own = {"OPENBLAS_NUM_THREADS": "1"}
+    return Worker(RUST, cores, threads(len(cores)) | own | settings)
 
 
-def python(cores: list[int]) -> Worker:
-    return Worker(PYTHON, cores, threads(len(cores)))
+def python(cores: list[int], settings: dict[str, str]) -> Worker:
+    return Worker(PYTHON, cores, threads(len(cores)) | settings)
 
 
 def inherited() -> dict[str, str]:
