@@ -1,4 +1,5 @@
-// First pass: the maximum similarity of every query token over a segment of a document.
+// First pass: the maximum similarity of every query token over a segment of a document. One dispatch
+// serves many queries, each with candidates of its own.
 //
 // A workgroup multiplies a tile of query tokens with tiles of document tokens, DEPTH quads of
 // columns at a time. A thread keeps the sums of 4 × 4 pairs in registers, then folds them into the
@@ -15,27 +16,33 @@ const THREADS = QUERY_TILE / QUERIES_PER_THREAD * LANES;
 // The lowest f32. f16 inputs can't reach it, so no similarity is below.
 const LOWEST = -0x1.fffffep+127f;
 
-// Neighbouring rows of one document; a document may have several segments.
+// Neighbouring rows of one candidate of one query; a candidate may have several segments.
 struct Segment {
+    // In the page that is bound.
     first_row: u32,
     rows: u32,
-    document: u32,
+    // In the table of queries.
+    query: u32,
+    // Where the maxima of the pair start: one for each token of the query.
+    first_maximum: u32,
 }
 
 @group(0) @binding(1) var<storage, read> query: array<Quad>;
-@group(0) @binding(2) var<storage, read> rows: array<Quad>;
+@group(0) @binding(2) var<storage, read> spans: array<QuerySpan>;
 @group(0) @binding(3) var<storage, read> segments: array<Segment>;
-// [documents, query tokens], ordered().
+// ordered(); a run for each pair.
 @group(0) @binding(4) var<storage, read_write> maxima: array<atomic<u32>>;
+// The page.
+@group(1) @binding(0) var<storage, read> rows: array<Quad>;
 
 // Column-major [DEPTH, rows of the tile]: neighbouring threads read neighbouring words.
 var<workgroup> query_tile: array<vec4<f32>, DEPTH * QUERY_TILE>;
 var<workgroup> document_tile: array<vec4<f32>, DEPTH * DOCUMENT_TILE>;
 
 // Rows past the end repeat the last one: a maximum over a row taken twice is the same maximum.
-fn load_query(thread: u32, first: u32, quad: u32, depth: u32) {
+fn load_query(thread: u32, span: QuerySpan, first: u32, quad: u32, depth: u32) {
     for (var cell = thread; cell < DEPTH * QUERY_TILE; cell += THREADS) {
-        let row = min(first + cell / DEPTH, params.query_tokens - 1u);
+        let row = span.first_token + min(first + cell / DEPTH, span.tokens - 1u);
         let column = cell % DEPTH;
         if column < depth {
             let value = widen(query[row * params.quads + quad + column]);
@@ -61,8 +68,13 @@ fn maxsim(@builtin(workgroup_id) workgroup: vec3<u32>, thread_in: Thread) {
     if item >= params.items {
         return;
     }
-    let segment = segments[item];
+    let segment = segments[params.first_item + item];
+    let span = spans[segment.query];
     let first_query = workgroup.z * QUERY_TILE;
+    // A query beside this one has more tiles.
+    if first_query >= span.tokens {
+        return;
+    }
     let thread = thread_index(thread_in);
     let my_queries = thread / LANES * QUERIES_PER_THREAD;
     let my_document = thread % LANES;
@@ -74,7 +86,7 @@ fn maxsim(@builtin(workgroup_id) workgroup: vec3<u32>, thread_in: Thread) {
         for (var quad = 0u; quad < params.quads; quad += DEPTH) {
             let depth = min(DEPTH, params.quads - quad);
             workgroupBarrier();
-            load_query(thread, first_query, quad, depth);
+            load_query(thread, span, first_query, quad, depth);
             load_document(thread, segment, first, quad, depth);
             workgroupBarrier();
             // A sum of its own for each block: equal numbers are all rounded the same way, and so
@@ -102,8 +114,8 @@ fn maxsim(@builtin(workgroup_id) workgroup: vec3<u32>, thread_in: Thread) {
 
     fold(thread_in, best);
     let query_token = first_query + thread;
-    if thread < QUERY_TILE && query_token < params.query_tokens {
-        let cell = segment.document * params.query_tokens + query_token;
+    if thread < QUERY_TILE && query_token < span.tokens {
+        let cell = segment.first_maximum + query_token;
         atomicMax(&maxima[cell], ordered(folded_maximum(thread)));
     }
 }

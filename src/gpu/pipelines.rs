@@ -2,12 +2,12 @@
 
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor,
-    BindGroupLayoutEntry, BindingType, Buffer, BufferBindingType, ComputePipeline,
-    ComputePipelineDescriptor, Device, PipelineLayoutDescriptor, ShaderModuleDescriptor,
-    ShaderSource, ShaderStages,
+    BindGroupLayoutEntry, BindingResource, BindingType, Buffer, BufferBinding, BufferBindingType,
+    BufferSize, BufferUsages, ComputePipeline, ComputePipelineDescriptor, Device,
+    PipelineLayoutDescriptor, ShaderModuleDescriptor, ShaderSource, ShaderStages,
 };
 
-use super::shader::ShaderVariant;
+use super::shader::{Params, ShaderVariant};
 
 const UNIFORM: BufferBindingType = BufferBindingType::Uniform;
 const READ: BufferBindingType = BufferBindingType::Storage { read_only: true };
@@ -21,39 +21,40 @@ pub(super) struct Pipelines {
 
 impl Pipelines {
     pub(super) fn new(device: &Device, variant: ShaderVariant) -> Self {
-        let bindings = [UNIFORM, READ, READ, READ, WRITE];
-        let maxsim = Pass::new(device, "maxsim", variant.maxsim_source(), &bindings);
-        let sum = Pass::new(device, "sum", ShaderVariant::sum_source(), &[UNIFORM, READ, WRITE]);
+        let groups: [&[_]; 2] = [&[UNIFORM, READ, READ, READ, WRITE], &[READ]];
+        let maxsim = Pass::new(device, "maxsim", variant.maxsim_source(), &groups);
+        let groups: [&[_]; 1] = [&[UNIFORM, READ, READ, WRITE]];
+        let sum = Pass::new(device, "sum", ShaderVariant::sum_source(), &groups);
         Self { maxsim, sum }
     }
 }
 
-/// A compute pipeline and the layout of its one bind group.
+/// A compute pipeline and the layouts of its bind groups: what is the request's, and the page.
 pub(super) struct Pass {
     pub pipeline: ComputePipeline,
-    layout: BindGroupLayout,
+    layouts: Vec<BindGroupLayout>,
     name: &'static str,
 }
 
 impl Pass {
-    /// Compiles entry point `name`; binding `i` is of type `bindings[i]`.
+    /// Compiles entry point `name`; binding `b` of group `g` is of type `groups[g][b]`.
     fn new(
         device: &Device,
         name: &'static str,
         source: String,
-        bindings: &[BufferBindingType],
+        groups: &[&[BufferBindingType]],
     ) -> Self {
         let label = Some(name);
         let module = device.create_shader_module(ShaderModuleDescriptor {
             label,
             source: ShaderSource::Wgsl(source.into()),
         });
-        let entries: Vec<_> = (0..).zip(bindings).map(|(at, ty)| layout_entry(at, *ty)).collect();
-        let layout = device
-            .create_bind_group_layout(&BindGroupLayoutDescriptor { label, entries: &entries });
+        let layouts: Vec<_> =
+            groups.iter().map(|types| group_layout(device, name, types)).collect();
+        let bind_group_layouts: Vec<_> = layouts.iter().map(Some).collect();
         let pipeline_layout = device.create_pipeline_layout(&PipelineLayoutDescriptor {
             label,
-            bind_group_layouts: &[Some(&layout)],
+            bind_group_layouts: &bind_group_layouts,
             immediate_size: 0,
         });
         let pipeline = device.create_compute_pipeline(&ComputePipelineDescriptor {
@@ -64,29 +65,35 @@ impl Pass {
             compilation_options: Default::default(),
             cache: None,
         });
-        Self { pipeline, layout, name }
+        Self { pipeline, layouts, name }
     }
 
-    /// Binds whole buffers, in the order of the bindings.
-    pub(super) fn bind(&self, device: &Device, buffers: &[&Buffer]) -> BindGroup {
-        let resources = buffers.iter().map(|buffer| buffer.as_entire_binding());
-        let entries: Vec<_> = (0..)
-            .zip(resources)
-            .map(|(binding, resource)| BindGroupEntry { binding, resource })
-            .collect();
+    /// Binds group `group`: buffers as a whole, in the order of the bindings, except that of a
+    /// uniform buffer one [`Params`] is bound, at an offset that is given with each dispatch.
+    pub(super) fn bind(&self, device: &Device, group: usize, buffers: &[&Buffer]) -> BindGroup {
+        let entries: Vec<_> = (0..).zip(buffers).map(|(at, buffer)| entry(at, buffer)).collect();
         device.create_bind_group(&BindGroupDescriptor {
             label: Some(self.name),
-            layout: &self.layout,
+            layout: &self.layouts[group],
             entries: &entries,
         })
     }
 }
 
+fn group_layout(device: &Device, name: &str, types: &[BufferBindingType]) -> BindGroupLayout {
+    let entries: Vec<_> = (0..).zip(types).map(|(at, ty)| layout_entry(at, *ty)).collect();
+    let label = Some(name);
+    device.create_bind_group_layout(&BindGroupLayoutDescriptor { label, entries: &entries })
+}
+
 fn layout_entry(binding: u32, ty: BufferBindingType) -> BindGroupLayoutEntry {
-    BindGroupLayoutEntry {
-        binding,
-        visibility: ShaderStages::COMPUTE,
-        ty: BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-        count: None,
-    }
+    let ty = BindingType::Buffer { ty, has_dynamic_offset: ty == UNIFORM, min_binding_size: None };
+    BindGroupLayoutEntry { binding, visibility: ShaderStages::COMPUTE, ty, count: None }
+}
+
+fn entry(binding: u32, buffer: &Buffer) -> BindGroupEntry<'_> {
+    let params = buffer.usage().contains(BufferUsages::UNIFORM);
+    let size = params.then_some(BufferSize::new(size_of::<Params>() as u64)).flatten();
+    let resource = BindingResource::Buffer(BufferBinding { buffer, offset: 0, size });
+    BindGroupEntry { binding, resource }
 }

@@ -86,9 +86,9 @@ impl Plan {
         self.quads * QUAD_BYTES
     }
 
-    /// The pages of a group whose documents have these numbers of tokens.
-    pub(super) fn pages<'a>(&self, tokens: &'a [usize]) -> Pages<'a> {
-        Pages { plan: *self, tokens, document: 0, next_row: 0 }
+    /// The pages of a group of a part of the query, whose documents have these numbers of tokens.
+    pub(super) fn pages<'a>(&self, query_tokens: usize, tokens: &'a [usize]) -> Pages<'a> {
+        Pages { plan: *self, query_tokens, tokens, document: 0, next_row: 0 }
     }
 
     /// Workgroups in x and y for a number of items.
@@ -103,6 +103,8 @@ impl Plan {
 pub(super) struct Copy {
     /// What the shader is told.
     pub segment: Segment,
+    /// The document of the group.
+    pub document: usize,
     /// First of its rows, counted in its document.
     pub source_row: usize,
 }
@@ -110,6 +112,8 @@ pub(super) struct Copy {
 /// Iterates over the pages of a group: each a list of segments, in the order of their rows.
 pub(super) struct Pages<'a> {
     plan: Plan,
+    /// Tokens of the part.
+    query_tokens: usize,
     /// Rows of each document.
     tokens: &'a [usize],
     /// The document that is being cut, and the first of its rows that is in no page yet.
@@ -141,9 +145,14 @@ impl Pages<'_> {
         (self.document, self.next_row) =
             if rows == rows_left { (document + 1, 0) } else { (document, source_row + rows) };
         // They fit u32: a page is at most PAGE_BYTES or one row, a group at most MAXIMA_BYTES.
-        let segment =
-            Segment { first_row: filled as u32, rows: rows as u32, document: document as u32 };
-        Some(Copy { segment, source_row })
+        let first_maximum = document * self.query_tokens;
+        let segment = Segment {
+            first_row: filled as u32,
+            rows: rows as u32,
+            query: 0,
+            first_maximum: first_maximum as u32,
+        };
+        Some(Copy { segment, document, source_row })
     }
 }
 
@@ -156,15 +165,15 @@ mod tests {
     /// Every row of every document exactly once, in order, and no page over its limits.
     fn check(plan: Plan, tokens: &[usize]) {
         let mut seen = vec![0; tokens.len()];
-        for page in plan.pages(tokens) {
+        for page in plan.pages(plan.part_tokens, tokens) {
             assert!(page.len() <= plan.page_segments);
             let mut filled = 0;
-            for Copy { segment, source_row } in page {
+            for Copy { segment, document, source_row } in page {
                 assert_eq!(segment.first_row as usize, filled);
-                assert_eq!(source_row, seen[segment.document as usize]);
+                assert_eq!(source_row, seen[document]);
                 assert!((1..=SEGMENT_ROWS).contains(&(segment.rows as usize)));
                 filled += segment.rows as usize;
-                seen[segment.document as usize] += segment.rows as usize;
+                seen[document] += segment.rows as usize;
             }
             assert!(filled <= plan.page_rows);
         }

@@ -129,9 +129,20 @@ pub(super) const QUERY_TILE: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub(super) struct Params {
     pub quads: u32,
-    pub query_tokens: u32,
+    pub first_item: u32,
     pub items: u32,
     pub fold_width: u32,
+    pub queries: u32,
+}
+
+/// `QuerySpan` in `common.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(super) struct QuerySpan {
+    pub first_token: u32,
+    pub tokens: u32,
+    pub first_pair: u32,
+    pub first_maximum: u32,
 }
 
 /// `Segment` in `maxsim.wgsl`.
@@ -140,7 +151,8 @@ pub(super) struct Params {
 pub(super) struct Segment {
     pub first_row: u32,
     pub rows: u32,
-    pub document: u32,
+    pub query: u32,
+    pub first_maximum: u32,
 }
 
 #[cfg(test)]
@@ -180,14 +192,18 @@ mod tests {
 
     #[test]
     fn every_variant_parses_and_shares_its_structs_with_rust() {
-        let params = rust_layout!(Params { quads, query_tokens, items, fold_width });
-        let segment = rust_layout!(Segment { first_row, rows, document });
+        let params = rust_layout!(Params { quads, first_item, items, fold_width, queries });
+        let span = rust_layout!(QuerySpan { first_token, tokens, first_pair, first_maximum });
+        let segment = rust_layout!(Segment { first_row, rows, query, first_maximum });
         for variant in ShaderVariant::ALL {
             let module = parsed(&variant.maxsim_source());
             assert_eq!(layout(&module, "Params"), params, "{variant}");
+            assert_eq!(layout(&module, "QuerySpan"), span, "{variant}");
             assert_eq!(layout(&module, "Segment"), segment, "{variant}");
         }
-        assert_eq!(layout(&parsed(&ShaderVariant::sum_source()), "Params"), params);
+        let module = parsed(&ShaderVariant::sum_source());
+        assert_eq!(layout(&module, "Params"), params);
+        assert_eq!(layout(&module, "QuerySpan"), span);
     }
 
     #[test]

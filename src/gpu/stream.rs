@@ -10,7 +10,7 @@ use wgpu::{
 use super::context::Gpu;
 use super::pipelines::Pass;
 use super::plan::{Copy, Plan};
-use super::shader::{Params, QUERY_TILE, Segment};
+use super::shader::{Params, QUERY_TILE, QuerySpan, Segment};
 use super::wait::{Mapping, Polling};
 use super::workspace::{Needs, Workspace};
 use crate::multivector::TokenMatrixRef;
@@ -57,7 +57,7 @@ fn needs(plan: &Plan, documents: &[TokenMatrixRef<'_>], limit: usize) -> Needs {
     let group = documents.len().min(plan.group_documents);
     let mut largest = (0, 0);
     for group in documents.chunks(plan.group_documents) {
-        for page in plan.pages(&tokens(group)) {
+        for page in plan.pages(plan.part_tokens, &tokens(group)) {
             largest = (largest.0.max(rows_of(&page)), largest.1.max(page.len()));
         }
     }
@@ -89,7 +89,7 @@ impl Request<'_> {
     ) -> Result<Vec<f32>> {
         self.gpu.checked(|| self.write_query(workspace, group.len()))?;
         let tokens = tokens(group);
-        let mut pages = self.plan.pages(&tokens).peekable();
+        let mut pages = self.plan.pages(self.query_tokens(), &tokens).peekable();
         let mut number = 0;
         let mut submitted = None;
         while let Some(page) = pages.next() {
@@ -117,9 +117,10 @@ impl Request<'_> {
     fn params(&self, items: usize) -> Params {
         Params {
             quads: self.plan.quads as u32,
-            query_tokens: self.query_tokens() as u32,
+            first_item: 0,
             items: items as u32,
             fold_width: self.plan.fold_width,
+            queries: 1,
         }
     }
 
@@ -130,6 +131,9 @@ impl Request<'_> {
         });
         let queue = &self.gpu.queue;
         queue.write_buffer(&workspace.query, 0, &bytes);
+        let tokens = self.query_tokens() as u32;
+        let span = QuerySpan { first_token: 0, tokens, first_pair: 0, first_maximum: 0 };
+        queue.write_buffer(&workspace.spans, 0, bytes_of(&span));
         queue.write_buffer(&workspace.sum_params, 0, bytes_of(&self.params(documents)));
     }
 
@@ -146,8 +150,8 @@ impl Request<'_> {
         let mut view = buffer.get_mapped_range_mut(..).map_err(|error| Error::DeviceLost {
             reason: format!("a staging buffer is not mapped: {error}"),
         })?;
-        for Copy { segment, source_row } in page {
-            let document = group[segment.document as usize].values();
+        for Copy { segment, document, source_row } in page {
+            let document = group[*document].values();
             let rows = &document[source_row * self.dim..][..segment.rows as usize * self.dim];
             let first = segment.first_row as usize * row_bytes;
             write_rows(rows, self.dim, row_bytes, |at, bytes| {
@@ -187,13 +191,14 @@ impl Request<'_> {
         if first {
             let bytes = self.query_tokens() * documents * 4;
             encoder.clear_buffer(&workspace.maxima, 0, Some(bytes as u64));
+            encoder.clear_buffer(&workspace.scores, 0, None);
         }
         let tiles = self.query_tokens().div_ceil(QUERY_TILE) as u32;
-        let bindings = &workspace.maxsim_bindings;
-        self.dispatch(&mut encoder, &gpu.pipelines.maxsim, bindings, page.len(), tiles);
+        let bindings = [&workspace.maxsim_bindings, &workspace.page_bindings];
+        self.dispatch(&mut encoder, &gpu.pipelines.maxsim, &bindings, page.len(), tiles);
         if last {
-            let bindings = &workspace.sum_bindings;
-            self.dispatch(&mut encoder, &gpu.pipelines.sum, bindings, documents, 1);
+            let bindings = [&workspace.sum_bindings];
+            self.dispatch(&mut encoder, &gpu.pipelines.sum, &bindings, documents, 1);
             let bytes = documents as u64 * 4;
             encoder.copy_buffer_to_buffer(&workspace.scores, 0, &workspace.readback, 0, bytes);
         }
@@ -206,14 +211,17 @@ impl Request<'_> {
         &self,
         encoder: &mut CommandEncoder,
         pass: &Pass,
-        bindings: &BindGroup,
+        bindings: &[&BindGroup],
         items: usize,
         tiles: u32,
     ) {
         let (x, y) = self.plan.fold(items);
         let mut compute = encoder.begin_compute_pass(&ComputePassDescriptor::default());
         compute.set_pipeline(&pass.pipeline);
-        compute.set_bind_group(0, bindings, &[]);
+        for (group, bindings) in (0..).zip(bindings) {
+            // Only the first group has parameters.
+            compute.set_bind_group(group, *bindings, if group == 0 { &[0][..] } else { &[] });
+        }
         compute.dispatch_workgroups(x, y, tiles);
     }
 

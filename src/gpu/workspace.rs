@@ -3,7 +3,7 @@
 use wgpu::{BindGroup, Buffer, BufferDescriptor, BufferUsages, Device, MapMode, SubmissionIndex};
 
 use super::pipelines::Pipelines;
-use super::shader::Params;
+use super::shader::{Params, QuerySpan};
 use super::wait::{Mapping, Poller, Polling};
 use crate::Result;
 
@@ -27,6 +27,7 @@ pub(super) struct Workspace {
     pub maxsim_params: Buffer,
     pub sum_params: Buffer,
     pub query: Buffer,
+    pub spans: Buffer,
     pub page: Buffer,
     pub segments: Buffer,
     pub maxima: Buffer,
@@ -35,6 +36,7 @@ pub(super) struct Workspace {
     /// Two, so that one is filled while the GPU copies from the other.
     pub staging: [Staging; 2],
     pub maxsim_bindings: BindGroup,
+    pub page_bindings: BindGroup,
     pub sum_bindings: BindGroup,
 }
 
@@ -59,6 +61,7 @@ impl Workspace {
         let maxsim_params = buffer("maxsim params", size_of::<Params>(), UNIFORM);
         let sum_params = buffer("sum params", size_of::<Params>(), UNIFORM);
         let query = buffer("query", sized(needs.query, have(|old| &old.query)), STORAGE);
+        let spans = buffer("spans", size_of::<QuerySpan>(), STORAGE);
         let page = buffer("page", page_bytes, STORAGE);
         let segments = buffer("segments", segments_bytes, STORAGE);
         let maxima = buffer("maxima", sized(needs.maxima, have(|old| &old.maxima)), STORAGE);
@@ -67,12 +70,14 @@ impl Workspace {
             buffer("readback", scores_bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST);
         let staging = [(); 2].map(|()| Staging::new(device, page_bytes + segments_bytes));
         let maxsim_bindings =
-            pipelines.maxsim.bind(device, &[&maxsim_params, &query, &page, &segments, &maxima]);
-        let sum_bindings = pipelines.sum.bind(device, &[&sum_params, &maxima, &scores]);
+            pipelines.maxsim.bind(device, 0, &[&maxsim_params, &query, &spans, &segments, &maxima]);
+        let page_bindings = pipelines.maxsim.bind(device, 1, &[&page]);
+        let sum_bindings = pipelines.sum.bind(device, 0, &[&sum_params, &spans, &maxima, &scores]);
         Self {
             maxsim_params,
             sum_params,
             query,
+            spans,
             page,
             segments,
             maxima,
@@ -80,6 +85,7 @@ impl Workspace {
             readback,
             staging,
             maxsim_bindings,
+            page_bindings,
             sum_bindings,
         }
     }
