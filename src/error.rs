@@ -122,6 +122,26 @@ pub enum Error {
         id: u64,
     },
 
+    /// A candidate whose matrix is nowhere: not resident on the GPU, and not given by the caller.
+    #[error("expected a candidate that is resident or given, got {id}, which is neither")]
+    NotResident {
+        /// The id.
+        id: String,
+    },
+
+    /// A document that is longer than a whole resident store.
+    #[error(
+        "expected document {id} to have at most {longest} tokens, what the store holds, got {tokens}"
+    )]
+    StoreTooSmall {
+        /// The id.
+        id: String,
+        /// Its tokens.
+        tokens: usize,
+        /// Tokens of the longest document that the store can hold.
+        longest: usize,
+    },
+
     /// A point that can't be added: the error, with its id.
     #[error("point {id}: {source}")]
     InPoint {
@@ -306,6 +326,12 @@ impl Error {
     #[cfg(feature = "recall")]
     pub(crate) fn in_point(self, id: u64) -> Self {
         Self::InPoint { id, source: Box::new(self) }
+    }
+
+    /// Whether another backend would refuse the request as well.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn is_the_callers(&self) -> bool {
+        matches!(self, Self::DimensionMismatch { .. } | Self::NotResident { .. })
     }
 
     /// The same error, with the name of the file that it is about.

@@ -1,105 +1,29 @@
 //! [`GpuContext`]: a device that was found right, and what it needs to score.
 
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::{Arc, OnceLock};
 
-use wgpu::{
-    Adapter, Device, DeviceDescriptor, ErrorFilter, Features, Limits, MemoryHints, Queue, Trace,
-};
+use wgpu::{Adapter, Device, Queue};
 
 use super::adapter::{self, AdapterDescription};
-use super::pipelines::Pipelines;
-use super::plan::DeviceLimits;
+use super::device::{Gpu, request_device};
+use super::engine::{Wish, Work};
+use super::options::GpuOptions;
 use super::probe;
 use super::shader::ShaderVariant;
-use super::wait::{Poller, Polling};
-use super::workspace::Workspace;
+use super::source::Given;
+use super::store::ResidentStore;
+use super::wait::Polling;
 use crate::multivector::{TokenMatrixRef, check_dimensions};
+use crate::ranking::DocumentId;
 use crate::{Error, Result};
-
-/// Sets of buffers kept between requests: a burst of concurrent requests gives the rest back.
-const IDLE_WORKSPACES: usize = 4;
-
-/// What a [`GpuContext`] is made with. The default leaves every choice to Maxfold.
-#[derive(Clone, Debug, Default)]
-pub struct GpuOptions {
-    adapter: Option<String>,
-    hardware_only: bool,
-    variant: Option<ShaderVariant>,
-    binding_bytes: Option<u64>,
-    workgroups: Option<u32>,
-}
-
-impl GpuOptions {
-    /// Takes the first adapter whose name contains `name`, in any case.
-    pub fn adapter(self, name: impl Into<String>) -> Self {
-        Self { adapter: Some(name.into()), ..self }
-    }
-
-    /// Refuses software adapters.
-    pub fn hardware_only(self) -> Self {
-        Self { hardware_only: true, ..self }
-    }
-
-    /// Refuses software adapters, unless one was named.
-    pub(crate) fn hardware_unless_named(self) -> Self {
-        if self.adapter.is_some() { self } else { self.hardware_only() }
-    }
-
-    /// Forces a shader variant.
-    pub fn variant(self, variant: ShaderVariant) -> Self {
-        Self { variant: Some(variant), ..self }
-    }
-
-    /// Uses storage bindings of at most so many bytes, where the device allows more.
-    pub fn binding_limit(self, bytes: u64) -> Self {
-        Self { binding_bytes: Some(bytes), ..self }
-    }
-
-    /// Uses at most so many workgroups a dimension, where the device allows more.
-    pub fn workgroup_limit(self, workgroups: u32) -> Self {
-        Self { workgroups: Some(workgroups), ..self }
-    }
-
-    fn limits(&self, device: &Limits) -> Result<DeviceLimits> {
-        let allowed = device.max_storage_buffer_binding_size.min(device.max_buffer_size);
-        let binding_bytes = self.binding_bytes.unwrap_or(allowed).min(allowed);
-        let allowed = device.max_compute_workgroups_per_dimension;
-        let workgroups = self.workgroups.unwrap_or(allowed).min(allowed);
-        let refused = |name, expected: &str, got: u64| {
-            let (expected, got) = (expected.into(), got.to_string());
-            Err(Error::InvalidParameter { name, expected, got })
-        };
-        if binding_bytes < 1024 {
-            return refused("the binding limit", "at least 1024 bytes", binding_bytes);
-        }
-        if workgroups == 0 {
-            return refused("the workgroup limit", "at least 1", 0);
-        }
-        let binding_bytes = usize::try_from(binding_bytes).unwrap_or(usize::MAX);
-        Ok(DeviceLimits { binding_bytes, workgroups })
-    }
-}
 
 /// A GPU that scored a known batch correctly, ready to score.
 ///
 /// Calls may be made from any number of threads. Buffers and pipelines are kept from call to call.
 pub struct GpuContext {
-    gpu: Gpu,
+    pub(super) gpu: Arc<Gpu>,
     adapter: AdapterDescription,
-}
-
-/// What the modules of `gpu` work with.
-pub(super) struct Gpu {
-    pub device: Device,
-    pub queue: Queue,
-    pub limits: DeviceLimits,
-    pub variant: ShaderVariant,
-    pub pipelines: Pipelines,
-    pub poller: Poller,
-    lost: Arc<OnceLock<String>>,
-    idle: Mutex<Vec<Workspace>>,
 }
 
 impl GpuContext {
@@ -204,7 +128,7 @@ impl GpuContext {
             let gpu = Gpu::new(device, queue, limits, variant, Arc::clone(&lost));
             match gpu {
                 Ok(gpu) => match probe::check(&gpu, polling).await {
-                    Ok(()) => return Ok(Self { gpu, adapter }),
+                    Ok(()) => return Ok(Self { gpu: Arc::new(gpu), adapter }),
                     Err(error) => refused = Some(error),
                 },
                 Err(error) => refused = Some(error),
@@ -245,8 +169,11 @@ impl GpuContext {
         polling: Polling,
     ) -> Result<Vec<f32>> {
         check_dimensions(query, documents)?;
-        self.gpu.check_alive()?;
-        self.gpu.stream(query, documents, polling).await
+        let (queries, candidates) = ([query], [documents.len()]);
+        let (source, wish) = (&Given(documents), Wish::Scores);
+        let work = Work { queries: &queries, candidates: &candidates, source, wish };
+        let (results, _) = self.gpu.run(&work, polling).await?;
+        Ok(results.scores.into_iter().flatten().collect())
     }
 
     /// The adapter it runs on.
@@ -257,6 +184,11 @@ impl GpuContext {
     /// The shader variant that scores.
     pub fn variant(&self) -> ShaderVariant {
         self.gpu.variant
+    }
+
+    /// Whether a store is this context's.
+    pub fn owns<Id: DocumentId>(&self, store: &ResidentStore<Id>) -> bool {
+        store.is_of(&self.gpu)
     }
 
     /// The wgpu device, for a host program that wants to share it.
@@ -280,65 +212,6 @@ impl fmt::Debug for GpuContext {
     }
 }
 
-impl Gpu {
-    fn new(
-        device: Device,
-        queue: Queue,
-        limits: DeviceLimits,
-        variant: ShaderVariant,
-        lost: Arc<OnceLock<String>>,
-    ) -> Result<Self> {
-        let pipelines = checked(&device, || Pipelines::new(&device, variant))?;
-        let poller = Poller::new(device.clone());
-        let idle = Mutex::default();
-        Ok(Self { device, queue, limits, variant, pipelines, poller, lost, idle })
-    }
-
-    /// Runs wgpu calls and returns the error that they caused, if any.
-    pub(super) fn checked<T>(&self, calls: impl FnOnce() -> T) -> Result<T> {
-        let result = checked(&self.device, calls);
-        self.check_alive()?;
-        result
-    }
-
-    fn check_alive(&self) -> Result<()> {
-        match self.lost.get() {
-            None => Ok(()),
-            Some(reason) => Err(Error::DeviceLost { reason: reason.clone() }),
-        }
-    }
-
-    /// Buffers of a request that has ended, if there are any.
-    pub(super) fn take_workspace(&self) -> Option<Workspace> {
-        self.idle.lock().ok()?.pop()
-    }
-
-    /// Keeps buffers for the next request, unless enough are kept.
-    pub(super) fn return_workspace(&self, workspace: Workspace) {
-        if let Ok(mut idle) = self.idle.lock()
-            && idle.len() < IDLE_WORKSPACES
-        {
-            idle.push(workspace);
-        }
-    }
-}
-
-/// wgpu reports errors to scopes, of one kind each, and panics where there is none.
-fn checked<T>(device: &Device, calls: impl FnOnce() -> T) -> Result<T> {
-    let kinds = [ErrorFilter::Internal, ErrorFilter::OutOfMemory, ErrorFilter::Validation];
-    let scopes = kinds.map(|kind| device.push_error_scope(kind));
-    let result = calls();
-    let mut first = None;
-    for scope in scopes.into_iter().rev() {
-        // Ready at once: only a browser's scopes take time.
-        first = first.or(pollster::block_on(scope.pop()));
-    }
-    match first {
-        None => Ok(result),
-        Some(source) => Err(Error::Gpu { source }),
-    }
-}
-
 /// What is said where nothing was tried. `packed-workgroup` needs no feature, so there is something.
 fn no_variant() -> Error {
     Error::NoAdapter { wanted: "a GPU that runs a shader variant".into(), available: Vec::new() }
@@ -357,21 +230,4 @@ fn candidates(
             Err(Error::VariantUnsupported { variant, adapter, supported })
         }
     }
-}
-
-/// A device with everything the adapter has that a variant can use.
-async fn request_device(
-    adapter: &Adapter,
-    description: &AdapterDescription,
-) -> Result<(Device, Queue)> {
-    let wanted = ShaderVariant::ALL.iter().fold(Features::empty(), |all, v| all | v.features());
-    let request = adapter.request_device(&DeviceDescriptor {
-        label: Some("maxfold"),
-        required_features: adapter.features() & wanted,
-        required_limits: adapter.limits(),
-        experimental_features: Default::default(),
-        memory_hints: MemoryHints::Performance,
-        trace: Trace::Off,
-    });
-    request.await.map_err(|source| Error::NoDevice { adapter: description.to_string(), source })
 }

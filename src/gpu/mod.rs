@@ -16,25 +16,54 @@
 //! | file | holds |
 //! |---|---|
 //! | `adapter.rs` | which adapters there are, and which is taken |
+//! | `options.rs` | what a context is made with |
 //! | `shader.rs` | shader variants as data, their source, and the structs they share with WGSL |
 //! | `pipelines.rs` | a variant, compiled |
+//! | `device.rs` | a device, what is compiled for it, and what is kept between requests |
 //! | `plan.rs` | how a request is split so that every limit is kept; no GPU in it |
+//! | `unit.rs` | what one submission computes; no GPU in it |
+//! | `top_k.rs` | how the best are found on the device; no GPU in it |
+//! | `source.rs` | where candidates are found: in the store, in the caller's memory |
 //! | `workspace.rs` | the buffers of a request, reused by the next |
-//! | `stream.rs` | a request: copy, dispatch, read back |
+//! | `engine.rs` | a request: rounds, batches, units, and reading back |
+//! | `progress.rs` | how far a batch has come: what is resident, then what is streamed |
+//! | `submit.rs`, `record.rs` | one unit: what goes up, what is dispatched |
+//! | `results.rs`, `statistics.rs` | what came back, and what it cost |
+//! | `warm_up.rs` | paying for everything before the first request |
 //! | `wait.rs` | waiting for the GPU, blocking or async |
 //! | `probe.rs` | the known batch that a device has to score correctly before it is trusted |
+//! | `store/` | [`ResidentStore`]: documents that stay in the GPU's memory |
+//! | `rank.rs` | many queries, each with candidates of its own |
 //! | `context.rs` | [`GpuContext`], which ties them together |
 
 mod adapter;
 mod context;
+mod device;
+mod engine;
+mod options;
 mod pipelines;
 mod plan;
 mod probe;
+mod progress;
+mod rank;
+mod record;
+mod results;
 mod shader;
-mod stream;
+mod source;
+mod statistics;
+mod store;
+mod submit;
+mod top_k;
+mod unit;
 mod wait;
+mod warm_up;
 mod workspace;
 
 pub use adapter::{AdapterDescription, adapters};
-pub use context::{GpuContext, GpuOptions};
+pub use context::GpuContext;
+pub use options::GpuOptions;
+pub use rank::Answer;
 pub use shader::{Element, Reduction, ShaderVariant};
+pub use statistics::Statistics;
+pub use store::{Loaded, ResidentStore, StoreStatistics};
+pub use warm_up::Shape;

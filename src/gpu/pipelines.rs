@@ -13,19 +13,27 @@ const UNIFORM: BufferBindingType = BufferBindingType::Uniform;
 const READ: BufferBindingType = BufferBindingType::Storage { read_only: true };
 const WRITE: BufferBindingType = BufferBindingType::Storage { read_only: false };
 
-/// Both passes of a variant.
+/// The passes of a variant.
 pub(super) struct Pipelines {
     pub maxsim: Pass,
     pub sum: Pass,
+    pub top_k_of_scores: Pass,
+    pub top_k_of_entries: Pass,
+    pub matches: Pass,
 }
 
 impl Pipelines {
     pub(super) fn new(device: &Device, variant: ShaderVariant) -> Self {
-        let groups: [&[_]; 2] = [&[UNIFORM, READ, READ, READ, WRITE], &[READ]];
-        let maxsim = Pass::new(device, "maxsim", variant.maxsim_source(), &groups);
-        let groups: [&[_]; 1] = [&[UNIFORM, READ, READ, WRITE]];
-        let sum = Pass::new(device, "sum", ShaderVariant::sum_source(), &groups);
-        Self { maxsim, sum }
+        const RESULTS_OF_THREE: &[BufferBindingType] = &[UNIFORM, READ, READ, READ, WRITE];
+        let pass = |name, source, groups: &[_]| Pass::new(device, name, source, groups);
+        let (sum, top_k) = (ShaderVariant::sum_source, ShaderVariant::top_k_source);
+        Self {
+            maxsim: pass("maxsim", variant.maxsim_source(), &[RESULTS_OF_THREE, &[READ]]),
+            sum: pass("sum", sum(), &[&[UNIFORM, READ, READ, WRITE]]),
+            top_k_of_scores: pass("top_k_of_scores", top_k(), &[RESULTS_OF_THREE]),
+            top_k_of_entries: pass("top_k_of_entries", top_k(), &[RESULTS_OF_THREE]),
+            matches: pass("find_matches", variant.matches_source(), &[RESULTS_OF_THREE, &[READ]]),
+        }
     }
 }
 

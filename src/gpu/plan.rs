@@ -1,29 +1,28 @@
 //! How a request is split so that every limit of a device is kept. No GPU in it.
 //!
 //! ```text
-//! request ─▶ query parts ─▶ groups of documents ─▶ pages of rows ─▶ segments
+//! request ─▶ rounds ─▶ batches ─▶ units
 //! ```
 //!
-//! A part is as many query tokens as fit a binding; scores of parts add up. A group is as many
-//! documents as their maxima fit a binding; it ends with a sum. A page is as many rows as fit a
-//! binding, and one dispatch; maxima carry over from page to page, so a document may span pages. A
-//! segment is the work of one workgroup in one tile of query tokens.
+//! A *pair* is a query and one of its candidates. A round is as many pairs as their scores fit a
+//! binding; its best, or its scores, are read back at its end. A batch is as many pairs as their
+//! maxima and their queries' tokens fit a binding; it ends with a sum. A query beyond a binding is
+//! cut into parts, whose sums add up. A unit is one submission: see `unit.rs`.
+
+use std::ops::Range;
 
 use super::shader::{QUAD_BYTES, QUAD_COLUMNS, QUERY_TILE, Segment};
 use crate::{Error, Result};
 
-/// Rows of a segment at most: a document of 20,000 tokens is spread over 40 workgroups.
-const SEGMENT_ROWS: usize = 512;
-
-/// Bytes of a page at most, whatever the binding limit: copying one overlaps computing the last.
+/// Bytes of a streamed page at most, whatever the binding limit: copying one overlaps computing the
+/// last.
 const PAGE_BYTES: usize = 32 << 20;
 
-/// Bytes of a group's maxima at most.
+/// Bytes of a batch's maxima at most.
 const MAXIMA_BYTES: usize = 64 << 20;
 
-/// Multiplications of a dispatch at most: some 20 milliseconds on a slow GPU. Drivers take one that
-/// keeps them waiting for seconds for a hang.
-const DISPATCH_WORK: usize = 1 << 34;
+/// Segments of a unit at most.
+const UNIT_SEGMENTS: usize = 1 << 16;
 
 /// What a device allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,29 +33,52 @@ pub(super) struct DeviceLimits {
     pub workgroups: u32,
 }
 
+impl DeviceLimits {
+    /// Workgroups of a dispatch, folded into x and y.
+    pub(super) fn items(&self) -> usize {
+        let width = self.workgroups as usize;
+        width.saturating_mul(width)
+    }
+
+    /// Workgroups in x and y for a number of items.
+    pub(super) fn fold(&self, items: usize) -> (u32, u32) {
+        let width = self.workgroups as usize;
+        (items.min(width) as u32, items.div_ceil(width) as u32)
+    }
+
+    /// Segments of a unit at most.
+    pub(super) fn segments(&self) -> usize {
+        UNIT_SEGMENTS.min(self.items()).min(self.binding_bytes / (2 * size_of::<Segment>()))
+    }
+}
+
 /// Sizes of a request's pieces, all within the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
+    pub limits: DeviceLimits,
+    /// Columns of a row.
+    pub dim: usize,
     /// Quads of a row.
     pub quads: usize,
-    /// Query tokens of a part.
-    pub part_tokens: usize,
-    /// Documents of a group.
-    pub group_documents: usize,
-    /// Rows of a page.
+    /// Query tokens of a batch.
+    pub batch_tokens: usize,
+    /// Maxima of a batch: one for each query token of each pair.
+    pub batch_cells: usize,
+    /// Pairs of a round.
+    pub round_pairs: usize,
+    /// Rows of a streamed page.
     pub page_rows: usize,
-    /// Segments of a page.
-    pub page_segments: usize,
-    /// Workgroups in x of a dispatch.
-    pub fold_width: u32,
+    /// Segments of a unit.
+    pub segments: usize,
 }
 
 impl Plan {
-    /// Splits a request of `query_tokens` × `dim`.
+    /// Splits requests of `dim` columns whose queries and candidates have a result of `cell_bytes`
+    /// for each query token of each pair.
     ///
     /// # Errors
     /// A single row exceeds a binding.
-    pub(super) fn new(limits: DeviceLimits, query_tokens: usize, dim: usize) -> Result<Self> {
+    pub(super) fn new(limits: DeviceLimits, dim: usize, cell_bytes: usize) -> Result<Self> {
         let quads = dim.div_ceil(QUAD_COLUMNS);
         let row_bytes = quads * QUAD_BYTES;
         let binding = limits.binding_bytes;
@@ -65,19 +87,18 @@ impl Plan {
             let got = dim.to_string();
             return Err(Error::InvalidParameter { name: "the dimension", expected, got });
         }
-        let width = limits.workgroups as usize;
-        let most_items = width.saturating_mul(width);
-        let most_tokens = (binding / row_bytes).min(binding / 4).min(QUERY_TILE * width);
-        let part_tokens = query_tokens.min(most_tokens);
-        let worthwhile_rows = DISPATCH_WORK / (part_tokens * quads * QUAD_COLUMNS);
-        let maxima = binding.min(MAXIMA_BYTES.max(part_tokens * 4));
+        let tiles = limits.workgroups as usize;
+        let batch_tokens = (binding / row_bytes).min(binding / cell_bytes).min(QUERY_TILE * tiles);
         Ok(Self {
+            limits,
+            dim,
             quads,
-            part_tokens,
-            group_documents: (maxima / (part_tokens * 4)).min(most_items),
-            page_rows: (binding.min(PAGE_BYTES) / row_bytes).min(worthwhile_rows).max(1),
-            page_segments: (binding.min(PAGE_BYTES) / size_of::<Segment>()).min(most_items),
-            fold_width: limits.workgroups,
+            batch_tokens,
+            batch_cells: binding.min(MAXIMA_BYTES.max(batch_tokens * cell_bytes)) / cell_bytes,
+            // Scores of four bytes, entries of the best of eight.
+            round_pairs: (binding / 8).min(limits.items()),
+            page_rows: (binding.min(PAGE_BYTES) / row_bytes).max(1),
+            segments: limits.segments(),
         })
     }
 
@@ -86,74 +107,128 @@ impl Plan {
         self.quads * QUAD_BYTES
     }
 
-    /// The pages of a group of a part of the query, whose documents have these numbers of tokens.
-    pub(super) fn pages<'a>(&self, query_tokens: usize, tokens: &'a [usize]) -> Pages<'a> {
-        Pages { plan: *self, query_tokens, tokens, document: 0, next_row: 0 }
-    }
-
-    /// Workgroups in x and y for a number of items.
-    pub(super) fn fold(&self, items: usize) -> (u32, u32) {
-        let width = self.fold_width as usize;
-        (items.min(width) as u32, items.div_ceil(width) as u32)
-    }
-}
-
-/// A segment of a page, and where its rows come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Copy {
-    /// What the shader is told.
-    pub segment: Segment,
-    /// The document of the group.
-    pub document: usize,
-    /// First of its rows, counted in its document.
-    pub source_row: usize,
-}
-
-/// Iterates over the pages of a group: each a list of segments, in the order of their rows.
-pub(super) struct Pages<'a> {
-    plan: Plan,
-    /// Tokens of the part.
-    query_tokens: usize,
-    /// Rows of each document.
-    tokens: &'a [usize],
-    /// The document that is being cut, and the first of its rows that is in no page yet.
-    document: usize,
-    next_row: usize,
-}
-
-impl Iterator for Pages<'_> {
-    type Item = Vec<Copy>;
-
-    fn next(&mut self) -> Option<Vec<Copy>> {
-        let mut page = Vec::new();
-        let mut rows = 0;
-        while rows < self.plan.page_rows && page.len() < self.plan.page_segments {
-            let Some(copy) = self.cut(rows) else { break };
-            rows += copy.segment.rows as usize;
-            page.push(copy);
+    /// The rounds of a request whose queries have these numbers of candidates.
+    pub(super) fn rounds(&self, candidates: &[usize]) -> Vec<Round> {
+        let mut rounds = Vec::new();
+        let mut round = Round::default();
+        for (query, &count) in candidates.iter().enumerate() {
+            let mut next = 0;
+            while next < count {
+                if round.pairs == self.round_pairs {
+                    rounds.push(std::mem::take(&mut round));
+                }
+                let end = count.min(next + self.round_pairs - round.pairs);
+                round.pairs += end - next;
+                round.lists.push(List { query, candidates: next..end });
+                next = end;
+            }
         }
-        (!page.is_empty()).then_some(page)
+        rounds.extend((round.pairs > 0).then_some(round));
+        rounds
+    }
+
+    /// The batches of a round, whose queries have these numbers of tokens.
+    pub(super) fn batches(&self, round: &Round, tokens: &[usize]) -> Vec<Batch> {
+        let mut batches = vec![Batch::default()];
+        let mut first_score = 0;
+        for list in &round.lists {
+            let tokens = tokens[list.query];
+            for start in (0..tokens).step_by(self.batch_tokens) {
+                let part = start..tokens.min(start + self.batch_tokens);
+                self.add_part(&mut batches, list, part, first_score, tokens);
+            }
+            first_score += list.candidates.len();
+        }
+        batches.retain(|batch| batch.pairs > 0);
+        batches
+    }
+
+    /// Adds the candidates of a list with a part of its query. Queries share a batch if they are
+    /// whole: then the scores of a batch follow one another.
+    fn add_part(
+        &self,
+        batches: &mut Vec<Batch>,
+        list: &List,
+        part: Range<usize>,
+        first_score: usize,
+        tokens: usize,
+    ) {
+        let whole = part.len() == tokens;
+        let mut next = list.candidates.start;
+        while next < list.candidates.end {
+            let last = batches.len() - 1;
+            let room = self.room(&batches[last], part.len());
+            if room == 0 || (!whole && batches[last].pairs > 0) {
+                batches.push(Batch::default());
+                continue;
+            }
+            let end = list.candidates.end.min(next + room);
+            let score = first_score + next - list.candidates.start;
+            let slice = Slice { query: list.query, part: part.clone(), candidates: next..end };
+            batches[last].push(slice, score);
+            next = end;
+        }
+        if !whole {
+            batches.push(Batch::default());
+        }
+    }
+
+    /// How many pairs of a query of `tokens` a batch has room for.
+    fn room(&self, batch: &Batch, tokens: usize) -> usize {
+        if batch.tokens + tokens > self.batch_tokens {
+            return 0;
+        }
+        (self.batch_cells - batch.cells) / tokens
     }
 }
 
-impl Pages<'_> {
-    /// The next segment, of at most what is left of a page that has `filled` rows.
-    fn cut(&mut self, filled: usize) -> Option<Copy> {
-        let (document, source_row) = (self.document, self.next_row);
-        let rows_left = self.tokens.get(document)? - source_row;
-        let rows = rows_left.min(SEGMENT_ROWS).min(self.plan.page_rows - filled);
-        (self.document, self.next_row) =
-            if rows == rows_left { (document + 1, 0) } else { (document, source_row + rows) };
-        // They fit u32: a page is at most PAGE_BYTES or one row, a group at most MAXIMA_BYTES.
-        let first_maximum = document * self.query_tokens;
-        let segment = Segment {
-            first_row: filled as u32,
-            rows: rows as u32,
-            query: 0,
-            first_maximum: first_maximum as u32,
-        };
-        Some(Copy { segment, document, source_row })
+/// Pairs whose results are read back together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Round {
+    /// Their scores lie in this order.
+    pub lists: Vec<List>,
+    pub pairs: usize,
+}
+
+/// Some candidates of one query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct List {
+    pub query: usize,
+    pub candidates: Range<usize>,
+}
+
+/// Pairs whose maxima are kept together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Batch {
+    pub slices: Vec<Slice>,
+    /// The first pair's score, counted in its round.
+    pub first_score: usize,
+    pub pairs: usize,
+    /// Query tokens.
+    pub tokens: usize,
+    /// Maxima.
+    pub cells: usize,
+}
+
+impl Batch {
+    fn push(&mut self, slice: Slice, score: usize) {
+        if self.slices.is_empty() {
+            self.first_score = score;
+        }
+        self.pairs += slice.candidates.len();
+        self.tokens += slice.part.len();
+        self.cells += slice.part.len() * slice.candidates.len();
+        self.slices.push(slice);
     }
+}
+
+/// Some candidates of one query, or of a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Slice {
+    pub query: usize,
+    /// Its tokens.
+    pub part: Range<usize>,
+    pub candidates: Range<usize>,
 }
 
 #[cfg(test)]
@@ -161,65 +236,98 @@ mod tests {
     use super::*;
 
     const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 1 << 20, workgroups: 256 };
+    const LARGE: DeviceLimits = DeviceLimits { binding_bytes: 2 << 30, workgroups: 65_535 };
 
-    /// Every row of every document exactly once, in order, and no page over its limits.
-    fn check(plan: Plan, tokens: &[usize]) {
-        let mut seen = vec![0; tokens.len()];
-        for page in plan.pages(plan.part_tokens, tokens) {
-            assert!(page.len() <= plan.page_segments);
-            let mut filled = 0;
-            for Copy { segment, document, source_row } in page {
-                assert_eq!(segment.first_row as usize, filled);
-                assert_eq!(source_row, seen[document]);
-                assert!((1..=SEGMENT_ROWS).contains(&(segment.rows as usize)));
-                filled += segment.rows as usize;
-                seen[document] += segment.rows as usize;
+    /// Every token of every query with every candidate exactly once, every score in its place, and
+    /// nothing beyond a limit.
+    fn check(plan: Plan, tokens: &[usize], candidates: &[usize]) {
+        let mut seen: Vec<Vec<usize>> = candidates.iter().map(|&count| vec![0; count]).collect();
+        let mut next = vec![0; candidates.len()];
+        for round in plan.rounds(candidates) {
+            assert!(round.pairs <= plan.round_pairs);
+            let mut places = Vec::new();
+            for List { query, candidates } in &round.lists {
+                assert_eq!(next[*query], candidates.start);
+                next[*query] = candidates.end;
+                places.extend(candidates.clone().map(|candidate| (*query, candidate)));
             }
-            assert!(filled <= plan.page_rows);
+            assert_eq!(places.len(), round.pairs);
+            for batch in plan.batches(&round, tokens) {
+                check_batch(&plan, &batch, &places);
+                for Slice { query, part, candidates } in batch.slices {
+                    candidates.for_each(|candidate| seen[query][candidate] += part.len());
+                }
+            }
         }
-        assert_eq!(seen, tokens);
+        assert_eq!(next, candidates);
+        for (seen, tokens) in seen.iter().zip(tokens) {
+            assert!(seen.iter().all(|seen| seen == tokens), "{seen:?} of {tokens}");
+        }
+    }
+
+    fn check_batch(plan: &Plan, batch: &Batch, places: &[(usize, usize)]) {
+        let sum = |of: fn(&Slice) -> usize| batch.slices.iter().map(of).sum::<usize>();
+        assert_eq!(batch.pairs, sum(|slice| slice.candidates.len()));
+        assert_eq!(batch.tokens, sum(|slice| slice.part.len()));
+        assert_eq!(batch.cells, sum(|slice| slice.part.len() * slice.candidates.len()));
+        assert!(batch.tokens <= plan.batch_tokens && batch.cells <= plan.batch_cells);
+        let pairs = batch
+            .slices
+            .iter()
+            .flat_map(|slice| slice.candidates.clone().map(|candidate| (slice.query, candidate)));
+        let pairs: Vec<_> = pairs.collect();
+        assert_eq!(pairs, places[batch.first_score..][..batch.pairs]);
     }
 
     #[test]
-    fn pages_cover_every_row_once() {
-        for dim in [1, 4, 100, 128, 4096] {
-            let plan = Plan::new(SMALL, 32, dim).unwrap();
-            check(plan, &[20_000, 5, 5, 1, 4_096, 513, 512, 511]);
-            check(plan, &vec![3; 5_000]);
-            check(plan, &[]);
+    fn every_pair_is_scored_once() {
+        for limits in [SMALL, LARGE, DeviceLimits { binding_bytes: 1024, workgroups: 8 }] {
+            for dim in [1, 100, 128, 512] {
+                let plan = Plan::new(limits, dim, 4).unwrap();
+                check(plan, &[32], &[1_000]);
+                check(plan, &[32; 16], &[100; 16]);
+                check(plan, &[1, 300, 9_000, 2], &[400, 1, 7, 0]);
+                check(plan, &[3, 3], &[0, 150_000]);
+                check(plan, &[], &[]);
+            }
         }
     }
 
     #[test]
-    fn a_page_ends_at_its_number_of_segments() {
-        let limits = DeviceLimits { binding_bytes: 1 << 20, workgroups: 8 };
-        let plan = Plan::new(limits, 4, 8).unwrap();
-        assert_eq!(plan.page_segments, 64);
-        check(plan, &[1; 1_000]);
+    fn an_ordinary_request_is_one_batch() {
+        let plan = Plan::new(LARGE, 128, 4).unwrap();
+        for (tokens, candidates) in [(32, 1_000), (1_024, 1_000), (32, 100_000)] {
+            let rounds = plan.rounds(&[candidates]);
+            assert_eq!(rounds.len(), 1);
+            assert_eq!(plan.batches(&rounds[0], &[tokens]).len(), 1);
+        }
+        let rounds = plan.rounds(&[1_000; 16]);
+        assert_eq!(plan.batches(&rounds[0], &[32; 16]).len(), 1);
     }
 
     #[test]
     fn every_piece_keeps_the_limits() {
-        for limits in [SMALL, DeviceLimits { binding_bytes: 2 << 30, workgroups: 65_535 }] {
-            for (query_tokens, dim) in [(1, 1), (32, 128), (1_024, 768), (300_000, 3), (7, 4_096)] {
-                let plan = Plan::new(limits, query_tokens, dim).unwrap();
-                let binding = limits.binding_bytes;
-                assert!(plan.part_tokens * plan.row_bytes() <= binding);
-                assert!(plan.page_rows * plan.row_bytes() <= binding);
-                let work = plan.page_rows * plan.part_tokens * dim;
-                assert!(work <= DISPATCH_WORK || plan.page_rows == 1);
-                assert!(plan.group_documents >= 1);
-                assert!(plan.group_documents * plan.part_tokens * 4 <= binding);
-                assert!(plan.part_tokens.div_ceil(QUERY_TILE) <= limits.workgroups as usize);
-                let (x, y) = plan.fold(plan.page_segments);
-                assert!(x <= limits.workgroups && y <= limits.workgroups);
+        for limits in [SMALL, LARGE] {
+            for dim in [1, 3, 128, 768, 4_096] {
+                for cell_bytes in [4, 8] {
+                    let plan = Plan::new(limits, dim, cell_bytes).unwrap();
+                    let binding = limits.binding_bytes;
+                    assert!(plan.batch_tokens * plan.row_bytes() <= binding);
+                    assert!(plan.page_rows * plan.row_bytes() <= binding);
+                    assert!(plan.batch_cells * cell_bytes <= binding);
+                    assert!(plan.batch_cells >= plan.batch_tokens);
+                    assert!(plan.round_pairs * 8 <= binding);
+                    assert!(plan.batch_tokens.div_ceil(QUERY_TILE) <= limits.workgroups as usize);
+                    let (x, y) = limits.fold(plan.segments.max(plan.round_pairs));
+                    assert!(x <= limits.workgroups && y <= limits.workgroups);
+                }
             }
         }
     }
 
     #[test]
     fn a_row_beyond_a_binding_is_an_error() {
-        let error = Plan::new(SMALL, 1, 600_000).unwrap_err().to_string();
+        let error = Plan::new(SMALL, 600_000, 4).unwrap_err().to_string();
         assert!(error.contains("524288") && error.contains("600000"), "{error}");
     }
 }

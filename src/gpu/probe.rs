@@ -5,7 +5,9 @@
 //! would show, and every similarity of one document is negative, so that a zero that wins a maximum
 //! shows too.
 
-use super::context::Gpu;
+use super::device::Gpu;
+use super::engine::{Wish, Work};
+use super::source::Given;
 use super::wait::Polling;
 use crate::multivector::{MultiVectors, TokenMatrix, TokenMatrixRef};
 use crate::{Error, Result};
@@ -23,7 +25,11 @@ const DOCUMENT_TOKENS: [usize; 5] = [1, 70, 3, 600, 8];
 pub(super) async fn check(gpu: &Gpu, polling: Polling) -> Result<()> {
     let (query, documents) = batch()?;
     let documents: Vec<_> = documents.iter().collect();
-    let got = gpu.stream(query.view(), &documents, polling).await?;
+    let (queries, candidates) = ([query.view()], [documents.len()]);
+    let (source, wish) = (&Given(&documents), Wish::Scores);
+    let work = Work { queries: &queries, candidates: &candidates, source, wish };
+    let (results, _) = gpu.run(&work, polling).await?;
+    let got = results.scores.concat();
     let expected: Vec<f32> = documents.iter().map(|d| exact(query.view(), *d) as f32).collect();
     match (0..expected.len()).find(|&at| got[at] != expected[at]) {
         None => Ok(()),

@@ -68,10 +68,7 @@ impl ShaderVariant {
     /// WGSL of the first pass, entry point `maxsim`: pieces joined, element first because
     /// `enable f16;` has to lead.
     pub fn maxsim_source(self) -> String {
-        let element = match self.element {
-            Element::F16 => include_str!("../../shaders/element_f16.wgsl"),
-            Element::Packed => include_str!("../../shaders/element_packed.wgsl"),
-        };
+        let element = self.element_source();
         let reduction = match self.reduction {
             Reduction::Subgroup => include_str!("../../shaders/reduction_subgroup.wgsl"),
             Reduction::Workgroup => include_str!("../../shaders/reduction_workgroup.wgsl"),
@@ -82,6 +79,24 @@ impl ShaderVariant {
     /// WGSL of the second pass, entry point `sum`: the same for every variant.
     pub fn sum_source() -> String {
         [COMMON, include_str!("../../shaders/sum.wgsl")].join("\n")
+    }
+
+    /// WGSL of the third pass, entry points `top_k_of_scores` and `top_k_of_entries`: the same for
+    /// every variant.
+    pub fn top_k_source() -> String {
+        [COMMON, include_str!("../../shaders/top_k.wgsl")].join("\n")
+    }
+
+    /// WGSL that finds matches, entry point `find_matches`.
+    pub fn matches_source(self) -> String {
+        [self.element_source(), COMMON, include_str!("../../shaders/matches.wgsl")].join("\n")
+    }
+
+    fn element_source(self) -> &'static str {
+        match self.element {
+            Element::F16 => include_str!("../../shaders/element_f16.wgsl"),
+            Element::Packed => include_str!("../../shaders/element_packed.wgsl"),
+        }
     }
 }
 
@@ -155,6 +170,48 @@ pub(super) struct Segment {
     pub first_maximum: u32,
 }
 
+/// `MatchSegment` in `matches.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(super) struct MatchSegment {
+    pub first_row: u32,
+    pub rows: u32,
+    pub query: u32,
+    pub first_match: u32,
+    pub first_token: u32,
+}
+
+/// `Match` in `matches.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(super) struct MatchCell {
+    pub similarity: u32,
+    pub token: u32,
+}
+
+/// `Block` in `top_k.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(super) struct Block {
+    pub first: u32,
+    pub count: u32,
+    pub first_out: u32,
+    pub keep: u32,
+}
+
+/// `Entry` in `top_k.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(super) struct Entry {
+    pub score: u32,
+    pub pair: u32,
+}
+
+/// Turns what `ordered` in `common.wgsl` gives back into the float.
+pub(super) fn unordered(bits: u32) -> f32 {
+    f32::from_bits(if bits >= 0x8000_0000 { bits & 0x7fff_ffff } else { !bits })
+}
+
 #[cfg(test)]
 mod tests {
     use std::mem::offset_of;
@@ -207,18 +264,50 @@ mod tests {
     }
 
     #[test]
+    fn top_k_and_matches_share_their_structs_with_rust() {
+        let block = rust_layout!(Block { first, count, first_out, keep });
+        let entry = rust_layout!(Entry { score, pair });
+        let module = parsed(&ShaderVariant::top_k_source());
+        assert_eq!(layout(&module, "Block"), block);
+        assert_eq!(layout(&module, "Entry"), entry);
+        let segment =
+            rust_layout!(MatchSegment { first_row, rows, query, first_match, first_token });
+        let cell = rust_layout!(MatchCell { similarity, token });
+        for variant in ShaderVariant::ALL {
+            let module = parsed(&variant.matches_source());
+            assert_eq!(layout(&module, "MatchSegment"), segment, "{variant}");
+            assert_eq!(layout(&module, "Match"), cell, "{variant}");
+        }
+    }
+
+    fn assert_constant(source: &str, name: &str, expected: usize) {
+        let module = parsed(source);
+        let mut constants = module.constants.iter();
+        let (_, constant) =
+            constants.find(|(_, constant)| constant.name.as_deref() == Some(name)).unwrap();
+        let value = &module.global_expressions[constant.init];
+        let expected = naga::Expression::Literal(naga::Literal::U32(expected as u32));
+        assert_eq!(format!("{value:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
     fn constants_are_those_of_wgsl() {
         for variant in ShaderVariant::ALL {
-            let module = parsed(&variant.maxsim_source());
-            let (_, constant) = module
-                .constants
-                .iter()
-                .find(|(_, constant)| constant.name.as_deref() == Some("QUERY_TILE"))
-                .unwrap();
-            let value = &module.global_expressions[constant.init];
-            let expected = naga::Expression::Literal(naga::Literal::U32(QUERY_TILE as u32));
-            assert_eq!(format!("{value:?}"), format!("{expected:?}"));
+            assert_constant(&variant.maxsim_source(), "QUERY_TILE", QUERY_TILE);
         }
+        assert_constant(&ShaderVariant::top_k_source(), "BLOCK", super::super::top_k::BLOCK);
+    }
+
+    #[test]
+    fn ordered_floats_come_back() {
+        let floats = [f32::MIN, -1.5, -f32::MIN_POSITIVE, -0.0, 0.0, 1e-40, 2.0, f32::MAX];
+        // `ordered` in `common.wgsl`.
+        let ordered = |x: f32| {
+            let bits = x.to_bits();
+            if bits >= 0x8000_0000 { !bits } else { bits | 0x8000_0000 }
+        };
+        assert!(floats.map(ordered).is_sorted());
+        assert_eq!(floats.map(|x| unordered(ordered(x)).to_bits()), floats.map(f32::to_bits));
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! | `kernel.rs` | the blocked kernel, one algorithm for any lanes |
 //! | `narrow.rs` | its twin for the last few query tokens |
 //! | `dense.rs` | similarities of dense vectors, for recall |
+//! | `matches.rs` | what each query token of a hit matched |
 //! | `scorer.rs` | [`CpuMaxSim`]: many documents in parallel |
 
 #[cfg(target_arch = "x86_64")]
@@ -27,6 +28,7 @@ mod dense;
 mod instruction_set;
 mod kernel;
 mod lanes;
+mod matches;
 mod narrow;
 mod query;
 pub mod reference;

@@ -135,9 +135,14 @@ impl CpuMaxSim {
                 },
             );
         };
+        self.in_pool(score);
+    }
+
+    /// Runs on the caller's pool, if one was given, else on rayon's current one.
+    pub(super) fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match &self.pool {
-            Some(pool) => pool.install(score),
-            None => score(),
+            Some(pool) => pool.install(work),
+            None => work(),
         }
     }
 

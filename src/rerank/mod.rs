@@ -22,13 +22,14 @@
 //! | file | holds |
 //! |---|---|
 //! | `backend.rs` | what can be asked for, and what ran |
+//! | `ranking.rs` | [`Request`]: many queries, each with candidates of its own |
 //! | `reranker.rs` | [`Reranker`]: the choice, the call, the fall back to the CPU |
-//! | `top_k.rs` | the order of hits |
 
 mod backend;
+mod ranking;
 mod reranker;
-mod top_k;
 
+pub use crate::ranking::{DocumentId, Match, Matrices, Query, Ranked, Scored, Wanted};
 pub use backend::{Backend, Execution, Processor};
+pub use ranking::{Rankings, Request};
 pub use reranker::{Ranking, Reranker, RerankerOptions, Scores};
-pub use top_k::Scored;

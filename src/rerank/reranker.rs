@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use super::backend::{Backend, Execution, Processor};
-use super::top_k::{Scored, top_k};
 #[cfg(feature = "gpu")]
 use crate::gpu::{GpuContext, GpuOptions};
 use crate::maxsim::CpuMaxSim;
 use crate::multivector::TokenMatrixRef;
+use crate::ranking::{Scored, top_k};
 use crate::{Error, Result};
 
 /// What a [`Reranker`] is made with.
@@ -133,14 +133,19 @@ impl Reranker {
     }
 
     /// Why requests go to the CPU, if they do.
-    fn cpu_reason(&self) -> Arc<str> {
+    pub(super) fn cpu_reason(&self) -> Arc<str> {
         Arc::clone(self.lost.get().unwrap_or(&self.reason))
     }
 
     /// The GPU, unless there is none or it was lost.
     #[cfg(feature = "gpu")]
-    fn working_gpu(&self) -> Option<&GpuContext> {
+    pub(super) fn working_gpu(&self) -> Option<&GpuContext> {
         self.gpu.as_ref().filter(|_| self.lost.get().is_none())
+    }
+
+    /// What answers where no GPU does.
+    pub(super) fn cpu(&self) -> &CpuMaxSim {
+        &self.cpu
     }
 
     /// The GPU, if requests go to one.
@@ -225,7 +230,7 @@ impl Reranker {
     ) -> Result<Scores> {
         match scored {
             Ok(scores) => Ok(Scores { scores, execution: self.gpu_execution(gpu) }),
-            Err(error @ Error::DimensionMismatch { .. }) => Err(error),
+            Err(error) if error.is_the_callers() => Err(error),
             Err(error) => {
                 let reason = self.note_failure(&error);
                 self.score_on_cpu(query, documents, reason)
@@ -235,7 +240,7 @@ impl Reranker {
 
     /// A lost device stays lost: no later request tries it.
     #[cfg(feature = "gpu")]
-    fn note_failure(&self, error: &Error) -> Arc<str> {
+    pub(super) fn note_failure(&self, error: &Error) -> Arc<str> {
         log::warn!("the CPU answers, because the GPU failed: {error}");
         let reason: Arc<str> = format!("the GPU failed: {error}").into();
         if matches!(error, Error::DeviceLost { .. }) {
@@ -256,13 +261,13 @@ impl Reranker {
     }
 
     #[cfg(feature = "gpu")]
-    fn gpu_execution(&self, gpu: &GpuContext) -> Execution {
+    pub(super) fn gpu_execution(&self, gpu: &GpuContext) -> Execution {
         let adapter = gpu.adapter().name.as_str().into();
         let processor = Processor::Gpu { adapter, variant: gpu.variant() };
         Execution { processor, reason: Arc::clone(&self.reason) }
     }
 
-    fn cpu_execution(&self, reason: Arc<str>) -> Execution {
+    pub(super) fn cpu_execution(&self, reason: Arc<str>) -> Execution {
         let instruction_set = self.cpu.instruction_set();
         Execution { processor: Processor::Cpu { instruction_set }, reason }
     }

@@ -1,0 +1,68 @@
+//! [`GpuOptions`]: what a context is made with.
+
+use wgpu::Limits;
+
+use super::plan::DeviceLimits;
+use super::shader::ShaderVariant;
+use crate::{Error, Result};
+
+/// What a [`GpuContext`](super::GpuContext) is made with. The default leaves every choice to Maxfold.
+#[derive(Clone, Debug, Default)]
+pub struct GpuOptions {
+    pub(super) adapter: Option<String>,
+    pub(super) hardware_only: bool,
+    pub(super) variant: Option<ShaderVariant>,
+    binding_bytes: Option<u64>,
+    workgroups: Option<u32>,
+}
+
+impl GpuOptions {
+    /// Takes the first adapter whose name contains `name`, in any case.
+    pub fn adapter(self, name: impl Into<String>) -> Self {
+        Self { adapter: Some(name.into()), ..self }
+    }
+
+    /// Refuses software adapters.
+    pub fn hardware_only(self) -> Self {
+        Self { hardware_only: true, ..self }
+    }
+
+    /// Refuses software adapters, unless one was named.
+    pub(crate) fn hardware_unless_named(self) -> Self {
+        if self.adapter.is_some() { self } else { self.hardware_only() }
+    }
+
+    /// Forces a shader variant.
+    pub fn variant(self, variant: ShaderVariant) -> Self {
+        Self { variant: Some(variant), ..self }
+    }
+
+    /// Uses storage bindings of at most so many bytes, where the device allows more.
+    pub fn binding_limit(self, bytes: u64) -> Self {
+        Self { binding_bytes: Some(bytes), ..self }
+    }
+
+    /// Uses at most so many workgroups a dimension, where the device allows more.
+    pub fn workgroup_limit(self, workgroups: u32) -> Self {
+        Self { workgroups: Some(workgroups), ..self }
+    }
+
+    pub(super) fn limits(&self, device: &Limits) -> Result<DeviceLimits> {
+        let allowed = device.max_storage_buffer_binding_size.min(device.max_buffer_size);
+        let binding_bytes = self.binding_bytes.unwrap_or(allowed).min(allowed);
+        let allowed = device.max_compute_workgroups_per_dimension;
+        let workgroups = self.workgroups.unwrap_or(allowed).min(allowed);
+        let refused = |name, expected: &str, got: u64| {
+            let (expected, got) = (expected.into(), got.to_string());
+            Err(Error::InvalidParameter { name, expected, got })
+        };
+        if binding_bytes < 1024 {
+            return refused("the binding limit", "at least 1024 bytes", binding_bytes);
+        }
+        if workgroups == 0 {
+            return refused("the workgroup limit", "at least 1", 0);
+        }
+        let binding_bytes = usize::try_from(binding_bytes).unwrap_or(usize::MAX);
+        Ok(DeviceLimits { binding_bytes, workgroups })
+    }
+}

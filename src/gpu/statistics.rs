@@ -1,0 +1,47 @@
+//! [`Statistics`]: what a request cost.
+
+use std::time::Duration;
+
+/// What a request cost the GPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Candidates that were read where they lie, in the store.
+    pub resident: usize,
+    /// Candidates whose matrices were sent along.
+    pub streamed: usize,
+    /// Bytes sent to the GPU.
+    pub bytes_up: u64,
+    /// Bytes read back.
+    pub bytes_down: u64,
+    /// Bytes that the kernels have to move in the GPU's memory: each row of a document once for each
+    /// query, query tokens once, maxima and scores written and read. Counted, not measured.
+    pub kernel_bytes: u64,
+    /// Multiplications and additions of similarities. Counted, not measured.
+    pub kernel_flops: u64,
+    /// Time between the timestamps before and after the kernels, if the device has timestamps.
+    pub gpu_time: Option<Duration>,
+    /// Submissions to the queue.
+    pub submissions: u64,
+}
+
+impl Statistics {
+    /// What nothing costs, beside a request that cost this.
+    pub(super) fn free(beside: Self) -> Self {
+        Self { gpu_time: beside.gpu_time.map(|_| Duration::ZERO), ..Self::default() }
+    }
+
+    /// What two requests cost together.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            resident: self.resident + other.resident,
+            streamed: self.streamed + other.streamed,
+            bytes_up: self.bytes_up + other.bytes_up,
+            bytes_down: self.bytes_down + other.bytes_down,
+            kernel_bytes: self.kernel_bytes + other.kernel_bytes,
+            kernel_flops: self.kernel_flops + other.kernel_flops,
+            gpu_time: self.gpu_time.zip(other.gpu_time).map(|(a, b)| a + b),
+            submissions: self.submissions + other.submissions,
+        }
+    }
+}
