@@ -214,3 +214,25 @@ fn missing(what: &str, why: &str) {
     let line = format!("skipped: {what}: {why}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
+
+/// A store with every document, by its position.
+#[cfg(feature = "gpu")]
+pub fn filled(
+    gpu: &maxfold::gpu::GpuContext,
+    documents: &MultiVectors,
+) -> maxfold::gpu::ResidentStore {
+    let store = maxfold::gpu::ResidentStore::new(gpu, documents.dim()).unwrap();
+    let named: Vec<_> = (0..).zip(documents.iter()).collect();
+    store.load(&named, |_| {}).unwrap();
+    store
+}
+
+/// Every position.
+pub fn ids(documents: &MultiVectors) -> Vec<u64> {
+    (0..documents.len() as u64).collect()
+}
+
+/// Documents by position.
+pub fn from<'a>(documents: &'a MultiVectors) -> impl Fn(u64) -> Option<TokenMatrixRef<'a>> + Sync {
+    move |id| documents.get(id as usize)
+}
