@@ -5,7 +5,9 @@
 //! ```
 //!
 //! Each file holds `tokens` [sum of tokens, dim] (F16, BF16 or F32) and `offsets` [items + 1] (any
-//! integer type). Bad input: exit code 2, and one line on stderr that begins with `error:`.
+//! integer type). `--store resident` loads the documents into the GPU's memory first, and scores them
+//! there, all queries in one request. Bad input: exit code 2, and one line on stderr that begins with
+//! `error:`.
 
 #[path = "support/headless.rs"]
 mod headless;
@@ -17,11 +19,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{CommandFactory, Parser};
-use maxfold::gpu::{self, ShaderVariant};
+use clap::{CommandFactory, Parser, ValueEnum};
+use maxfold::gpu::{self, ResidentStore, ShaderVariant};
 use maxfold::maxsim::InstructionSet;
 use maxfold::multivector::{Interchange, MultiVectors, TokenMatrixRef};
-use maxfold::rerank::{Backend, Execution, Reranker, RerankerOptions, Scored};
+use maxfold::rerank::{
+    Backend, Execution, Query, Request, Reranker, RerankerOptions, Scored, Wanted,
+};
 use serde::Serialize;
 
 /// Scores every query against every document with MaxSim.
@@ -46,6 +50,9 @@ struct Args {
     /// An instruction set (on the CPU) or a shader variant (on the GPU); see --list.
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
+    /// Where the GPU finds documents: sent along with every query, or kept in its memory.
+    #[arg(long, value_name = "STORE", default_value = "streamed")]
+    store: Store,
     /// Threads of the CPU backend; by default one a core.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -58,6 +65,12 @@ struct Args {
     /// Prints the adapters, instruction sets and shader variants of this machine.
     #[arg(long)]
     list: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Store {
+    Streamed,
+    Resident,
 }
 
 /// The JSON result.
@@ -122,7 +135,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         return Err(format!("expected documents of dimension {queries}, got {docs}").into());
     }
     let reranker = Reranker::with_options(&options(args)?)?;
-    let result = score(&reranker, &queries, &docs, args)?;
+    let result = match args.store {
+        Store::Streamed => score(&reranker, &queries, &docs, args)?,
+        Store::Resident => score_resident(&reranker, &queries, &docs, args)?,
+    };
     let failed = |error| format!("expected to write {}: {error}", output.display());
     let mut file = BufWriter::new(File::create(output).map_err(failed)?);
     serde_json::to_writer(&mut file, &result)?;
@@ -150,6 +166,9 @@ fn options(args: &Args) -> Result<RerankerOptions, Box<dyn Error>> {
     if let Some(name) = &args.adapter {
         options.backend = meant(options.backend, "--adapter", Backend::Gpu)?;
         options.gpu = options.gpu.adapter(name);
+    }
+    if args.store == Store::Resident {
+        options.backend = meant(options.backend, "--store resident", Backend::Gpu)?;
     }
     match args.variant.as_deref().map(variant).transpose()? {
         None => {}
@@ -214,6 +233,42 @@ fn score(
     }
     let top = args.top_k.map(|k| scores.iter().map(|scores| top(scores, k)).collect());
     Ok(output(&execution, queries.dim(), scores, top, seconds))
+}
+
+/// All queries in one request, with documents that the GPU has. Loading them is not timed.
+fn score_resident(
+    reranker: &Reranker,
+    queries: &MultiVectors,
+    docs: &MultiVectors,
+    args: &Args,
+) -> maxfold::Result<Output> {
+    let named: Vec<(u64, TokenMatrixRef<'_>)> = (0..).zip(docs.iter()).collect();
+    let candidates: Vec<u64> = named.iter().map(|(id, _)| *id).collect();
+    let queries: Vec<_> =
+        queries.iter().map(|tokens| Query { tokens, candidates: &candidates }).collect();
+    let matrices = |id: u64| docs.get(id as usize);
+    let store = reranker.gpu().map(|gpu| ResidentStore::new(gpu, docs.dim())).transpose()?;
+    let mut request = Request::new(&queries, &matrices, Wanted::all());
+    if let Some(store) = &store {
+        store.load(&named, |_| {})?;
+        request = request.with_store(store);
+    }
+    let (mut scores, mut seconds) = (Vec::new(), Vec::new());
+    let mut execution = reranker.execution();
+    for _ in 0..args.repeat {
+        let start = Instant::now();
+        let answer = reranker.rank(&request)?;
+        seconds.push(start.elapsed().as_secs_f64());
+        scores = answer.rankings.into_iter().map(|ranked| by_document(ranked.hits)).collect();
+        execution = answer.execution;
+    }
+    let top = args.top_k.map(|k| scores.iter().map(|scores| top(scores, k)).collect());
+    Ok(output(&execution, docs.dim(), scores, top, seconds))
+}
+
+fn by_document(mut hits: Vec<Scored>) -> Vec<f32> {
+    hits.sort_unstable_by_key(|hit| hit.id);
+    hits.into_iter().map(|hit| hit.score).collect()
 }
 
 fn top(scores: &[f32], k: usize) -> Vec<Top> {

@@ -124,6 +124,21 @@ fn a_forced_shader_variant_is_the_one_that_ran() {
 }
 
 #[test]
+fn resident_documents_score_as_streamed_ones_do() {
+    let files = Files::new();
+    for context in support::gpu_contexts(GpuOptions::default()) {
+        let name = context.variant().to_string();
+        let score = |store| files.result(&["--variant", &name, "--store", store, "--top-k", "3"]);
+        let (streamed, resident) = (score("streamed"), score("resident"));
+        for field in ["backend", "variant", "adapter", "dim", "scores", "top"] {
+            assert_eq!(resident[field], streamed[field], "{name}: {field}");
+        }
+    }
+    files.refused(&["--store", "resident", "--backend", "cpu"], &["resident", "gpu", "cpu"]);
+    files.refused(&["--store", "mars"], &["mars", "streamed", "resident"]);
+}
+
+#[test]
 fn top_k_beyond_the_documents_is_all_of_them_in_order() {
     let result = Files::new().result(&["--top-k", "99"]);
     let scores: Vec<Vec<f32>> = serde_json::from_value(result["scores"].clone()).unwrap();

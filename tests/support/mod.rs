@@ -20,7 +20,7 @@ use rayon::prelude::*;
 /// all rounded the same way. So no backend adds more than 256 numbers in one chain: 256·2⁻²⁵ is
 /// 7.6e-6, and chains of chains add little. Accumulating in f16 would cost 5e-4 at the least.
 /// It does not hold for values that f16 can only keep as subnormals (below 6.1e-5) on a device that
-/// flushes those to zero, as WGSL allows.
+/// flushes those to zero, as WGSL allows; `gpu/probe.rs` says why such a device is used all the same.
 pub const RELATIVE_BOUND: f64 = 1e-5;
 
 /// Asserts that scores are within [`RELATIVE_BOUND`] of the reference.
