@@ -9,12 +9,13 @@ use super::plan::{Batch, Plan, Round};
 use super::progress::Progress;
 use super::results::Results;
 use super::shader::{Block, Entry, MatchCell, MatchSegment, QuerySpan};
+use super::slot::PARAMS_BYTES;
 use super::source::Source;
 use super::statistics::Statistics;
 use super::top_k::Passes;
 use super::unit::Kernel;
 use super::wait::{Mapping, Polling};
-use super::workspace::{Needs, PARAMS_BYTES, TIMESTAMPS, Workspace};
+use super::workspace::{Needs, TIMESTAMPS, Workspace};
 use crate::multivector::TokenMatrixRef;
 use crate::{Error, Result};
 

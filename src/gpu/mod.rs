@@ -24,7 +24,7 @@
 //! | `unit.rs` | what one submission computes; no GPU in it |
 //! | `top_k.rs` | how the best are found on the device; no GPU in it |
 //! | `source.rs` | where candidates are found: in the store, in the caller's memory |
-//! | `workspace.rs` | the buffers of a request, reused by the next |
+//! | `workspace.rs`, `slot.rs` | the buffers of a request, and of a unit of it, reused by the next |
 //! | `engine.rs` | a request: rounds, batches, units, and reading back |
 //! | `progress.rs` | how far a batch has come: what is resident, then what is streamed |
 //! | `submit.rs`, `record.rs` | one unit: what goes up, what is dispatched |
@@ -49,6 +49,7 @@ mod rank;
 mod record;
 mod results;
 mod shader;
+mod slot;
 mod source;
 mod statistics;
 mod store;

@@ -10,7 +10,8 @@ use wgpu::{
 use super::device::Gpu;
 use super::pipelines::Pass;
 use super::shader::Params;
-use super::workspace::{Clock, PARAMS_STRIDE, Slot, Staging};
+use super::slot::{PARAMS_STRIDE, Slot, Staging};
+use super::workspace::Clock;
 use crate::{Error, Result};
 
 /// Writes into a staging buffer, and records its copies to where the shaders read.

@@ -10,9 +10,10 @@ use super::plan::{Batch, Plan};
 use super::progress::Progress;
 use super::record::{Dispatch, Upload, compute};
 use super::shader::{MatchSegment, Params, QuerySpan, Segment};
+use super::slot::Slot;
 use super::top_k::Passes;
 use super::unit::{Cut, Group, Kernel, Page, Unit};
-use super::workspace::{Slot, TIMESTAMPS};
+use super::workspace::TIMESTAMPS;
 use crate::{Error, Result};
 
 impl Run<'_> {
@@ -41,7 +42,7 @@ impl Run<'_> {
             dispatches.push(self.sum(slot, batch));
         }
         if let Some(passes) = end.and_then(|end| end.passes.as_ref()) {
-            upload.write(cast_slice(&passes.blocks), &self.workspace.blocks, 0);
+            upload.write(cast_slice(&passes.blocks), &self.workspace.shared.blocks, 0);
             dispatches.extend(passes.passes.iter().enumerate().map(|it| self.top_k(slot, it)));
         }
         let clock = self.workspace.clock.as_ref().map(|clock| (clock, 2 * self.units));
@@ -62,22 +63,22 @@ impl Run<'_> {
     /// Uploads the queries of a batch, and clears what its units add to.
     fn begin(&self, upload: &mut Upload<'_>, plan: &Plan, batch: &Batch, first: bool) {
         let workspace = &self.workspace;
-        upload.write(cast_slice(&spans(batch)), &workspace.spans, 0);
+        upload.write(cast_slice(&spans(batch)), &workspace.shared.spans, 0);
         let start = upload.used();
         for slice in &batch.slices {
             let values = self.work.queries[slice.query].values();
             let part = slice.part.start * plan.dim..slice.part.end * plan.dim;
             upload.append_rows(&values[part], plan.dim, plan.row_bytes());
         }
-        upload.copy(start, &workspace.query, 0);
+        upload.copy(start, &workspace.shared.query, 0);
         let cells = (batch.cells * self.work.wish.cell_bytes()) as u64;
         let results = match self.work.wish.kernel() {
-            Kernel::MaxSim => &workspace.maxima,
-            Kernel::Matches => &workspace.matches,
+            Kernel::MaxSim => &workspace.shared.maxima,
+            Kernel::Matches => &workspace.shared.matches,
         };
         upload.encoder.clear_buffer(results, 0, Some(cells));
         if first {
-            upload.encoder.clear_buffer(&workspace.scores, 0, None);
+            upload.encoder.clear_buffer(&workspace.shared.scores, 0, None);
         }
     }
 
@@ -157,9 +158,9 @@ impl Run<'_> {
         let workspace = &self.workspace;
         let bytes = self.result_bytes(end, batch);
         let results: &Buffer = match (self.work.wish, &end.passes) {
-            (Wish::Matches, _) => &workspace.matches,
-            (_, None) => &workspace.scores,
-            (_, Some(Passes { passes, .. })) => &workspace.entries[(passes.len() - 1) % 2],
+            (Wish::Matches, _) => &workspace.shared.matches,
+            (_, None) => &workspace.shared.scores,
+            (_, Some(Passes { passes, .. })) => &workspace.shared.entries[(passes.len() - 1) % 2],
         };
         let (encoder, readback) = (&mut upload.encoder, &workspace.readback);
         encoder.copy_buffer_to_buffer(results, 0, readback, 0, bytes as u64);

@@ -6,9 +6,9 @@ use wgpu::{BufferUsages, Error as GpuError};
 
 use super::{Loaded, ResidentStore, StorePage};
 use crate::gpu::record::Upload;
+use crate::gpu::slot::Staging;
 use crate::gpu::unit::Extent;
 use crate::gpu::wait::Polling;
-use crate::gpu::workspace::Staging;
 use crate::multivector::{TokenMatrixRef, check_dimension};
 use crate::ranking::DocumentId;
 use crate::{Error, Result};
