@@ -43,7 +43,8 @@ impl Wanted {
         Self::best(usize::MAX)
     }
 
-    /// The same, and what each query token of a hit matched.
+    /// The same, and what each query token of a hit matched. A hit that is replaced at that moment
+    /// is looked at as it is then.
     pub fn with_matches(self) -> Self {
         Self { matches: true, ..self }
     }

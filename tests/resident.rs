@@ -172,7 +172,7 @@ fn a_hundred_thousand_resident_candidates() {
     let documents = Values::Opposed.documents(&mut rng, &[4; 2_000], 16);
     let query = Values::Opposed.query(&mut rng, 8, 16);
     let all: Vec<_> = documents.iter().collect();
-    for gpu in gpu_contexts(GpuOptions::default()).into_iter().chain(gpu_contexts(narrow())) {
+    for gpu in [GpuOptions::default(), narrow()].into_iter().filter_map(gpu_context) {
         let store = filled(&gpu, &documents);
         // Each document fifty times: it is ranked as often.
         let candidates: Vec<u64> = (0..100_000).map(|at| at * 7 % 2_000).collect();
@@ -251,8 +251,8 @@ fn matches_are_the_same_everywhere() {
         }
     };
     let contexts = gpu_contexts(GpuOptions::default());
-    // Pages of 32 rows, so that 20,000 tokens are in hundreds of pieces; and of 8,192.
-    let tiny = GpuOptions::default().binding_limit(1 << 17).workgroup_limit(64);
+    // Pages of 8,192 rows, so that 20,000 tokens are in three pieces; and parts of 256 query tokens.
+    let tiny = GpuOptions::default().binding_limit(1 << 17).workgroup_limit(8);
     for gpu in contexts.into_iter().chain(gpu_contexts(tiny)) {
         let name = gpu.variant().to_string();
         let store = filled(&gpu, &documents);
@@ -400,6 +400,48 @@ fn the_second_request_creates_nothing() {
     }
 }
 
+/// 27 MB go through pages of 1 MiB.
+#[test]
+fn streaming_has_a_bounded_footprint() {
+    let Some(gpu) = gpu_context(narrow()) else { return };
+    let mut rng = StdRng::seed_from_u64(17);
+    let query = Values::Unit.query(&mut rng, 2, 128);
+    let documents = Values::Unit.documents(&mut rng, &[900; 118], 128);
+    let candidates = ids(&documents);
+    let queries = [Query { tokens: query.view(), candidates: &candidates }];
+    let answer = gpu.rank(&queries, None, &from(&documents), Wanted::best(3)).unwrap();
+    assert!(answer.statistics.bytes_up > 27_000_000, "{:?}", answer.statistics);
+    let memory = gpu.device().get_internal_counters().hal.buffer_memory.read();
+    // Two pages, two staging buffers of twice the size, and what is small.
+    assert!((1..10 << 20).contains(&memory), "{memory} bytes of buffers");
+}
+
+/// Thousands of queries, of a token and a candidate each, in one call.
+#[test]
+fn thousands_of_queries() {
+    let mut rng = StdRng::seed_from_u64(18);
+    let documents = Values::Large.documents(&mut rng, &[3; 100], 3);
+    let queries: Vec<_> = (0..5_000).map(|_| Values::Large.query(&mut rng, 1, 3)).collect();
+    let candidates: Vec<[u64; 2]> = (0..5_000).map(|at| [at % 100, at % 7]).collect();
+    let tiny = GpuOptions::default().binding_limit(4 << 10).workgroup_limit(16);
+    for gpu in [gpu_context(GpuOptions::default()), gpu_context(tiny)].into_iter().flatten() {
+        let store = filled(&gpu, &documents);
+        let requests = queries.iter().zip(&candidates);
+        let requests: Vec<_> = requests
+            .map(|(query, candidates)| Query { tokens: query.view(), candidates })
+            .collect();
+        let answer = gpu.rank(&requests, Some(&store), &|_| None, Wanted::best(1)).unwrap();
+        for (request, ranked) in requests.iter().zip(&answer.rankings) {
+            let documents: Vec<_> =
+                request.candidates.iter().map(|id| documents.get(*id as usize).unwrap()).collect();
+            let scores = CpuMaxSim::new().score(request.tokens, &documents).unwrap();
+            let best = scores[0].max(scores[1]);
+            assert_eq!(ranked.hits.len(), 1);
+            assert!((ranked.hits[0].score - best).abs() <= 0.01, "{ranked:?}, {scores:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn async_requests_are_answered_alike() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
@@ -498,6 +540,10 @@ fn bad_requests_are_errors() {
     let query = Values::Unit.query(&mut rng, 8, 32);
     assert_eq!(rank(&gpu, &query, &[0, 1]).unwrap().rankings[0].hits.len(), 2);
     assert_eq!(rank(&gpu, &query, &[]).unwrap().rankings[0].hits.len(), 0);
+    let queries = [Query { tokens: query.view(), candidates: &[1] }];
+    let nothing = Wanted::best(0).with_matches();
+    let answer = gpu.rank(&queries, Some(&store), &|_| None, nothing).unwrap();
+    assert!(answer.rankings[0].hits.is_empty() && answer.rankings[0].matches.is_empty());
     let nowhere = rank(&gpu, &query, &[0, 17]).unwrap_err();
     assert!(nowhere.contains("17"), "{nowhere}");
     let other = rank(&gpu, &Values::Unit.query(&mut rng, 8, 31), &[0]).unwrap_err();

@@ -83,6 +83,7 @@ impl Checked<'_> {
         let wanted = Wanted::best(limit);
         let answer = self.gpu.rank(&requests, Some(&self.store), &matrices, wanted).unwrap();
         assert_eq!(answer.statistics.resident, here);
+        assert_eq!(answer.statistics.evictions, self.store.statistics().evictions);
         for (request, ranked) in requests.iter().zip(&answer.rankings) {
             assert_eq!(ranked.hits, self.expected(request, limit));
         }

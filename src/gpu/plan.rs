@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use super::shader::{QUAD_BYTES, QUAD_COLUMNS, QUERY_TILE, Segment};
+use super::shader::{Block, QUAD_BYTES, QUAD_COLUMNS, QUERY_TILE, QuerySpan, Segment};
 use crate::{Error, Result};
 
 /// Bytes of a streamed page at most, whatever the binding limit: copying one overlaps computing the
@@ -66,6 +66,8 @@ pub(super) struct Plan {
     pub batch_cells: usize,
     /// Pairs of a round.
     pub round_pairs: usize,
+    /// Queries of a round.
+    pub round_lists: usize,
     /// Rows of a streamed page.
     pub page_rows: usize,
     /// Segments of a unit.
@@ -88,7 +90,9 @@ impl Plan {
             return Err(Error::InvalidParameter { name: "the dimension", expected, got });
         }
         let tiles = limits.workgroups as usize;
-        let batch_tokens = (binding / row_bytes).min(binding / cell_bytes).min(QUERY_TILE * tiles);
+        // A query has a token at least, and an entry in the table of queries.
+        let batch_tokens = (binding / row_bytes.max(cell_bytes).max(size_of::<QuerySpan>()))
+            .clamp(1, QUERY_TILE * tiles);
         Ok(Self {
             limits,
             dim,
@@ -97,6 +101,8 @@ impl Plan {
             batch_cells: binding.min(MAXIMA_BYTES.max(batch_tokens * cell_bytes)) / cell_bytes,
             // Scores of four bytes, entries of the best of eight.
             round_pairs: (binding / 8).min(limits.items()),
+            // Each has a block in each pass of top-k, of which there are fewer than 32.
+            round_lists: (binding / (32 * size_of::<Block>())).max(1),
             page_rows: (binding.min(PAGE_BYTES) / row_bytes).max(1),
             segments: limits.segments(),
         })
@@ -114,7 +120,8 @@ impl Plan {
         for (query, &count) in candidates.iter().enumerate() {
             let mut next = 0;
             while next < count {
-                if round.pairs == self.round_pairs {
+                let is_full = round.pairs == self.round_pairs;
+                if is_full || round.lists.len() == self.round_lists {
                     rounds.push(std::mem::take(&mut round));
                 }
                 let end = count.min(next + self.round_pairs - round.pairs);
@@ -233,6 +240,7 @@ pub(super) struct Slice {
 
 #[cfg(test)]
 mod tests {
+    use super::super::top_k::Passes;
     use super::*;
 
     const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 1 << 20, workgroups: 256 };
@@ -245,6 +253,9 @@ mod tests {
         let mut next = vec![0; candidates.len()];
         for round in plan.rounds(candidates) {
             assert!(round.pairs <= plan.round_pairs);
+            let lists = round.lists.iter().map(|list| list.candidates.len());
+            let blocks = Passes::new(lists, 1_024).blocks;
+            assert!(size_of_val(&blocks[..]) <= plan.limits.binding_bytes);
             let mut places = Vec::new();
             for List { query, candidates } in &round.lists {
                 assert_eq!(next[*query], candidates.start);
@@ -270,6 +281,7 @@ mod tests {
         assert_eq!(batch.pairs, sum(|slice| slice.candidates.len()));
         assert_eq!(batch.tokens, sum(|slice| slice.part.len()));
         assert_eq!(batch.cells, sum(|slice| slice.part.len() * slice.candidates.len()));
+        assert!(batch.slices.len() * size_of::<QuerySpan>() <= plan.limits.binding_bytes);
         assert!(batch.tokens <= plan.batch_tokens && batch.cells <= plan.batch_cells);
         let pairs = batch
             .slices
@@ -288,6 +300,7 @@ mod tests {
                 check(plan, &[32; 16], &[100; 16]);
                 check(plan, &[1, 300, 9_000, 2], &[400, 1, 7, 0]);
                 check(plan, &[3, 3], &[0, 150_000]);
+                check(plan, &vec![1; 5_000], &vec![1; 5_000]);
                 check(plan, &[], &[]);
             }
         }

@@ -84,7 +84,9 @@ impl GpuContext {
         };
         let hits = best.iter().zip(&candidates).map(named);
         let ranked = hits.zip(matches).map(|(hits, matches)| Ranked { hits, matches });
-        Ok(Answer { rankings: ranked.collect(), statistics: statistics.and(more) })
+        let evictions = store.map_or(0, |store| store.statistics().evictions);
+        let statistics = Statistics { evictions, ..statistics.and(more) };
+        Ok(Answer { rankings: ranked.collect(), statistics })
     }
 
     fn check<Id: DocumentId>(

@@ -10,6 +10,8 @@ pub struct Statistics {
     pub resident: usize,
     /// Candidates whose matrices were sent along.
     pub streamed: usize,
+    /// Documents that had to make room in the store since it was made.
+    pub evictions: u64,
     /// Bytes sent to the GPU.
     pub bytes_up: u64,
     /// Bytes read back.
@@ -36,6 +38,7 @@ impl Statistics {
         Self {
             resident: self.resident + other.resident,
             streamed: self.streamed + other.streamed,
+            evictions: self.evictions.max(other.evictions),
             bytes_up: self.bytes_up + other.bytes_up,
             bytes_down: self.bytes_down + other.bytes_down,
             kernel_bytes: self.kernel_bytes + other.kernel_bytes,
