@@ -240,6 +240,7 @@ impl<'a> Run<'a> {
             gpu.checked(|| slot.reserve(gpu, bytes, page_bytes))?;
             let submission =
                 gpu.checked(|| self.unit(&plan, batch, &mut progress, first, end))??;
+            progress.note_use();
             if progress.is_done() {
                 self.count(batch, &progress);
                 return Ok(submission);

@@ -14,8 +14,9 @@ pub(super) struct Progress<'a> {
     source: &'a dyn Source,
     dim: usize,
     pairs: Vec<Pair>,
-    /// The first pair that was not looked up.
+    /// The first pair that was not looked up, and the first whose use was not noted.
     next: usize,
+    unnoted: usize,
     /// Pairs that are not resident, and how many there were.
     waiting: Vec<Pair>,
     pub absent: usize,
@@ -34,6 +35,7 @@ impl<'a> Progress<'a> {
             dim,
             pairs: Vec::with_capacity(batch.pairs),
             next: 0,
+            unnoted: 0,
             waiting: Vec::new(),
             absent: 0,
             streams: VecDeque::new(),
@@ -86,6 +88,13 @@ impl<'a> Progress<'a> {
             *next += 1;
             Ok(true)
         })
+    }
+
+    /// Notes the use of what was looked up: after its submission, so that the GPU need not wait.
+    pub(super) fn note_use(&mut self) {
+        let pairs = &self.pairs[self.unnoted..self.next];
+        self.source.used(&mut pairs.iter().map(|pair| (pair.query, pair.candidate)));
+        self.unnoted = self.next;
     }
 
     /// Asks the caller for the matrices of what is absent, once everything was looked up.

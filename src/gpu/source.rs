@@ -24,6 +24,9 @@ pub(super) trait Source: Sync {
         visit: &mut dyn FnMut(Option<&[Extent]>) -> Result<bool>,
     ) -> Result<()>;
 
+    /// Notes that candidates were used, once they were submitted.
+    fn used(&self, candidates: &mut dyn Iterator<Item = (usize, usize)>);
+
     /// A page of the store, to be bound.
     fn page(&self, page: u32) -> Option<BindGroup>;
 
@@ -58,6 +61,8 @@ impl Source for Given<'_> {
         }
         Ok(())
     }
+
+    fn used(&self, _: &mut dyn Iterator<Item = (usize, usize)>) {}
 
     fn page(&self, _: u32) -> Option<BindGroup> {
         None
@@ -95,6 +100,10 @@ impl Source for Chosen<'_> {
     ) -> Result<()> {
         let mut chosen = candidates.map(|(query, at)| (query, self.positions[query][at]));
         self.all.locate(&mut chosen, visit)
+    }
+
+    fn used(&self, candidates: &mut dyn Iterator<Item = (usize, usize)>) {
+        self.all.used(&mut candidates.map(|(query, at)| (query, self.positions[query][at])));
     }
 
     fn page(&self, page: u32) -> Option<BindGroup> {

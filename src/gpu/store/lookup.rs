@@ -33,15 +33,22 @@ impl<Id: DocumentId> Source for Stored<'_, '_, Id> {
         candidates: &mut dyn Iterator<Item = (usize, usize)>,
         visit: &mut dyn FnMut(Option<&[Extent]>) -> Result<bool>,
     ) -> Result<()> {
-        let mut state = self.store.map(ResidentStore::state);
+        let state = self.store.map(ResidentStore::state);
         for (query, candidate) in candidates {
             let id = self.candidates[query][candidate];
-            let found = state.as_mut().and_then(|state| state.documents.get(&id));
+            let found = state.as_ref().and_then(|state| state.documents.peek(&id));
             if !visit(found.map(|extents| &extents[..]))? {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn used(&self, candidates: &mut dyn Iterator<Item = (usize, usize)>) {
+        let Some(mut state) = self.store.map(ResidentStore::state) else { return };
+        for (query, candidate) in candidates {
+            state.documents.promote(&self.candidates[query][candidate]);
+        }
     }
 
     fn page(&self, page: u32) -> Option<BindGroup> {

@@ -23,13 +23,12 @@ use lru::LruCache;
 use wgpu::{BindGroup, Buffer, DeviceType};
 
 pub(super) use lookup::Stored;
-use space::Space;
+use space::{Extents, Space};
 use upload::Uploads;
 
 use super::GpuContext;
 use super::device::Gpu;
 use super::plan::Plan;
-use super::unit::Extent;
 use crate::multivector::TokenMatrixRef;
 use crate::ranking::DocumentId;
 use crate::{Error, Result};
@@ -72,7 +71,7 @@ pub struct ResidentStore<Id = u64> {
 
 struct State<Id> {
     /// In the order of their last use.
-    documents: LruCache<Id, Box<[Extent]>>,
+    documents: LruCache<Id, Extents>,
     space: Space,
     pages: Vec<StorePage>,
     evictions: u64,

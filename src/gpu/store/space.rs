@@ -1,8 +1,12 @@
 //! Which rows of which page are whose. No GPU in it.
 
 use range_alloc::RangeAllocator;
+use smallvec::SmallVec;
 
 use crate::gpu::unit::{Extent, UNIT_GROUPS};
+
+/// Where a document lies: nearly always in one place.
+pub(super) type Extents = SmallVec<[Extent; 1]>;
 
 /// Rows of an extent at most: longer documents have several, so that they can span pages.
 const EXTENT_ROWS: usize = 1 << 14;
@@ -35,8 +39,8 @@ impl Space {
     }
 
     /// Room for a document, if there is any as things are.
-    pub(super) fn allocate(&mut self, rows: usize) -> Option<Box<[Extent]>> {
-        let mut extents = Vec::new();
+    pub(super) fn allocate(&mut self, rows: usize) -> Option<Extents> {
+        let mut extents = Extents::new();
         for start in (0..rows).step_by(self.extent_rows()) {
             match self.extent(self.extent_rows().min(rows - start) as u32) {
                 Some(extent) => extents.push(extent),
@@ -46,7 +50,7 @@ impl Space {
                 }
             }
         }
-        Some(extents.into())
+        Some(extents)
     }
 
     fn extent(&mut self, rows: u32) -> Option<Extent> {
@@ -165,7 +169,7 @@ mod tests {
     fn no_row_is_given_twice() {
         let mut rng = StdRng::seed_from_u64(1);
         let mut space = filled();
-        let mut taken: Vec<Box<[Extent]>> = Vec::new();
+        let mut taken: Vec<Extents> = Vec::new();
         for _ in 0..20_000 {
             match rng.random_bool(0.55).then(|| space.allocate(rng.random_range(1..=250))) {
                 Some(Some(extents)) => taken.push(extents),

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use wgpu::{BufferUsages, Error as GpuError};
 
+use super::space::Extents;
 use super::{Loaded, ResidentStore, StorePage};
 use crate::gpu::record::Upload;
 use crate::gpu::slot::Staging;
@@ -26,7 +27,7 @@ pub(super) struct Uploads {
 }
 
 /// A document and its room.
-type Placed<'a, Id> = (Id, TokenMatrixRef<'a>, Box<[Extent]>);
+type Placed<'a, Id> = (Id, TokenMatrixRef<'a>, Extents);
 
 impl<Id: DocumentId> ResidentStore<Id> {
     /// Appends documents, or replaces those that have their ids; says how far it is after each
@@ -106,7 +107,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
 
     /// Room for a document: what is free, a new page for what is `waiting`, or that of the least
     /// recently used.
-    fn make_room(&self, rows: usize, waiting: usize) -> Result<Option<Box<[Extent]>>> {
+    fn make_room(&self, rows: usize, waiting: usize) -> Result<Option<Extents>> {
         loop {
             if let Some(extents) = self.state().space.allocate(rows) {
                 return Ok(Some(extents));
