@@ -14,6 +14,26 @@ use crate::{Error, Result};
 ///
 /// The same request can be answered by the CPU, by a GPU to which the matrices are sent, and by a
 /// GPU that has them: with the same hits, but for rounding.
+///
+/// ```
+/// use maxfold::multivector::TokenMatrix;
+/// use maxfold::rerank::{Backend, Query, Request, Reranker, Wanted};
+///
+/// let query = TokenMatrix::new(&[1.0_f32, 0.0, 0.0, 1.0], 2)?;
+/// let documents = [
+///     TokenMatrix::new(&[-1.0_f32, 0.0], 2)?,
+///     TokenMatrix::new(&[0.25_f32, 0.5, 0.75, -1.0], 2)?,
+/// ];
+/// let matrices = |id: u64| Some(documents.get(id as usize)?.view());
+/// let queries = [Query { tokens: query.view(), candidates: &[0, 1] }];
+/// let request = Request::new(&queries, &matrices, Wanted::best(1).with_matches());
+///
+/// let answer = Reranker::new(Backend::Auto)?.rank(&request)?;
+/// let ranked = &answer.rankings[0];
+/// assert_eq!((ranked.hits[0].id, ranked.hits[0].score), (1, 0.75 + 0.5));
+/// assert_eq!(ranked.matches[0].iter().map(|it| it.token).collect::<Vec<_>>(), [1, 0]);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 pub struct Request<'a, 'm, Id: DocumentId = u64> {
     queries: &'a [Query<'a, Id>],
     matrices: &'a Matrices<'m, Id>,

@@ -39,7 +39,8 @@ use crate::{Error, Result};
 /// documents make room. So a document that was appended may be gone: a request that may name it
 /// gives its matrix, too, which is sent along if need be.
 ///
-/// Calls may be made from any number of threads; requests run while documents are appended. Each
+/// Calls may be made from any number of threads; requests run while documents are appended.
+/// Appending blocks the thread that does it while the GPU copies. Each
 /// request sees a document as it was before or after a change, never in between. The store belongs
 /// to one [`GpuContext`]; if the device is lost, so is what is in the store.
 ///
