@@ -102,9 +102,10 @@ impl Slot {
             let bindings = gpu.pipelines.maxsim.bind(&gpu.device, 1, &[&rows]);
             self.page = Some(StreamedPage { rows, bindings });
         }
-        let bytes = bytes + page_bytes;
+        let page_bytes = if page_bytes == 0 { 0 } else { page_bytes.next_power_of_two() };
+        let bytes = bytes.next_power_of_two() + page_bytes;
         if self.staging.as_ref().map_or(0, |staging| has(&staging.buffer)) < bytes {
-            self.staging = Some(Staging::new(gpu, bytes.next_power_of_two()));
+            self.staging = Some(Staging::new(gpu, bytes));
         }
     }
 }
