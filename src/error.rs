@@ -131,6 +131,50 @@ pub enum Error {
         source: Box<Error>,
     },
 
+    /// Text that is not JSON.
+    #[cfg(feature = "collection")]
+    #[error("expected {what} in JSON: {source}")]
+    MalformedJson {
+        /// What was to be read, for example `a filter`.
+        what: &'static str,
+        /// What the parser found, and where.
+        source: serde_json::Error,
+    },
+
+    /// JSON of another shape.
+    #[cfg(feature = "collection")]
+    #[error("expected {path} to be {expected}, got {got}")]
+    InvalidJson {
+        /// The place, for example `filter.must[2].range.gte`.
+        path: String,
+        /// What it should hold.
+        expected: String,
+        /// What it holds, or the beginning of that.
+        got: String,
+    },
+
+    /// A field of a JSON object that means nothing there.
+    #[cfg(feature = "collection")]
+    #[error("expected only {} in {path}, got {field:?}", known.join(", "))]
+    UnknownField {
+        /// The place of the object.
+        path: String,
+        /// The field.
+        field: String,
+        /// The fields that it may have.
+        known: &'static [&'static str],
+    },
+
+    /// Something that Qdrant has and we don't.
+    #[cfg(feature = "collection")]
+    #[error("expected {path} not to be given: {what} is not supported")]
+    Unsupported {
+        /// The place.
+        path: String,
+        /// What was asked for.
+        what: &'static str,
+    },
+
     /// A line of a text format that can't be read.
     #[error("expected {expected} in line {line} of {format}, got {got:?}")]
     MalformedLine {
