@@ -153,6 +153,16 @@ pub enum Error {
         got: String,
     },
 
+    /// An error in JSON of the right shape: the same error, with its place.
+    #[cfg(feature = "collection")]
+    #[error("{path}: {source}")]
+    InJson {
+        /// The place.
+        path: String,
+        /// What is wrong there.
+        source: Box<Error>,
+    },
+
     /// A field of a JSON object that means nothing there.
     #[cfg(feature = "collection")]
     #[error("expected only {} in {path}, got {field:?}", known.join(", "))]
@@ -173,6 +183,16 @@ pub enum Error {
         path: String,
         /// What was asked for.
         what: &'static str,
+    },
+
+    /// A name that no vector of a collection has.
+    #[cfg(feature = "collection")]
+    #[error("expected the name of a vector ({}), got {name:?}", listed(known))]
+    UnknownVector {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
     },
 
     /// A line of a text format that can't be read.
@@ -359,7 +379,7 @@ impl Error {
 }
 
 /// A list for an error message.
-#[cfg(feature = "gpu")]
+#[cfg(any(feature = "gpu", feature = "collection"))]
 fn listed<T: std::fmt::Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "none".into();

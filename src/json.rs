@@ -34,6 +34,11 @@ impl<'a> Node<'a> {
         Error::InvalidJson { path, expected, got: excerpt(self.value) }
     }
 
+    /// That what stands here is wrong in another way than by its shape.
+    pub fn wrong(&self, source: Error) -> Error {
+        Error::InJson { path: self.path.clone(), source: Box::new(source) }
+    }
+
     /// That what stands here is Qdrant's, and not ours.
     pub fn unsupported(&self, what: &'static str) -> Error {
         Error::Unsupported { path: self.path.clone(), what }
@@ -93,6 +98,23 @@ impl<'a> Node<'a> {
         count.ok_or_else(|| self.expected("an integer of at least 0"))
     }
 
+    pub fn f32(&self) -> Result<f32> {
+        let narrow = self.value.as_f64().map(|value| value as f32).filter(|it| it.is_finite());
+        narrow.ok_or_else(|| self.expected("a number that f32 holds"))
+    }
+
+    /// An array of numbers.
+    pub fn f32s(&self) -> Result<Vec<f32>> {
+        let values = self.value.as_array().ok_or_else(|| self.expected("an array of numbers"))?;
+        // A path for each of thousands of numbers would cost more than reading them.
+        let read = |value: &Value| value.as_f64().map(|it| it as f32).filter(|it| it.is_finite());
+        let numbers: Option<Vec<f32>> = values.iter().map(read).collect();
+        match numbers {
+            Some(numbers) => Ok(numbers),
+            None => self.elements(values).iter().map(Self::f32).collect(),
+        }
+    }
+
     /// What `FromStr` makes of a string.
     pub fn parse<T: std::str::FromStr>(&self, expected: &'static str) -> Result<T> {
         self.string()?.parse().map_err(|_| self.expected(expected))
@@ -132,6 +154,11 @@ impl<'a> Object<'a> {
         self.map.contains_key(key)
     }
 
+    /// Every field that is not `null`.
+    pub fn entries(&self) -> impl Iterator<Item = (&'a str, Node<'a>)> {
+        self.map.keys().filter_map(|key| Some((key.as_str(), self.get(key)?)))
+    }
+
     /// A field that may be missing.
     pub fn map<T>(
         &self,
@@ -156,6 +183,12 @@ where
     D: serde::Deserializer<'de>,
 {
     read(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// An object without the fields that are `null`.
+pub(crate) fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    let given = fields.into_iter().filter(|(_, value)| !value.is_null());
+    Value::Object(given.map(|(key, value)| (key.into(), value)).collect())
 }
 
 /// The beginning of a value, for an error message.

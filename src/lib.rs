@@ -28,6 +28,8 @@
 //! The rest, CPU MaxSim included, is always there and has few dependencies.
 #![warn(missing_docs)]
 
+#[cfg(feature = "collection")]
+pub mod collection;
 pub mod error;
 pub mod eval;
 mod files;
