@@ -23,7 +23,7 @@
 //! |---|---|---|
 //! | `gpu` | yes | `gpu`: WGSL compute shaders through wgpu, on Vulkan, Metal or DirectX 12 |
 //! | `recall` | yes | `recall` and `search`: HNSW over dense vectors, both stages in one request |
-//! | `collection` | yes | `filter`: filters over payloads, in Qdrant's JSON |
+//! | `collection` | yes | `collection` and `filter`: points kept on disk, with payloads and filters |
 //!
 //! The rest, CPU MaxSim included, is always there and has few dependencies.
 #![warn(missing_docs)]
