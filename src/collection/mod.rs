@@ -34,7 +34,7 @@
 //! |---|---|
 //! | `config.rs` | [`CollectionConfig`]: which vectors points have |
 //! | `vector.rs`, `point.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point |
-//! | `structure.rs`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
+//! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
 //! | `store.rs` | the LMDB environment, locks, checksums |
 //! | `record.rs` | keys and values |
 //! | `state.rs` | what a collection knows of itself |

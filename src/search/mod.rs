@@ -29,6 +29,8 @@
 mod engine;
 #[cfg(feature = "collection")]
 mod query;
+#[cfg(feature = "collection")]
+mod query_json;
 mod request;
 mod response;
 

@@ -3,12 +3,10 @@
 //! LMDB has no checksums and trusts its file: a damaged page number or offset is followed wherever
 //! it leads, out of the map too. So before LMDB sees a file, its B-trees are walked here, with
 //! ordinary reads: what LMDB will follow was followed once, and found to stay inside. Records are not
-//! looked into; they have checksums of their own.
-//!
-//! The layout is LMDB's data version 1 on 64-bit little-endian machines, from the structs `MDB_meta`,
-//! `MDB_page`, `MDB_node` and `MDB_db` of its source.
+//! looked into; they have checksums of their own. `layout.rs` knows what a page looks like.
 
-use std::cmp::Ordering;
+mod layout;
+
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -16,26 +14,10 @@ use std::path::Path;
 use roaring::RoaringTreemap;
 
 use crate::{Error, Result};
-
-const MAGIC: u32 = 0xBEEF_C0DE;
-const VERSION: u32 = 1;
-const PAGE_SIZES: std::ops::RangeInclusive<u64> = 512..=1 << 16;
-
-const PAGE_HEADER: usize = 16;
-const NODE_HEADER: usize = 8;
-const TREE: usize = 48;
-const META: usize = 24 + 2 * TREE + 16;
-
-const BRANCH: u16 = 0x01;
-const LEAF: u16 = 0x02;
-const OVERFLOW: u16 = 0x04;
-const META_PAGE: u16 = 0x08;
-
-const BIG_DATA: u16 = 0x01;
-const SUB_TREE: u16 = 0x02;
-
-const INTEGER_KEY: u16 = 0x08;
-const NO_ROOT: u64 = u64::MAX;
+use layout::{
+    BIG_DATA, INTEGER_KEY, Kind, META, Meta, NO_ROOT, Node, OVERFLOW, PAGE_HEADER, PAGE_SIZES,
+    Page, SUB_TREE, TREE, Tree, u16_at, u32_at, u64_at,
+};
 
 /// Walks an LMDB file; `Ok` is the number of its last transaction.
 ///
@@ -49,6 +31,9 @@ pub(super) fn check(path: &Path) -> Result<u64> {
         Err(Fault::Damage(what)) => Err(Error::Damaged { path: path.into(), what }),
     }
 }
+
+/// LMDB has room for no more on its way down a tree.
+const DEEPEST: u16 = 32;
 
 enum Fault {
     Io(io::Error),
@@ -65,38 +50,6 @@ type Checked<T> = Result<T, Fault>;
 
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Checked<()> {
     if holds { Ok(()) } else { Err(Fault::Damage(what())) }
-}
-
-/// `MDB_meta`: where everything begins. There are two, written in turn.
-struct Meta {
-    free: Tree,
-    main: Tree,
-    last_page: u64,
-    transaction: u64,
-}
-
-/// `MDB_db`: a B-tree.
-#[derive(Clone, Copy)]
-struct Tree {
-    pad: u32,
-    flags: u16,
-    depth: u16,
-    branch_pages: u64,
-    leaf_pages: u64,
-    overflow_pages: u64,
-    entries: u64,
-    root: u64,
-}
-
-/// What a tree holds.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    /// Trees, by name.
-    Main,
-    /// Records.
-    Records,
-    /// Lists of unused pages, by transaction.
-    Free,
 }
 
 /// What a walk of a tree met.
@@ -141,7 +94,8 @@ impl Walk {
         ensure(sane, || format!("a page size of {page_size}"))?;
         self.page_size = page_size;
         let second = self.bytes(page_size, PAGE_HEADER + META)?;
-        let (first, second) = (meta(&first, 0, page_size)?, meta(&second, 1, page_size)?);
+        let (first, second) =
+            (Meta::parse(&first, 0, page_size)?, Meta::parse(&second, 1, page_size)?);
         let (one, two) = (first.transaction, second.transaction);
         let in_turn = (one, two) == (0, 0) || one.abs_diff(two) == 1;
         ensure(in_turn, || format!("last transactions {one} and {two}"))?;
@@ -155,7 +109,8 @@ impl Walk {
     fn tree(&mut self, tree: Tree, kind: Kind) -> Checked<()> {
         let Tree { flags, depth, root, .. } = tree;
         let expected = if kind == Kind::Free { INTEGER_KEY } else { 0 };
-        ensure(flags == expected, || format!("a tree with flags {flags:#x}"))?;
+        let sane = flags == expected && depth <= DEEPEST;
+        ensure(sane, || format!("a tree of depth {depth} with flags {flags:#x}"))?;
         let mut count = Count::default();
         if root == NO_ROOT {
             ensure(depth == 0, || format!("an empty tree of depth {depth}"))?;
@@ -209,7 +164,7 @@ impl Walk {
         match (kind, node.flags) {
             (Kind::Main, SUB_TREE) => {
                 ensure(data.len() == TREE, || format!("a tree of {} bytes", data.len()))?;
-                self.tree(tree(data), Kind::Records)
+                self.tree(Tree::parse(data), Kind::Records)
             }
             (Kind::Records, 0) => Ok(()),
             (Kind::Records, BIG_DATA) => self.overflow(node, data, count).map(drop),
@@ -272,161 +227,4 @@ impl Walk {
         self.file.read_exact(&mut bytes)?;
         Ok(bytes)
     }
-}
-
-/// `MDB_page`, and the nodes on it.
-struct Page {
-    number: u64,
-    flags: u16,
-    bytes: Vec<u8>,
-    nodes: Vec<Node>,
-}
-
-/// `MDB_node`: a key, and either its data or the page of those from there on.
-#[derive(Clone, Copy)]
-struct Node {
-    start: usize,
-    /// Of the data; in a branch, the low half of a page number.
-    size: u32,
-    /// In a branch, the high half of a page number.
-    flags: u16,
-    key: usize,
-}
-
-impl Node {
-    fn child(self) -> u64 {
-        u64::from(self.size) | u64::from(self.flags) << 32
-    }
-
-    /// How many bytes of the page are its own.
-    fn length(self, leaf: bool) -> usize {
-        let data = match leaf {
-            false => 0,
-            true if self.flags & BIG_DATA != 0 => 8,
-            true => self.size as usize,
-        };
-        (NODE_HEADER + self.key + data).next_multiple_of(2)
-    }
-}
-
-impl Page {
-    fn parse(bytes: Vec<u8>, number: u64) -> Checked<Self> {
-        let (told, flags) = (u64_at(&bytes, 0), u16_at(&bytes, 10));
-        ensure(told == number, || format!("page {told} in the place of {number}"))?;
-        let known = flags == BRANCH || flags == LEAF;
-        ensure(known, || format!("page {number} with flags {flags:#x}"))?;
-        let (lower, upper) = (usize::from(u16_at(&bytes, 12)), usize::from(u16_at(&bytes, 14)));
-        let sane = lower > PAGE_HEADER && lower % 2 == 0 && lower <= upper && upper <= bytes.len();
-        ensure(sane, || format!("page {number} with bounds {lower} and {upper}"))?;
-        let starts = (PAGE_HEADER..lower).step_by(2).map(|at| usize::from(u16_at(&bytes, at)));
-        let starts: Vec<usize> = starts.collect();
-        let inside = |start: &usize| (upper..=bytes.len() - NODE_HEADER).contains(start);
-        ensure(starts.iter().all(inside), || format!("page {number} with an entry outside"))?;
-        let node = |start: usize| Node {
-            start,
-            size: u32_at(&bytes, start),
-            flags: u16_at(&bytes, start + 4),
-            key: usize::from(u16_at(&bytes, start + 6)),
-        };
-        let nodes = starts.into_iter().map(node).collect();
-        let page = Self { number, flags, bytes, nodes };
-        page.check_tiling(upper)?;
-        Ok(page)
-    }
-
-    fn is_leaf(&self) -> bool {
-        self.flags == LEAF
-    }
-
-    /// Nodes fill the page from `upper` to its end, without gaps and without overlap.
-    fn check_tiling(&self, upper: usize) -> Checked<()> {
-        let mut nodes = self.nodes.clone();
-        nodes.sort_unstable_by_key(|node| node.start);
-        let mut end = upper;
-        for node in nodes {
-            ensure(node.start == end, || format!("page {} with overlapping entries", self.number))?;
-            end = end.saturating_add(node.length(self.is_leaf()));
-        }
-        ensure(end == self.bytes.len(), || format!("page {} with a wrong end", self.number))
-    }
-
-    fn check_order(&self, kind: Kind, low: Option<&[u8]>, high: Option<&[u8]>) -> Checked<()> {
-        // The first key of a branch is never looked at.
-        let first = usize::from(!self.is_leaf());
-        let keys: Vec<&[u8]> = (first..self.nodes.len()).map(|at| self.key(at)).collect();
-        let sized = kind != Kind::Free || keys.iter().all(|key| key.len() == 8);
-        ensure(sized, || format!("page {} with a key of another type", self.number))?;
-        let mut in_order = keys.windows(2).all(|pair| compare(kind, pair[0], pair[1]).is_lt());
-        if let (Some(low), Some(first)) = (low, keys.first()) {
-            in_order &= compare(kind, low, first).is_le();
-        }
-        if let (Some(high), Some(last)) = (high, keys.last()) {
-            in_order &= compare(kind, last, high).is_lt();
-        }
-        ensure(in_order, || format!("page {} with keys out of order", self.number))
-    }
-
-    fn key(&self, at: usize) -> &[u8] {
-        let Node { start, key, .. } = self.nodes[at];
-        &self.bytes[start + NODE_HEADER..][..key]
-    }
-
-    /// The data, or of large data the page number.
-    fn data(&self, at: usize) -> &[u8] {
-        let Node { start, key, size, flags } = self.nodes[at];
-        let length = if flags & BIG_DATA != 0 { 8 } else { size as usize };
-        &self.bytes[start + NODE_HEADER + key..][..length]
-    }
-}
-
-fn compare(kind: Kind, a: &[u8], b: &[u8]) -> Ordering {
-    match kind {
-        Kind::Free => u64_at(a, 0).cmp(&u64_at(b, 0)),
-        Kind::Main | Kind::Records => a.cmp(b),
-    }
-}
-
-fn meta(page: &[u8], number: u64, page_size: u64) -> Checked<Meta> {
-    let (told, flags) = (u64_at(page, 0), u16_at(page, 10));
-    let (magic, version) = (u32_at(page, PAGE_HEADER), u32_at(page, PAGE_HEADER + 4));
-    let ours = (told, flags, magic, version) == (number, META_PAGE, MAGIC, VERSION);
-    ensure(ours, || format!("no LMDB file of version {VERSION}, by page {number}"))?;
-    let page = &page[PAGE_HEADER + 24..];
-    let (free, main) = (tree(page), tree(&page[TREE..]));
-    ensure(u64::from(free.pad) == page_size, || {
-        format!("two page sizes, {page_size} and {}", free.pad)
-    })?;
-    let last_page = u64_at(page, 2 * TREE);
-    Ok(Meta { free, main, last_page, transaction: u64_at(page, 2 * TREE + 8) })
-}
-
-fn tree(bytes: &[u8]) -> Tree {
-    Tree {
-        pad: u32_at(bytes, 0),
-        flags: u16_at(bytes, 4),
-        depth: u16_at(bytes, 6),
-        branch_pages: u64_at(bytes, 8),
-        leaf_pages: u64_at(bytes, 16),
-        overflow_pages: u64_at(bytes, 24),
-        entries: u64_at(bytes, 32),
-        root: u64_at(bytes, 40),
-    }
-}
-
-fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(&bytes[at..at + N]);
-    array
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes(array(bytes, at))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(array(bytes, at))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(array(bytes, at))
 }
