@@ -371,9 +371,9 @@ pub enum Error {
     /// A file that can't be read or written.
     #[error("expected to {action} {}: {source}", path.display())]
     Io {
-        /// `read` or `write`.
+        /// What was to be done, for example `read`.
         action: &'static str,
-        /// The file.
+        /// The file, or the directory.
         path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,

@@ -13,7 +13,7 @@
 //! - [`multivector`] holds what is scored, and reads it from a file that Python writes in a line.
 #![cfg_attr(
     feature = "collection",
-    doc = "- [`filter`] says which points are meant, in Qdrant's JSON."
+    doc = "- [`collection::Collection`] keeps points on disk, with payloads to [`filter`] by."
 )]
 //! - [`eval`] says whether it was worth it.
 //!

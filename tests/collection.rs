@@ -12,7 +12,7 @@ use half::f16;
 use maxfold::collection::{
     Collection, CollectionConfig, PayloadIndex, Point, Selector, Snapshot, Vector, VectorConfig,
 };
-use maxfold::filter::{Filter, IndexKind, Payload, PointId, Points, Subject, payload};
+use maxfold::filter::{Filter, IndexKind, Payload, PointId, Subject, payload};
 use maxfold::recall::Distance;
 use maxfold::{Error, Result};
 use rand::rngs::StdRng;
@@ -381,6 +381,25 @@ fn readers_see_whole_batches() {
     });
 }
 
+#[test]
+fn there_is_room_for_many_readers() {
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), config()).unwrap();
+    let mut snapshots: Vec<_> = (0..500).map(|_| collection.snapshot().unwrap()).collect();
+    let refused = (500..2000).find_map(|_| match collection.snapshot() {
+        Ok(snapshot) => {
+            snapshots.push(snapshot);
+            None
+        }
+        Err(error) => Some(error),
+    });
+    assert!(matches!(refused, Some(Error::Storage { .. })), "{refused:?}");
+    // Whoever reads doesn't keep others from writing, and room is given back.
+    collection.upsert(vec![Point::new(1)]).unwrap();
+    drop(snapshots);
+    assert_eq!(collection.snapshot().unwrap().len(), 1);
+}
+
 // --- Refusals --------------------------------------------------------------------------------------
 
 #[test]
@@ -451,6 +470,8 @@ fn a_refused_batch_changes_nothing() {
     let snapshot = collection.snapshot().unwrap();
     assert_eq!((snapshot.len(), snapshot.next_number()), (1, 1));
     assert!(snapshot.get(1.into()).unwrap().unwrap().payload.is_empty());
+    let error = snapshot.payload(77).unwrap_err().to_string();
+    assert_eq!(error, "expected the number to be that of a point, got 77");
     assert!(snapshot.dense("raw", 0).is_err() && snapshot.tokens("plain", 0).is_err());
     assert!(snapshot.dense("nothing", 0).is_err() && snapshot.having("nothing").is_err());
     assert_eq!(snapshot.dense("cosine", 0).unwrap(), None);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use heed::{AnyTls, RoTxn};
+use rayon::prelude::*;
 
 use super::batch::Batch;
 use super::config::{CollectionConfig, VectorConfig};
@@ -14,7 +15,7 @@ use super::store::Store;
 use super::verified::Verified;
 use super::verify::verify;
 use crate::Result;
-use crate::filter::{FieldPath, Filter, IndexKind, Payload, PointId, Points, payload};
+use crate::filter::{FieldPath, Filter, IndexKind, Payload, PointId, payload};
 
 /// Points kept in a directory, by one process at a time.
 ///
@@ -116,7 +117,9 @@ impl Collection {
     /// [`Error::InPoint`](crate::Error::InPoint) around what is wrong with a point; what the operating system or LMDB says.
     pub fn upsert(&self, points: Vec<Point>) -> Result<()> {
         let prepare = |point| Prepared::new(point, &self.config);
-        let points: Vec<Prepared> = points.into_iter().map(prepare).collect::<Result<_>>()?;
+        let points: Vec<Result<Prepared>> = points.into_par_iter().map(prepare).collect();
+        // The first error of several, whichever thread met one first.
+        let points: Vec<Prepared> = points.into_iter().collect::<Result<_>>()?;
         self.write(|batch| points.iter().try_for_each(|point| batch.upsert(point)))
     }
 

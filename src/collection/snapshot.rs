@@ -91,6 +91,21 @@ impl<'c> Snapshot<'c> {
         body.map(|body| record::parse_number(body).ok_or_else(damaged)).transpose()
     }
 
+    /// The id and the payload of a point.
+    ///
+    /// # Errors
+    /// No point has this number; a record is damaged or can't be read.
+    pub fn payload(&self, number: u32) -> Result<(PointId, Payload)> {
+        if !self.state.all.contains(number) {
+            let (expected, got) = ("that of a point".into(), number.to_string());
+            return Err(Error::InvalidParameter { name: "the number", expected, got });
+        }
+        let key = record::point_key(number);
+        let store = &self.collection.store;
+        let body = store.get(&self.txn, Table::Points, &key)?;
+        body.and_then(record::parse_point).ok_or_else(|| store.damaged(Table::Points, &key))
+    }
+
     /// The dense vector `name` of a point, as it is compared: with [`Distance::Cosine`] at length 1.
     ///
     /// # Errors
@@ -219,9 +234,6 @@ impl Points for Snapshot<'_> {
     }
 
     fn payload(&self, number: u32) -> Result<(PointId, Payload)> {
-        let key = record::point_key(number);
-        let store = &self.collection.store;
-        let body = store.get(&self.txn, Table::Points, &key)?;
-        body.and_then(record::parse_point).ok_or_else(|| store.damaged(Table::Points, &key))
+        Snapshot::payload(self, number)
     }
 }

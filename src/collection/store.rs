@@ -56,6 +56,7 @@ impl Store {
         }
         let env = open_env(path)?;
         let tables = create_tables(&env, path, records)?;
+        sync_directories(path)?;
         Ok(Self { env, tables, path: path.into(), _lock: lock })
     }
 
@@ -201,6 +202,20 @@ fn check_platform() -> Result<()> {
     }
     let (expected, got) = ("64-bit and little-endian".into(), std::env::consts::ARCH.into());
     Err(Error::InvalidParameter { name: "a collection's machine", expected, got })
+}
+
+/// Makes the names of new files last: of those in a directory, and its own.
+fn sync_directories(path: &Path) -> Result<()> {
+    // Elsewhere a directory can't be opened, and needs no such thing.
+    if cfg!(unix) {
+        for directory in [Some(path), path.parent()].into_iter().flatten() {
+            let directory =
+                if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+            let synced = File::open(directory).and_then(|file| file.sync_all());
+            synced.map_err(|source| Error::io("write", directory, source))?;
+        }
+    }
+    Ok(())
 }
 
 /// Two processes on one collection would not see each other's graphs.
