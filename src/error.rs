@@ -146,9 +146,181 @@ pub enum Error {
     #[error("point {id}: {source}")]
     InPoint {
         /// The point's id.
-        id: u64,
+        id: String,
         /// What is wrong with it.
         source: Box<Error>,
+    },
+
+    /// Text that is not JSON.
+    #[cfg(feature = "collection")]
+    #[error("expected {what} in JSON: {source}")]
+    MalformedJson {
+        /// What was to be read, for example `a filter`.
+        what: &'static str,
+        /// What the parser found, and where.
+        source: serde_json::Error,
+    },
+
+    /// JSON of another shape.
+    #[cfg(feature = "collection")]
+    #[error("expected {path} to be {expected}, got {got}")]
+    InvalidJson {
+        /// The place, for example `filter.must[2].range.gte`.
+        path: String,
+        /// What it should hold.
+        expected: String,
+        /// What it holds, or the beginning of that.
+        got: String,
+    },
+
+    /// An error in JSON of the right shape: the same error, with its place.
+    #[cfg(feature = "collection")]
+    #[error("{path}: {source}")]
+    InJson {
+        /// The place.
+        path: String,
+        /// What is wrong there.
+        source: Box<Error>,
+    },
+
+    /// A field of a JSON object that means nothing there.
+    #[cfg(feature = "collection")]
+    #[error("expected only {} in {path}, got {field:?}", known.join(", "))]
+    UnknownField {
+        /// The place of the object.
+        path: String,
+        /// The field.
+        field: String,
+        /// The fields that it may have.
+        known: &'static [&'static str],
+    },
+
+    /// Something that Qdrant has and we don't.
+    #[cfg(feature = "collection")]
+    #[error("expected {path} not to be given: {what} is not supported")]
+    Unsupported {
+        /// The place.
+        path: String,
+        /// What was asked for.
+        what: &'static str,
+    },
+
+    /// A name that no vector of a collection has.
+    #[cfg(feature = "collection")]
+    #[error("expected the name of a vector ({}), got {name:?}", listed(known))]
+    UnknownVector {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+
+    /// A directory without a collection.
+    #[cfg(feature = "collection")]
+    #[error("expected a collection in {}, got none", path.display())]
+    NoCollection {
+        /// The directory.
+        path: PathBuf,
+    },
+
+    /// A directory that has a collection already.
+    #[cfg(feature = "collection")]
+    #[error("expected a directory without a collection, got {}", path.display())]
+    CollectionExists {
+        /// The directory.
+        path: PathBuf,
+    },
+
+    /// A collection that is open elsewhere, in this process or another.
+    #[cfg(feature = "collection")]
+    #[error("expected a collection that is not open, got {}, which is", path.display())]
+    CollectionInUse {
+        /// The directory.
+        path: PathBuf,
+    },
+
+    /// A collection of another version of the format.
+    #[cfg(feature = "collection")]
+    #[error("expected a collection of format {expected} in {}, got format {got}", path.display())]
+    FormatVersion {
+        /// The directory.
+        path: PathBuf,
+        /// The version that this library reads and writes.
+        expected: u32,
+        /// The collection's.
+        got: u32,
+    },
+
+    /// A file that is not as it was written.
+    #[cfg(feature = "collection")]
+    #[error("expected {} as it was written, got {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+
+    /// What LMDB says of a collection.
+    #[cfg(feature = "collection")]
+    #[error("expected to {action} {}: {source}", path.display())]
+    Storage {
+        /// `open`, `read` or `write`.
+        action: &'static str,
+        /// The directory.
+        path: PathBuf,
+        /// What LMDB said.
+        source: heed::Error,
+    },
+
+    /// An id that no point of a collection has.
+    #[cfg(feature = "collection")]
+    #[error("expected the id of a point, got {id}, which no point has")]
+    UnknownPoint {
+        /// The id.
+        id: crate::filter::PointId,
+    },
+
+    /// A payload that a collection can't keep.
+    #[cfg(feature = "collection")]
+    #[error("expected a payload of at most {expected} levels, got more")]
+    DeepPayload {
+        /// How deeply values may be nested.
+        expected: usize,
+    },
+
+    /// One vector where many belong, or many where one belongs.
+    #[cfg(feature = "collection")]
+    #[error("expected {expected} as vector {name:?}, got {got}")]
+    VectorKind {
+        /// The name of the vector.
+        name: String,
+        /// What it is by the configuration.
+        expected: &'static str,
+        /// What came.
+        got: &'static str,
+    },
+
+    /// An error in one vector of a point: the same error, with its name.
+    #[cfg(feature = "collection")]
+    #[error("vector {name:?}: {source}")]
+    InVector {
+        /// The name of the vector.
+        name: String,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+
+    /// A payload index that is there already, or that is not there.
+    #[cfg(feature = "collection")]
+    #[error("expected {expected} of {field}, got {got}")]
+    PayloadIndex {
+        /// The field.
+        field: crate::filter::FieldPath,
+        /// What the call needs.
+        expected: &'static str,
+        /// What there is.
+        got: String,
     },
 
     /// A line of a text format that can't be read.
@@ -219,9 +391,9 @@ pub enum Error {
     /// A file that can't be read or written.
     #[error("expected to {action} {}: {source}", path.display())]
     Io {
-        /// `read` or `write`.
+        /// What was to be done, for example `read`.
         action: &'static str,
-        /// The file.
+        /// The file, or the directory.
         path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
@@ -324,8 +496,8 @@ impl Error {
 
     /// The same error, with the id of the point that it is about.
     #[cfg(feature = "recall")]
-    pub(crate) fn in_point(self, id: u64) -> Self {
-        Self::InPoint { id, source: Box::new(self) }
+    pub(crate) fn in_point(self, id: impl ToString) -> Self {
+        Self::InPoint { id: id.to_string(), source: Box::new(self) }
     }
 
     /// Whether another backend would refuse the request as well.
@@ -341,7 +513,7 @@ impl Error {
 }
 
 /// A list for an error message.
-#[cfg(feature = "gpu")]
+#[cfg(any(feature = "gpu", feature = "collection"))]
 fn listed<T: std::fmt::Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "none".into();

@@ -11,6 +11,10 @@
     doc = "- [`search::SearchEngine`] recalls and reranks in one request, in memory."
 )]
 //! - [`multivector`] holds what is scored, and reads it from a file that Python writes in a line.
+#![cfg_attr(
+    feature = "collection",
+    doc = "- [`collection::Collection`] keeps points on disk, with payloads to [`filter`] by."
+)]
 //! - [`eval`] says whether it was worth it.
 //!
 //! # Features
@@ -19,15 +23,22 @@
 //! |---|---|---|
 //! | `gpu` | yes | `gpu`: WGSL compute shaders through wgpu, on Vulkan, Metal or DirectX 12 |
 //! | `recall` | yes | `recall` and `search`: HNSW over dense vectors, both stages in one request |
+//! | `collection` | yes | `collection` and `filter`: points kept on disk, with payloads and filters |
 //!
 //! The rest, CPU MaxSim included, is always there and has few dependencies.
 #![warn(missing_docs)]
 
+#[cfg(feature = "collection")]
+pub mod collection;
 pub mod error;
 pub mod eval;
 mod files;
+#[cfg(feature = "collection")]
+pub mod filter;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+#[cfg(feature = "collection")]
+mod json;
 pub mod maxsim;
 pub mod multivector;
 mod ranking;

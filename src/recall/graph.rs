@@ -9,23 +9,15 @@
 //! vectors: recall 0.5 instead of 0.99) are not used.
 
 use std::mem::ManuallyDrop;
-use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hnsw_rs::hnsw::Hnsw;
 use rayon::prelude::*;
 
-use super::params::check;
 use super::twins::Twins;
 use super::{Distance, HnswParams};
 use crate::Result;
 use crate::multivector::DenseVectors;
-
-/// hnsw_rs divides by the logarithm of `m`, and keeps it in a byte.
-const M: RangeInclusive<usize> = 2..=255;
-
-/// hnsw_rs reserves room for so many vectors at each insertion.
-const EF_CONSTRUCT: RangeInclusive<usize> = 1..=1 << 16;
 
 /// hnsw_rs has no more.
 const LAYERS: usize = 16;
@@ -40,8 +32,7 @@ pub(super) struct Graph {
 impl Graph {
     /// No documents yet, and room for some.
     pub(super) fn new(distance: Distance, params: HnswParams, room: usize) -> Result<Self> {
-        check("m", params.m, M)?;
-        check("ef_construct", params.ef_construct, EF_CONSTRUCT)?;
+        params.check()?;
         let HnswParams { m, ef_construct, .. } = params;
         let hnsw = Hnsw::new(m, room, LAYERS, ef_construct, Descending(distance));
         Ok(Self { hnsw: ManuallyDrop::new(hnsw), twins: Twins::default(), documents: 0 })

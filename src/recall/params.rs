@@ -32,6 +32,20 @@ impl Default for HnswParams {
     }
 }
 
+/// hnsw_rs divides by the logarithm of `m`, and keeps it in a byte.
+const M: RangeInclusive<usize> = 2..=255;
+
+/// hnsw_rs reserves room for so many vectors at each insertion.
+const EF_CONSTRUCT: RangeInclusive<usize> = 1..=1 << 16;
+
+impl HnswParams {
+    /// Refuses what no graph can be built with.
+    pub(crate) fn check(&self) -> Result<()> {
+        check("m", self.m, M)?;
+        check("ef_construct", self.ef_construct, EF_CONSTRUCT)
+    }
+}
+
 /// How one search is done; by default as the index was told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SearchParams {

@@ -27,9 +27,15 @@
 //! [`SearchEngine::rerank`] for candidates by id.
 
 mod engine;
+#[cfg(feature = "collection")]
+mod query;
+#[cfg(feature = "collection")]
+mod query_json;
 mod request;
 mod response;
 
 pub use engine::{EngineConfig, Point, SearchEngine};
+#[cfg(feature = "collection")]
+pub use query::{Prefetch, QueryRequest, WithVector};
 pub use request::Request;
 pub use response::{Hit, Recall, Report, Response};

@@ -1,0 +1,193 @@
+//! [`Batch`]: one transaction of changes.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use heed::RwTxn;
+use roaring::RoaringBitmap;
+
+use super::PayloadIndex;
+use super::config::CollectionConfig;
+use super::point::{Prepared, payload_json};
+use super::record::{self, Table};
+use super::state::State;
+use super::store::Store;
+use crate::filter::{IndexKind, Payload, PointId};
+use crate::{Error, Result};
+
+/// Changes that are applied together, or, if this is dropped, not at all.
+pub(super) struct Batch<'s> {
+    store: &'s Store,
+    txn: RwTxn<'s>,
+    old: Arc<State>,
+    state: State,
+    /// What changes in the payload indexes.
+    changes: BTreeMap<Vec<u8>, Change>,
+}
+
+/// What becomes of a set of points.
+#[derive(Default)]
+struct Change {
+    insert: RoaringBitmap,
+    remove: RoaringBitmap,
+}
+
+impl<'s> Batch<'s> {
+    /// `txn` sees `state`.
+    pub fn new(store: &'s Store, txn: RwTxn<'s>, state: Arc<State>) -> Self {
+        let (old, state) = (state.clone(), State::clone(&state));
+        Self { store, txn, old, state, changes: BTreeMap::new() }
+    }
+
+    /// Writes what is left to write, and makes all of it last.
+    pub fn commit(mut self) -> Result<State> {
+        self.write_changes()?;
+        self.state.transaction = self.txn.id() as u64;
+        self.state.write(self.store, &mut self.txn, &self.old)?;
+        self.store.commit(self.txn)?;
+        Ok(self.state)
+    }
+
+    /// Adds a point, in the place of the one with its id.
+    pub fn upsert(&mut self, point: &Prepared) -> Result<()> {
+        self.delete(point.id)?;
+        let number = self.state.take_number()?;
+        let Prepared { id, vectors, payload, json } = point;
+        self.store.put(&mut self.txn, Table::Ids, &record::id_key(*id), &number.to_le_bytes())?;
+        self.put_point(*id, number, json)?;
+        for (slot, values) in vectors {
+            let key = record::vector_key(*slot, number);
+            self.store.put(&mut self.txn, Table::Vectors, &key, values.bytes())?;
+            self.state.having[usize::from(*slot)].insert(number);
+        }
+        self.state.all.insert(number);
+        self.note(number, payload, |change| &mut change.insert);
+        Ok(())
+    }
+
+    /// Removes a point; whether there was one.
+    pub fn delete(&mut self, id: PointId) -> Result<bool> {
+        let Some(number) = self.number(id)? else { return Ok(false) };
+        let (_, payload) = self.point(number)?;
+        self.note(number, &payload, |change| &mut change.remove);
+        self.store.delete(&mut self.txn, Table::Ids, &record::id_key(id))?;
+        self.store.delete(&mut self.txn, Table::Points, &record::point_key(number))?;
+        for (slot, having) in (0..).zip(&mut self.state.having) {
+            if having.remove(number) {
+                let key = record::vector_key(slot, number);
+                self.store.delete(&mut self.txn, Table::Vectors, &key)?;
+            }
+        }
+        self.state.all.remove(number);
+        Ok(true)
+    }
+
+    /// Changes the payload of a point that is there.
+    pub fn change_payload(&mut self, id: PointId, change: impl FnOnce(&mut Payload)) -> Result<()> {
+        let number = self.number(id)?.ok_or(Error::UnknownPoint { id })?;
+        let (_, old) = self.point(number)?;
+        let mut new = old.clone();
+        change(&mut new);
+        let json = payload_json(&new).map_err(|error| error.in_point(id))?;
+        self.put_point(id, number, &json)?;
+        self.note(number, &old, |change| &mut change.remove);
+        self.note(number, &new, |change| &mut change.insert);
+        Ok(())
+    }
+
+    /// Makes a payload index of what is there.
+    pub fn create_index(&mut self, index: PayloadIndex) -> Result<()> {
+        if self.state.indexes.iter().any(|(_, it)| *it == index) {
+            let (field, got) = (index.field, format!("one of kind {}", index.kind));
+            return Err(Error::PayloadIndex { field, expected: "no such index", got });
+        }
+        let number = self.state.next_index;
+        self.state.next_index += 1;
+        for point in self.state.all.clone() {
+            let (_, payload) = self.point(point)?;
+            for key in index.kind.keys(&index.field, &payload) {
+                let change = self.changes.entry(record::index_key(number, &key)).or_default();
+                change.insert.insert(point);
+            }
+        }
+        self.state.indexes.push((number, index));
+        Ok(())
+    }
+
+    /// Drops a payload index.
+    pub fn drop_index(&mut self, index: PayloadIndex) -> Result<()> {
+        let at = self.state.indexes.iter().position(|(_, it)| *it == index);
+        let Some(at) = at else {
+            let got = format!("none of kind {}", index.kind);
+            return Err(Error::PayloadIndex { field: index.field, expected: "an index", got });
+        };
+        let (number, _) = self.state.indexes.remove(at);
+        let start = record::index_key(number, &[]);
+        let end = record::index_key(number + 1, &[]);
+        let keys = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
+        self.store.delete_range(&mut self.txn, Table::Index, keys)
+    }
+
+    fn number(&self, id: PointId) -> Result<Option<u32>> {
+        let key = record::id_key(id);
+        let body = self.store.get(&self.txn, Table::Ids, &key)?;
+        let damaged = || self.store.damaged(Table::Ids, &key);
+        body.map(|body| record::parse_number(body).ok_or_else(damaged)).transpose()
+    }
+
+    fn point(&self, number: u32) -> Result<(PointId, Payload)> {
+        let key = record::point_key(number);
+        let body = self.store.get(&self.txn, Table::Points, &key)?;
+        body.and_then(record::parse_point).ok_or_else(|| self.store.damaged(Table::Points, &key))
+    }
+
+    fn put_point(&mut self, id: PointId, number: u32, json: &[u8]) -> Result<()> {
+        let (key, body) = (record::point_key(number), record::point_body(id, json));
+        self.store.put(&mut self.txn, Table::Points, &key, &body)
+    }
+
+    /// Notes where in the indexes a point comes, or goes. Of both, the later counts.
+    fn note(
+        &mut self,
+        number: u32,
+        payload: &Payload,
+        which: fn(&mut Change) -> &mut RoaringBitmap,
+    ) {
+        for (index, PayloadIndex { field, kind }) in &self.state.indexes {
+            for key in IndexKind::keys(*kind, field, payload) {
+                let change = self.changes.entry(record::index_key(*index, &key)).or_default();
+                change.insert.remove(number);
+                change.remove.remove(number);
+                which(change).insert(number);
+            }
+        }
+    }
+
+    fn write_changes(&mut self) -> Result<()> {
+        for (key, Change { insert, remove }) in std::mem::take(&mut self.changes) {
+            let damaged = || self.store.damaged(Table::Index, &key);
+            let mut set = match self.store.get(&self.txn, Table::Index, &key)? {
+                None => RoaringBitmap::new(),
+                Some(body) => record::parse_set(body).ok_or_else(damaged)?,
+            };
+            set -= remove;
+            set |= insert;
+            if set.is_empty() {
+                self.store.delete(&mut self.txn, Table::Index, &key)?;
+            } else {
+                self.store.put(&mut self.txn, Table::Index, &key, &record::set_body(&set))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl CollectionConfig {
+    /// The slot of a vector: its place among the names, which never change.
+    pub(super) fn slot(&self, name: &str) -> Result<(u8, &super::VectorConfig)> {
+        let config = self.get(name)?;
+        let before = self.vectors.range::<str, _>((Bound::Unbounded, Bound::Excluded(name)));
+        Ok((before.count() as u8, config))
+    }
+}

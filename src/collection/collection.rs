@@ -1,0 +1,257 @@
+//! [`Collection`]: create, open, write, read.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use heed::{AnyTls, RoTxn};
+use rayon::prelude::*;
+
+use super::batch::Batch;
+use super::config::{CollectionConfig, VectorConfig};
+use super::point::{Point, Prepared, Selector};
+use super::snapshot::Snapshot;
+use super::state::{self, State};
+use super::store::Store;
+use super::verified::Verified;
+use super::verify::verify;
+use crate::Result;
+use crate::filter::{FieldPath, Filter, IndexKind, Payload, PointId, payload};
+
+/// Points kept in a directory, by one process at a time.
+///
+/// Every call that writes is one transaction: after it returned, what it wrote survives a kill and a
+/// power cut; before that, and if it fails, nothing of it shows. Writers wait for one another. Readers
+/// never wait, and keep no one waiting: a [`Snapshot`] is the collection at the moment it was taken.
+pub struct Collection {
+    pub(super) store: Store,
+    config: CollectionConfig,
+    /// What the last transaction left.
+    last: Mutex<Arc<State>>,
+    pub(super) verified: Verified,
+}
+
+/// A payload index: what it holds of which field. It never changes an answer, only its cost.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PayloadIndex {
+    /// The field.
+    pub field: FieldPath,
+    /// What it holds.
+    pub kind: IndexKind,
+}
+
+impl PayloadIndex {
+    /// An index of the field `key`.
+    ///
+    /// # Errors
+    /// `key` is not a [`FieldPath`].
+    pub fn new(key: &str, kind: IndexKind) -> Result<Self> {
+        Ok(Self { field: key.parse()?, kind })
+    }
+}
+
+impl Collection {
+    /// Makes an empty collection in a directory, which is made too if it isn't there.
+    ///
+    /// # Errors
+    /// A configuration that no collection can have; a directory that has one; what the operating
+    /// system or LMDB says.
+    pub fn create(path: impl AsRef<Path>, config: CollectionConfig) -> Result<Self> {
+        config.check()?;
+        let store = Store::create(path.as_ref(), &State::records(&config))?;
+        Self::new(store, config)
+    }
+
+    /// Opens the collection in a directory, if every page of its file is in place and every record
+    /// that is searched by key is whole.
+    ///
+    /// # Errors
+    /// There is none; it is open elsewhere; it is of another version of the format; it is damaged;
+    /// what the operating system or LMDB says.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let store = Store::open(path.as_ref())?;
+        let config = state::read_config(&store, &*store.read()?)?;
+        Self::new(store, config)
+    }
+
+    fn new(store: Store, config: CollectionConfig) -> Result<Self> {
+        let txn = store.read()?;
+        let state = State::read(&store, &txn, config.vectors.len())?;
+        verify(&store, &txn, &state)?;
+        drop(txn);
+        let (last, verified) = (Mutex::new(Arc::new(state)), Verified::default());
+        Ok(Self { store, config, last, verified })
+    }
+
+    /// What the collection was made with.
+    pub fn config(&self) -> &CollectionConfig {
+        &self.config
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.store.path()
+    }
+
+    /// The collection as it is now.
+    ///
+    /// # Errors
+    /// About a thousand snapshots live already; a record is damaged or can't be read.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>> {
+        Snapshot::new(self)
+    }
+
+    /// How many points a filter means.
+    ///
+    /// # Errors
+    /// As [`Collection::snapshot`].
+    pub fn count(&self, filter: &Filter) -> Result<u64> {
+        Ok(self.snapshot()?.select(filter)?.points.len())
+    }
+
+    /// Adds points, each in the place of the one that has its id: its vectors and its payload are
+    /// gone. Of points with the same id in one call the last counts.
+    ///
+    /// Vectors with the distance cosine are scaled to length 1.
+    ///
+    /// # Errors
+    /// [`Error::InPoint`](crate::Error::InPoint) around what is wrong with a point; what the operating system or LMDB says.
+    pub fn upsert(&self, points: Vec<Point>) -> Result<()> {
+        let prepare = |point| Prepared::new(point, &self.config);
+        let points: Vec<Result<Prepared>> = points.into_par_iter().map(prepare).collect();
+        // The first error of several, whichever thread met one first.
+        let points: Vec<Prepared> = points.into_iter().collect::<Result<_>>()?;
+        self.write(|batch| points.iter().try_for_each(|point| batch.upsert(point)))
+    }
+
+    /// Removes points; gives how many there were. Ids that no point has are no error.
+    ///
+    /// # Errors
+    /// A record is damaged; what the operating system or LMDB says.
+    pub fn delete(&self, which: impl Into<Selector>) -> Result<u64> {
+        let which = which.into();
+        self.write_selected(&which, |batch, ids| {
+            let mut deleted = 0;
+            for id in ids {
+                deleted += u64::from(batch.delete(*id)?);
+            }
+            Ok(deleted)
+        })
+    }
+
+    /// Sets fields of payloads; a field that is `null` in `fields` is removed. Gives how many points
+    /// were meant.
+    ///
+    /// # Errors
+    /// An id that no point has; a payload of too many levels; a record is damaged; what the operating
+    /// system or LMDB says. So with all that change payloads.
+    pub fn set_payload(&self, which: impl Into<Selector>, fields: &Payload) -> Result<u64> {
+        self.change_payloads(which.into(), |old| payload::merge(old, fields))
+    }
+
+    /// Puts a payload in the place of what was there.
+    ///
+    /// # Errors
+    /// As [`Collection::set_payload`].
+    pub fn overwrite_payload(&self, which: impl Into<Selector>, payload: &Payload) -> Result<u64> {
+        self.change_payloads(which.into(), |old| old.clone_from(payload))
+    }
+
+    /// Removes fields of payloads.
+    ///
+    /// # Errors
+    /// As [`Collection::set_payload`].
+    pub fn delete_payload(&self, which: impl Into<Selector>, keys: &[FieldPath]) -> Result<u64> {
+        self.change_payloads(which.into(), |old| {
+            keys.iter().for_each(|key| payload::remove(old, key));
+        })
+    }
+
+    /// Removes all fields of payloads.
+    ///
+    /// # Errors
+    /// As [`Collection::set_payload`].
+    pub fn clear_payload(&self, which: impl Into<Selector>) -> Result<u64> {
+        self.change_payloads(which.into(), Payload::clear)
+    }
+
+    /// Makes a payload index of the points that are there, and keeps it from now on.
+    ///
+    /// # Errors
+    /// There is one like it; a record is damaged; what the operating system or LMDB says.
+    pub fn create_index(&self, index: PayloadIndex) -> Result<()> {
+        self.write(|batch| batch.create_index(index))
+    }
+
+    /// Drops a payload index.
+    ///
+    /// # Errors
+    /// There is none like it; what the operating system or LMDB says.
+    pub fn drop_index(&self, index: PayloadIndex) -> Result<()> {
+        self.write(|batch| batch.drop_index(index))
+    }
+
+    fn change_payloads(&self, which: Selector, change: impl Fn(&mut Payload)) -> Result<u64> {
+        self.write_selected(&which, |batch, ids| {
+            ids.iter().try_for_each(|id| batch.change_payload(*id, &change))?;
+            Ok(ids.len() as u64)
+        })
+    }
+
+    /// One transaction of changes to the points that a call means.
+    fn write_selected<T>(
+        &self,
+        which: &Selector,
+        change: impl FnOnce(&mut Batch<'_>, &[PointId]) -> Result<T>,
+    ) -> Result<T> {
+        self.write(|batch| match which {
+            Selector::Ids(ids) => change(batch, ids),
+            Selector::Filter(filter) => {
+                // No one writes meanwhile, so this is what the transaction sees.
+                let snapshot = self.snapshot()?;
+                let numbers = snapshot.select(filter)?.points;
+                let ids = numbers.iter().map(|number| Ok(snapshot.payload(number)?.0));
+                change(batch, &ids.collect::<Result<Vec<_>>>()?)
+            }
+        })
+    }
+
+    /// One transaction of changes: all of them, or, if `change` fails, none.
+    fn write<T>(&self, change: impl FnOnce(&mut Batch<'_>) -> Result<T>) -> Result<T> {
+        let txn = self.store.write()?;
+        let state = self.state(&txn)?;
+        let mut batch = Batch::new(&self.store, txn, state);
+        let answer = change(&mut batch)?;
+        let state = Arc::new(batch.commit()?);
+        self.keep(&state);
+        Ok(answer)
+    }
+
+    /// What a transaction sees.
+    pub(super) fn state(&self, txn: &RoTxn<'_, AnyTls>) -> Result<Arc<State>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if last.transaction == State::transaction(&self.store, txn)? {
+            return Ok(last);
+        }
+        let state = Arc::new(State::read(&self.store, txn, self.config.vectors.len())?);
+        self.keep(&state);
+        Ok(state)
+    }
+
+    /// Keeps the newest state.
+    fn keep(&self, state: &Arc<State>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.transaction > last.transaction {
+            *last = state.clone();
+        }
+    }
+
+    pub(super) fn slot(&self, name: &str) -> Result<(u8, &VectorConfig)> {
+        self.config.slot(name)
+    }
+}
+
+impl std::fmt::Debug for Collection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Collection").field("path", &self.path()).finish_non_exhaustive()
+    }
+}

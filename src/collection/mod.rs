@@ -1,0 +1,63 @@
+//! What is kept: points with their payloads and vectors, durably, in a directory.
+//!
+//! A [`Collection`] is one LMDB file. It is made with a [`CollectionConfig`] in Qdrant's shape, which
+//! names the vectors that points may have: dense ones, for recall, and multivectors, for MaxSim, kept
+//! in f16 and read in place. FORMAT.md says what stands where.
+//!
+//! ```
+//! use maxfold::collection::{Collection, CollectionConfig, Point, Vector, VectorConfig};
+//! use maxfold::filter::Filter;
+//! use maxfold::recall::Distance;
+//!
+//! let config = CollectionConfig::new()
+//!     .vector("dense", VectorConfig::dense(2, Distance::Cosine))
+//!     .vector("tokens", VectorConfig::multi(3, Distance::Dot));
+//! let directory = tempfile::tempdir().unwrap();
+//! let collection = Collection::create(directory.path(), config)?;
+//!
+//! let payload = serde_json::json!({"title": "Bicycles", "year": 2024});
+//! let point = Point::new(7)
+//!     .vector("dense", vec![3.0, 4.0])
+//!     .vector("tokens", Vector::Multi { values: vec![1.0, 0.0, 0.5, 0.0, 1.0, 0.25], dim: 3 })
+//!     .payload(payload.as_object().unwrap().clone());
+//! collection.upsert(vec![point])?;
+//!
+//! let recent: Filter = r#"{"must": {"key": "year", "range": {"gte": 2020}}}"#.parse()?;
+//! let snapshot = collection.snapshot()?;
+//! let found = snapshot.select(&recent)?.points.min().unwrap();
+//! assert_eq!(snapshot.dense("dense", found)?.unwrap(), [0.6, 0.8]);
+//! assert_eq!(snapshot.tokens("tokens", found)?.unwrap().tokens(), 2);
+//! # Ok::<(), maxfold::Error>(())
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config.rs` | [`CollectionConfig`]: which vectors points have |
+//! | `vector.rs`, `point.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point |
+//! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
+//! | `store.rs` | the LMDB environment, locks, checksums |
+//! | `record.rs` | keys and values |
+//! | `state.rs` | what a collection knows of itself |
+//! | `batch.rs` | one transaction of changes |
+//! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
+//! | `collection.rs` | [`Collection`]: create, open, write, read |
+
+mod batch;
+#[expect(clippy::module_inception)]
+mod collection;
+mod config;
+mod point;
+mod record;
+mod snapshot;
+mod state;
+mod store;
+mod structure;
+mod vector;
+mod verified;
+mod verify;
+
+pub use collection::{Collection, PayloadIndex};
+pub use config::{CollectionConfig, VectorConfig, VectorKind};
+pub use point::{Point, Selector};
+pub use snapshot::Snapshot;
+pub use vector::Vector;

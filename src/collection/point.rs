@@ -1,0 +1,163 @@
+//! [`Point`], and which points a call means.
+
+use std::collections::BTreeMap;
+
+use half::f16;
+
+use super::Vector;
+use super::config::{CollectionConfig, VectorKind};
+use crate::filter::{Filter, Payload, PointId};
+use crate::multivector::{DenseVectors, TokenMatrix, check_dimension, unit};
+use crate::recall::Distance;
+use crate::{Error, Result};
+
+/// A point: an id, any of the collection's vectors, and a payload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// What it is called.
+    pub id: PointId,
+    /// Its vectors, by name.
+    pub vectors: BTreeMap<String, Vector>,
+    /// What else is known of it.
+    pub payload: Payload,
+}
+
+impl Point {
+    /// A point without vectors and payload.
+    pub fn new(id: impl Into<PointId>) -> Self {
+        Self { id: id.into(), vectors: BTreeMap::new(), payload: Payload::new() }
+    }
+
+    /// With this vector.
+    pub fn vector(mut self, name: impl Into<String>, vector: impl Into<Vector>) -> Self {
+        self.vectors.insert(name.into(), vector.into());
+        self
+    }
+
+    /// With this payload.
+    pub fn payload(self, payload: Payload) -> Self {
+        Self { payload, ..self }
+    }
+}
+
+/// Which points a call means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Selector {
+    /// Those of these ids.
+    Ids(Vec<PointId>),
+    /// Those that a filter means.
+    Filter(Filter),
+}
+
+impl From<Filter> for Selector {
+    fn from(filter: Filter) -> Self {
+        Self::Filter(filter)
+    }
+}
+
+impl<I: Into<PointId>, const N: usize> From<[I; N]> for Selector {
+    fn from(ids: [I; N]) -> Self {
+        Self::Ids(ids.into_iter().map(I::into).collect())
+    }
+}
+
+impl From<Vec<PointId>> for Selector {
+    fn from(ids: Vec<PointId>) -> Self {
+        Self::Ids(ids)
+    }
+}
+
+/// A point as it will be kept: everything checked, vectors as they are compared.
+pub(super) struct Prepared {
+    pub id: PointId,
+    /// By slot.
+    pub vectors: Vec<(u8, Values)>,
+    pub payload: Payload,
+    /// The payload in JSON.
+    pub json: Vec<u8>,
+}
+
+/// The values of a vector.
+pub(super) enum Values {
+    Dense(Vec<f32>),
+    Tokens(TokenMatrix),
+}
+
+impl Values {
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Dense(values) => bytemuck::cast_slice(values),
+            Self::Tokens(matrix) => bytemuck::cast_slice::<f16, u8>(matrix.values()),
+        }
+    }
+}
+
+impl Prepared {
+    pub fn new(point: Point, config: &CollectionConfig) -> Result<Self> {
+        let Point { id, vectors, payload } = point;
+        Self::checked(id, vectors, payload, config).map_err(|error| error.in_point(id))
+    }
+
+    fn checked(
+        id: PointId,
+        vectors: BTreeMap<String, Vector>,
+        payload: Payload,
+        config: &CollectionConfig,
+    ) -> Result<Self> {
+        let vectors = vectors.into_iter().map(|(name, vector)| prepare(name, vector, config));
+        let vectors = vectors.collect::<Result<_>>()?;
+        let json = payload_json(&payload)?;
+        Ok(Self { id, vectors, payload, json })
+    }
+}
+
+fn prepare(name: String, vector: Vector, config: &CollectionConfig) -> Result<(u8, Values)> {
+    let (slot, expected) = config.slot(&name)?;
+    let in_vector = |source| Error::InVector { name: name.clone(), source: Box::new(source) };
+    let cosine = expected.distance == Distance::Cosine;
+    let values = match (expected.kind, vector) {
+        (VectorKind::Dense(_), Vector::Dense(values)) => {
+            dense(values, expected.size, cosine).map(Values::Dense)
+        }
+        (VectorKind::Multi, Vector::Multi { values, dim }) => {
+            tokens(&values, dim, expected.size, cosine).map(Values::Tokens)
+        }
+        (VectorKind::Dense(_), Vector::Multi { .. }) => {
+            return Err(Error::VectorKind { name, expected: "one vector", got: "many" });
+        }
+        (VectorKind::Multi, Vector::Dense(_)) => {
+            return Err(Error::VectorKind { name, expected: "many vectors", got: "one" });
+        }
+    };
+    Ok((slot, values.map_err(in_vector)?))
+}
+
+fn dense(values: Vec<f32>, size: usize, cosine: bool) -> Result<Vec<f32>> {
+    DenseVectors::empty(size)?.check(&values)?;
+    Ok(if cosine { unit(&values).collect() } else { values })
+}
+
+fn tokens(values: &[f32], dim: usize, size: usize, cosine: bool) -> Result<TokenMatrix> {
+    check_dimension(|| "rows".into(), size, dim)?;
+    if cosine { TokenMatrix::normalized(values, dim) } else { TokenMatrix::new(values, dim) }
+}
+
+/// JSON that is nested more deeply than this is not read again.
+const DEEPEST: usize = 100;
+
+/// A payload as it is kept.
+pub(super) fn payload_json(payload: &Payload) -> Result<Vec<u8>> {
+    if payload.values().any(|value| is_deeper(value, DEEPEST)) {
+        return Err(Error::DeepPayload { expected: DEEPEST });
+    }
+    serde_json::to_vec(payload).map_err(|source| Error::MalformedJson { what: "a payload", source })
+}
+
+fn is_deeper(value: &serde_json::Value, levels: usize) -> bool {
+    let deeper = |value| levels == 0 || is_deeper(value, levels - 1);
+    match value {
+        serde_json::Value::Array(elements) => elements.iter().any(deeper),
+        serde_json::Value::Object(fields) => fields.values().any(deeper),
+        _ => false,
+    }
+}

@@ -1,0 +1,151 @@
+//! Records: what stands under which key, and the checksum that every value begins with.
+
+use std::borrow::Cow;
+
+use half::f16;
+use roaring::RoaringBitmap;
+use uuid::Uuid;
+
+use crate::filter::{Payload, PointId};
+
+/// The databases of a collection, in the order in which they are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    /// What a collection knows of itself.
+    Meta,
+    /// Numbers of points, by id.
+    Ids,
+    /// Ids and payloads, by number.
+    Points,
+    /// Vectors, by slot and number.
+    Vectors,
+    /// Sets of points, by payload index and key.
+    Index,
+}
+
+impl Table {
+    pub const ALL: [Self; 5] = [Self::Meta, Self::Ids, Self::Points, Self::Vectors, Self::Index];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Ids => "ids",
+            Self::Points => "points",
+            Self::Vectors => "vectors",
+            Self::Index => "index",
+        }
+    }
+
+    /// The checksum of a record: CRC-32 of its table, its key and the body of its value.
+    pub fn checksum(self, key: &[u8], body: &[u8]) -> [u8; CHECKSUM] {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&[self as u8, key.len() as u8, (key.len() >> 8) as u8]);
+        hasher.update(key);
+        hasher.update(body);
+        hasher.finalize().to_le_bytes()
+    }
+
+    /// A whole value.
+    pub fn seal(self, key: &[u8], body: &[u8]) -> Vec<u8> {
+        [&self.checksum(key, body), body].concat()
+    }
+
+    /// The body of a value, if its checksum is right.
+    pub fn open<'v>(self, key: &[u8], value: &'v [u8]) -> Option<&'v [u8]> {
+        let (checksum, body) = value.split_first_chunk::<CHECKSUM>()?;
+        (*checksum == self.checksum(key, body)).then_some(body)
+    }
+}
+
+/// Bytes of a checksum. Even, and so are keys of vectors: LMDB puts values at even addresses, where
+/// f16 can be read in place.
+pub(super) const CHECKSUM: usize = 4;
+
+/// The key of a point: its number.
+pub(super) fn point_key(number: u32) -> [u8; 4] {
+    number.to_be_bytes()
+}
+
+/// The key of a vector: its name's slot, and the point's number.
+pub(super) fn vector_key(slot: u8, number: u32) -> [u8; 6] {
+    let [a, b, c, d] = number.to_be_bytes();
+    [0, slot, a, b, c, d]
+}
+
+/// The key of a set: its index, and what the point has in there.
+pub(super) fn index_key(index: u32, key: &[u8]) -> Vec<u8> {
+    [&index.to_be_bytes(), key].concat()
+}
+
+/// The key of an id, in the order of ids.
+pub(super) fn id_key(id: PointId) -> Vec<u8> {
+    match id {
+        PointId::Number(number) => [[0].as_slice(), &number.to_be_bytes()].concat(),
+        PointId::Uuid(uuid) => [[1].as_slice(), uuid.as_bytes()].concat(),
+    }
+}
+
+fn read_id(bytes: &[u8]) -> Option<(PointId, &[u8])> {
+    match bytes.split_first()? {
+        (0, rest) => {
+            let (number, rest) = rest.split_first_chunk()?;
+            Some((PointId::Number(u64::from_be_bytes(*number)), rest))
+        }
+        (1, rest) => {
+            let (uuid, rest) = rest.split_first_chunk()?;
+            Some((PointId::Uuid(Uuid::from_bytes(*uuid)), rest))
+        }
+        _ => None,
+    }
+}
+
+/// An id, whole.
+pub(super) fn parse_id(bytes: &[u8]) -> Option<PointId> {
+    read_id(bytes).filter(|(_, rest)| rest.is_empty()).map(|(id, _)| id)
+}
+
+/// An id and the JSON of a payload.
+pub(super) fn point_body(id: PointId, payload: &[u8]) -> Vec<u8> {
+    [id_key(id).as_slice(), payload].concat()
+}
+
+pub(super) fn parse_point(body: &[u8]) -> Option<(PointId, Payload)> {
+    let (id, payload) = read_id(body)?;
+    Some((id, serde_json::from_slice(payload).ok()?))
+}
+
+pub(super) fn parse_number(body: &[u8]) -> Option<u32> {
+    body.try_into().ok().map(u32::from_le_bytes)
+}
+
+/// The values of a vector, little-endian as the machine is.
+pub(super) fn parse_dense(body: &[u8], dim: usize) -> Option<Vec<f32>> {
+    let (values, rest) = body.as_chunks::<4>();
+    let whole = rest.is_empty() && values.len() == dim;
+    whole.then(|| values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+}
+
+/// The values of a token matrix, in place.
+pub(super) fn parse_tokens(body: &[u8], dim: usize) -> Option<&[f16]> {
+    let values: &[f16] = bytemuck::try_cast_slice(body).ok()?;
+    (!values.is_empty() && values.len().is_multiple_of(dim)).then_some(values)
+}
+
+pub(super) fn set_body(set: &RoaringBitmap) -> Vec<u8> {
+    let mut body = Vec::with_capacity(set.serialized_size());
+    // Writing to a Vec doesn't fail.
+    let _ = set.serialize_into(&mut body);
+    body
+}
+
+pub(super) fn parse_set(body: &[u8]) -> Option<RoaringBitmap> {
+    RoaringBitmap::deserialize_from(body).ok()
+}
+
+/// A key, for an error message.
+pub(super) fn shown(key: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(key) {
+        Ok(text) if text.chars().all(|c| c.is_ascii_graphic()) => text.into(),
+        _ => key.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+    }
+}

@@ -1,0 +1,239 @@
+//! [`Snapshot`]: a collection as one transaction sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use heed::{RoTxn, WithoutTls};
+use roaring::{MultiOps, RoaringBitmap};
+
+use super::config::{VectorConfig, VectorKind};
+use super::record::{self, Table};
+use super::state::State;
+use super::{Collection, PayloadIndex, Point, Vector};
+use crate::filter::{FieldPath, Filter, IndexKind, Payload, PointId, Points, Selected, Span};
+use crate::multivector::TokenMatrixRef;
+use crate::{Error, Result};
+
+/// A collection as it is at one moment, whatever is written meanwhile.
+///
+/// Points have numbers, ascending in the order in which they were written. A number's vectors never
+/// change: an upsert of an id that is there gives a new number. Token matrices are borrowed from the
+/// map of the file. As long as a snapshot lives, the file can't reuse the space of what is deleted.
+pub struct Snapshot<'c> {
+    collection: &'c Collection,
+    txn: RoTxn<'c, WithoutTls>,
+    state: Arc<State>,
+}
+
+impl<'c> Snapshot<'c> {
+    pub(super) fn new(collection: &'c Collection) -> Result<Self> {
+        let txn = collection.store.read()?;
+        let state = collection.state(&txn)?;
+        Ok(Self { collection, txn, state })
+    }
+
+    /// The number of the transaction that this is the state after; it rises with every batch.
+    pub fn transaction(&self) -> u64 {
+        self.state.transaction
+    }
+
+    /// How many points there are.
+    pub fn len(&self) -> usize {
+        self.state.all.len() as usize
+    }
+
+    /// Whether there are no points.
+    pub fn is_empty(&self) -> bool {
+        self.state.all.is_empty()
+    }
+
+    /// The numbers of all points.
+    pub fn numbers(&self) -> &RoaringBitmap {
+        &self.state.all
+    }
+
+    /// The number that the next point will get: all there are, and ever were, are less.
+    pub fn next_number(&self) -> u64 {
+        self.state.next
+    }
+
+    /// The numbers of the points that have the vector `name`.
+    ///
+    /// # Errors
+    /// There is no such vector.
+    pub fn having(&self, name: &str) -> Result<&RoaringBitmap> {
+        let (slot, _) = self.collection.slot(name)?;
+        Ok(&self.state.having[usize::from(slot)])
+    }
+
+    /// The payload indexes.
+    pub fn indexes(&self) -> impl ExactSizeIterator<Item = &PayloadIndex> {
+        self.state.indexes.iter().map(|(_, index)| index)
+    }
+
+    /// The points that a filter means.
+    ///
+    /// # Errors
+    /// A record is damaged or can't be read.
+    pub fn select(&self, filter: &Filter) -> Result<Selected> {
+        filter.select(self)
+    }
+
+    /// The number of a point.
+    ///
+    /// # Errors
+    /// A record is damaged or can't be read.
+    pub fn number(&self, id: PointId) -> Result<Option<u32>> {
+        let key = record::id_key(id);
+        let damaged = || self.collection.store.damaged(Table::Ids, &key);
+        let body = self.collection.store.get(&self.txn, Table::Ids, &key)?;
+        body.map(|body| record::parse_number(body).ok_or_else(damaged)).transpose()
+    }
+
+    /// The id and the payload of a point.
+    ///
+    /// # Errors
+    /// No point has this number; a record is damaged or can't be read.
+    pub fn payload(&self, number: u32) -> Result<(PointId, Payload)> {
+        if !self.state.all.contains(number) {
+            let (expected, got) = ("that of a point".into(), number.to_string());
+            return Err(Error::InvalidParameter { name: "the number", expected, got });
+        }
+        let key = record::point_key(number);
+        let store = &self.collection.store;
+        let body = store.get(&self.txn, Table::Points, &key)?;
+        body.and_then(record::parse_point).ok_or_else(|| store.damaged(Table::Points, &key))
+    }
+
+    /// The dense vector `name` of a point, as it is compared: with [`Distance::Cosine`] at length 1.
+    ///
+    /// # Errors
+    /// There is no such vector, or it is a multivector; a record is damaged or can't be read.
+    ///
+    /// [`Distance::Cosine`]: crate::recall::Distance::Cosine
+    pub fn dense(&self, name: &str, number: u32) -> Result<Option<Vec<f32>>> {
+        let (slot, config) = self.collection.slot(name)?;
+        if let VectorKind::Multi = config.kind {
+            return Err(Error::VectorKind {
+                name: name.into(),
+                expected: "one vector",
+                got: "many",
+            });
+        }
+        if !self.state.having[usize::from(slot)].contains(number) {
+            return Ok(None);
+        }
+        let key = record::vector_key(slot, number);
+        let damaged = || self.collection.store.damaged(Table::Vectors, &key);
+        let body = self.collection.store.get(&self.txn, Table::Vectors, &key)?;
+        let values = body.and_then(|body| record::parse_dense(body, config.size));
+        values.map(Some).ok_or_else(damaged)
+    }
+
+    /// The multivector `name` of a point, as it is compared, in place.
+    ///
+    /// The checksum is compared at the first reading since the collection was opened.
+    ///
+    /// # Errors
+    /// There is no such vector, or it is a dense one; a record is damaged or can't be read.
+    pub fn tokens(&self, name: &str, number: u32) -> Result<Option<TokenMatrixRef<'_>>> {
+        let (slot, config) = self.collection.slot(name)?;
+        if let VectorKind::Dense(_) = config.kind {
+            return Err(Error::VectorKind {
+                name: name.into(),
+                expected: "many vectors",
+                got: "one",
+            });
+        }
+        if !self.state.having[usize::from(slot)].contains(number) {
+            return Ok(None);
+        }
+        self.matrix(slot, config, number).map(Some)
+    }
+
+    fn matrix(&self, slot: u8, config: &VectorConfig, number: u32) -> Result<TokenMatrixRef<'_>> {
+        let store = &self.collection.store;
+        let key = record::vector_key(slot, number);
+        let damaged = || store.damaged(Table::Vectors, &key);
+        let known = self.collection.verified.contains(slot, number);
+        let body = if known {
+            let value = store.get_unchecked(&self.txn, Table::Vectors, &key)?;
+            value.and_then(|value| value.get(record::CHECKSUM..))
+        } else {
+            store.get(&self.txn, Table::Vectors, &key)?
+        };
+        let values = body.and_then(|body| record::parse_tokens(body, config.size));
+        let values = values.ok_or_else(damaged)?;
+        if !known {
+            self.collection.verified.insert(slot, number);
+        }
+        // Finite and whole when they were written, and not changed since, by the checksum.
+        Ok(TokenMatrixRef::trusted(values, config.size))
+    }
+
+    /// A point with all its vectors, as they are compared.
+    ///
+    /// # Errors
+    /// A record is damaged or can't be read.
+    pub fn get(&self, id: PointId) -> Result<Option<Point>> {
+        let Some(number) = self.number(id)? else { return Ok(None) };
+        let (id, payload) = self.payload(number)?;
+        let mut vectors = BTreeMap::new();
+        for (name, config) in self.collection.config().vectors() {
+            let vector = match config.kind {
+                VectorKind::Dense(_) => self.dense(name, number)?.map(Vector::Dense),
+                VectorKind::Multi => self.tokens(name, number)?.map(Vector::from),
+            };
+            vectors.extend(vector.map(|vector| (name.to_owned(), vector)));
+        }
+        Ok(Some(Point { id, vectors, payload }))
+    }
+}
+
+impl Points for Snapshot<'_> {
+    fn all(&self) -> Result<RoaringBitmap> {
+        Ok(self.state.all.clone())
+    }
+
+    fn indexes(&self, field: &FieldPath) -> Result<Vec<IndexKind>> {
+        let indexes = self.state.indexes.iter().filter(|(_, index)| index.field == *field);
+        Ok(indexes.map(|(_, index)| index.kind).collect())
+    }
+
+    fn with_keys(
+        &self,
+        field: &FieldPath,
+        kind: IndexKind,
+        spans: &[Span],
+    ) -> Result<RoaringBitmap> {
+        let mut indexes = self.state.indexes.iter();
+        let index = indexes.find(|(_, index)| index.field == *field && index.kind == kind);
+        let Some((number, _)) = index else { return Ok(RoaringBitmap::new()) };
+        let store = &self.collection.store;
+        let mut sets = Vec::new();
+        for span in spans {
+            let start = record::index_key(*number, &span.start);
+            let end = record::index_key(*number, &span.end);
+            let keys = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
+            store.scan(&self.txn, Table::Index, keys, |key, body| {
+                let set = record::parse_set(body);
+                sets.push(set.ok_or_else(|| store.damaged(Table::Index, key))?);
+                Ok(())
+            })?;
+        }
+        Ok(sets.union())
+    }
+
+    fn with_ids(&self, ids: &BTreeSet<PointId>) -> Result<RoaringBitmap> {
+        ids.iter().filter_map(|id| self.number(*id).transpose()).collect()
+    }
+
+    fn with_vector(&self, name: &str) -> Result<RoaringBitmap> {
+        Ok(self.having(name).cloned().unwrap_or_default())
+    }
+
+    fn payload(&self, number: u32) -> Result<(PointId, Payload)> {
+        Snapshot::payload(self, number)
+    }
+}

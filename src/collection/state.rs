@@ -1,0 +1,169 @@
+//! What a collection knows of itself in one transaction.
+
+use heed::{AnyTls, RoTxn, RwTxn};
+use roaring::RoaringBitmap;
+use serde_json::{Value, json};
+
+use super::record::{Table, parse_set, set_body};
+use super::store::Store;
+use super::{CollectionConfig, PayloadIndex};
+use crate::filter::IndexKind;
+use crate::json::Node;
+use crate::{Error, Result};
+
+/// The version of the format; see FORMAT.md.
+pub(super) const FORMAT: u32 = 1;
+
+const FORMAT_KEY: &[u8] = b"format";
+const CONFIG_KEY: &[u8] = b"config";
+const STATE_KEY: &[u8] = b"state";
+const INDEXES_KEY: &[u8] = b"indexes";
+const ALL_KEY: &[u8] = b"all";
+
+/// What a collection knows of itself.
+#[derive(Clone)]
+pub(super) struct State {
+    /// LMDB's number of the transaction that wrote this.
+    pub transaction: u64,
+    /// The number of the next point. None is given twice.
+    pub next: u64,
+    /// The number of the next payload index. None is given twice.
+    pub next_index: u32,
+    /// Every point.
+    pub all: RoaringBitmap,
+    /// The points that have a vector, by its slot.
+    pub having: Vec<RoaringBitmap>,
+    /// The payload indexes, with their numbers.
+    pub indexes: Vec<(u32, PayloadIndex)>,
+}
+
+impl State {
+    /// The records of a new collection.
+    pub fn records(config: &CollectionConfig) -> Vec<(Table, &'static [u8], Vec<u8>)> {
+        let new = Self {
+            // LMDB's first.
+            transaction: 1,
+            next: 0,
+            next_index: 0,
+            all: RoaringBitmap::new(),
+            having: Vec::new(),
+            indexes: Vec::new(),
+        };
+        let config = config.to_json().to_string().into_bytes();
+        let own = [(FORMAT_KEY, FORMAT.to_le_bytes().to_vec()), (CONFIG_KEY, config)];
+        let records = own.into_iter().chain(new.bodies());
+        records.map(|(key, body)| (Table::Meta, key, body)).collect()
+    }
+
+    /// All but the sets of points that have a vector.
+    fn bodies(&self) -> [(&'static [u8], Vec<u8>); 3] {
+        let Self { transaction, next, next_index, .. } = self;
+        let mut state = transaction.to_le_bytes().to_vec();
+        state.extend(next.to_le_bytes());
+        state.extend(next_index.to_le_bytes());
+        let indexes = self.indexes.iter().map(|(number, PayloadIndex { field, kind })| {
+            json!({"number": number, "field": field, "kind": kind.name()})
+        });
+        let indexes = Value::Array(indexes.collect()).to_string().into_bytes();
+        [(STATE_KEY, state), (INDEXES_KEY, indexes), (ALL_KEY, set_body(&self.all))]
+    }
+
+    /// The transaction that wrote what a transaction sees.
+    pub fn transaction(store: &Store, txn: &RoTxn<'_, AnyTls>) -> Result<u64> {
+        let body = store.get(txn, Table::Meta, STATE_KEY)?;
+        let state =
+            body.and_then(parse_state).ok_or_else(|| store.damaged(Table::Meta, STATE_KEY))?;
+        Ok(state.0)
+    }
+
+    /// Reads what a transaction sees.
+    pub fn read(store: &Store, txn: &RoTxn<'_, AnyTls>, vectors: usize) -> Result<Self> {
+        let record = |key: &[u8]| {
+            let body = store.get(txn, Table::Meta, key)?;
+            body.ok_or_else(|| store.damaged(Table::Meta, key))
+        };
+        let damaged = |key: &[u8]| store.damaged(Table::Meta, key);
+        let (transaction, next, next_index) =
+            parse_state(record(STATE_KEY)?).ok_or_else(|| damaged(STATE_KEY))?;
+        let all = parse_set(record(ALL_KEY)?).ok_or_else(|| damaged(ALL_KEY))?;
+        let having = (0..vectors).map(|slot| {
+            let key = having_key(slot);
+            match store.get(txn, Table::Meta, &key)? {
+                None => Ok(RoaringBitmap::new()),
+                Some(body) => parse_set(body).ok_or_else(|| damaged(&key)),
+            }
+        });
+        let having = having.collect::<Result<_>>()?;
+        let indexes = parse_indexes(record(INDEXES_KEY)?).ok_or_else(|| damaged(INDEXES_KEY))?;
+        Ok(Self { transaction, next, next_index, all, having, indexes })
+    }
+
+    /// Writes what differs from `old`.
+    pub fn write(&self, store: &Store, txn: &mut RwTxn<'_>, old: &Self) -> Result<()> {
+        for ((key, body), (_, old)) in self.bodies().into_iter().zip(old.bodies()) {
+            if body != old {
+                store.put(txn, Table::Meta, key, &body)?;
+            }
+        }
+        for (slot, (having, old)) in self.having.iter().zip(&old.having).enumerate() {
+            if having != old {
+                store.put(txn, Table::Meta, &having_key(slot), &set_body(having))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of the next point.
+    pub fn take_number(&mut self) -> Result<u32> {
+        let number = u32::try_from(self.next).map_err(|_| Error::InvalidParameter {
+            name: "the number of points ever written",
+            expected: "at most 2³²".into(),
+            got: "one more".into(),
+        })?;
+        self.next += 1;
+        Ok(number)
+    }
+}
+
+/// The configuration of a collection whose format is ours.
+pub(super) fn read_config(store: &Store, txn: &RoTxn<'_, AnyTls>) -> Result<CollectionConfig> {
+    let record = |key: &[u8]| {
+        let body = store.get(txn, Table::Meta, key)?;
+        body.ok_or_else(|| store.damaged(Table::Meta, key))
+    };
+    let damaged = |key| store.damaged(Table::Meta, key);
+    let format = record(FORMAT_KEY)?.try_into().map(u32::from_le_bytes);
+    match format.map_err(|_| damaged(FORMAT_KEY))? {
+        FORMAT => {}
+        got => {
+            let path = store.path().into();
+            return Err(Error::FormatVersion { path, expected: FORMAT, got });
+        }
+    }
+    let config = serde_json::from_slice(record(CONFIG_KEY)?).map_err(|_| damaged(CONFIG_KEY))?;
+    CollectionConfig::read(&Node::root(&config, "config"))
+}
+
+fn having_key(slot: usize) -> Vec<u8> {
+    [b"having".as_slice(), &[slot as u8]].concat()
+}
+
+fn parse_state(body: &[u8]) -> Option<(u64, u64, u32)> {
+    let (transaction, rest) = body.split_first_chunk()?;
+    let (next, next_index) = rest.split_first_chunk()?;
+    let next_index = next_index.try_into().ok()?;
+    let (transaction, next) = (u64::from_le_bytes(*transaction), u64::from_le_bytes(*next));
+    Some((transaction, next, u32::from_le_bytes(next_index)))
+}
+
+fn parse_indexes(body: &[u8]) -> Option<Vec<(u32, PayloadIndex)>> {
+    let indexes: Vec<Value> = serde_json::from_slice(body).ok()?;
+    let index = |index: &Value| {
+        let number = u32::try_from(index["number"].as_u64()?).ok()?;
+        let field = index["field"].as_str()?.parse().ok()?;
+        let kind = index["kind"].as_str()?;
+        let kind = IndexKind::ALL.into_iter().find(|it| it.name() == kind)?;
+        Some((number, PayloadIndex { field, kind }))
+    };
+    indexes.iter().map(index).collect()
+}

@@ -1,0 +1,305 @@
+//! The LMDB environment: opened only if it is whole, read and written with checksums.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+
+use heed::types::Bytes;
+use heed::{AnyTls, CommitOrAbort, Env, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+
+use super::record::{Table, shown};
+use super::structure;
+use crate::{Error, Result};
+
+/// Keys, from one bound to the other.
+pub(super) type KeySpan<'k> = (Bound<&'k [u8]>, Bound<&'k [u8]>);
+
+/// Every key.
+pub(super) const EVERY_KEY: KeySpan<'static> = (Bound::Unbounded, Bound::Unbounded);
+
+type Database = heed::Database<'static, Bytes, Bytes>;
+
+/// A directory with a collection, held by this process alone.
+pub(super) struct Store {
+    env: Env<WithoutTls>,
+    tables: [Database; 5],
+    path: PathBuf,
+    /// Locked as long as it is open.
+    _lock: File,
+}
+
+const DATA: &str = "data.mdb";
+const LMDB_LOCK: &str = "lock.mdb";
+const LOCK: &str = "collection.lock";
+
+/// Address space for the map, which no more memory or disk is taken for than there is data. Where the
+/// system gives less, as under a limit of the process, the largest half of it that it gives.
+const LARGEST_MAP: usize = 1 << 40;
+const SMALLEST_MAP: usize = 1 << 20;
+
+/// LMDB's table of readers: room for about a thousand.
+const LMDB_LOCK_SIZE: usize = 1 << 16;
+
+impl Store {
+    /// Makes a new one, with `records` in it.
+    pub fn create(path: &Path, records: &[(Table, &[u8], Vec<u8>)]) -> Result<Self> {
+        check_platform()?;
+        fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))?;
+        let lock = lock(path)?;
+        let data = path.join(DATA);
+        match structure_of(&data) {
+            // Made, and nothing ever written: that is what a crash here leaves.
+            Ok(Some(0)) => fs::remove_file(&data).map_err(|it| Error::io("replace", &data, it))?,
+            Ok(None) => {}
+            _ => return Err(Error::CollectionExists { path: path.into() }),
+        }
+        let env = open_env(path)?;
+        let tables = create_tables(&env, path, records)?;
+        sync_directories(path)?;
+        Ok(Self { env, tables, path: path.into(), _lock: lock })
+    }
+
+    /// Opens one that is there.
+    pub fn open(path: &Path) -> Result<Self> {
+        check_platform()?;
+        let data = path.join(DATA);
+        let missing = || Error::NoCollection { path: path.into() };
+        if !data.try_exists().map_err(|source| Error::io("read", &data, source))? {
+            return Err(missing());
+        }
+        let lock = lock(path)?;
+        match structure_of(&data)? {
+            None | Some(0) => return Err(missing()),
+            Some(_) => {}
+        }
+        let env = open_env(path)?;
+        let tables = open_tables(&env, path)?.ok_or_else(missing)?;
+        Ok(Self { env, tables, path: path.into(), _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn read(&self) -> Result<RoTxn<'_, WithoutTls>> {
+        self.env.read_txn().map_err(|source| self.error("read", source))
+    }
+
+    /// Waits until no one else writes.
+    pub fn write(&self) -> Result<RwTxn<'_>> {
+        self.env.write_txn().map_err(|source| self.error("write", source))
+    }
+
+    pub fn commit(&self, txn: RwTxn<'_>) -> Result<()> {
+        txn.commit().map_err(|source| self.error("write", source))
+    }
+
+    /// The body of a record.
+    pub fn get<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<&'t [u8]>> {
+        match self.get_unchecked(txn, table, key)? {
+            None => Ok(None),
+            Some(value) => match table.open(key, value) {
+                Some(body) => Ok(Some(body)),
+                None => Err(self.damaged(table, key)),
+            },
+        }
+    }
+
+    /// A value, checksum included and not compared.
+    pub fn get_unchecked<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<&'t [u8]>> {
+        self.table(table).get(txn, key).map_err(|source| self.error("read", source))
+    }
+
+    /// Calls `each` with every record from key `start` to before `end`.
+    pub fn scan<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+        table: Table,
+        span: KeySpan<'_>,
+        mut each: impl FnMut(&'t [u8], &'t [u8]) -> Result<()>,
+    ) -> Result<()> {
+        let failed = |source| self.error("read", source);
+        for record in self.table(table).range(txn, &span).map_err(failed)? {
+            let (key, value) = record.map_err(failed)?;
+            let body = table.open(key, value).ok_or_else(|| self.damaged(table, key))?;
+            each(key, body)?;
+        }
+        Ok(())
+    }
+
+    pub fn count(&self, txn: &RoTxn<'_, AnyTls>, table: Table) -> Result<u64> {
+        self.table(table).len(txn).map_err(|source| self.error("read", source))
+    }
+
+    pub fn put(&self, txn: &mut RwTxn<'_>, table: Table, key: &[u8], body: &[u8]) -> Result<()> {
+        let checksum = table.checksum(key, body);
+        let size = checksum.len() + body.len();
+        let put = self.table(table).put_reserved(txn, key, size, |space| {
+            space.write_all(&checksum).and_then(|()| space.write_all(body))
+        });
+        put.map_err(|source| self.error("write", source))
+    }
+
+    pub fn delete(&self, txn: &mut RwTxn<'_>, table: Table, key: &[u8]) -> Result<bool> {
+        self.table(table).delete(txn, key).map_err(|source| self.error("write", source))
+    }
+
+    pub fn delete_range(&self, txn: &mut RwTxn<'_>, table: Table, span: KeySpan<'_>) -> Result<()> {
+        let deleted = self.table(table).delete_range(txn, &span);
+        deleted.map(drop).map_err(|source| self.error("write", source))
+    }
+
+    /// That a record is not what was written.
+    pub fn damaged(&self, table: Table, key: &[u8]) -> Error {
+        let what = format!("record {} of {:?} with a wrong checksum", shown(key), table.name());
+        self.damage(what)
+    }
+
+    pub fn damage(&self, what: String) -> Error {
+        Error::Damaged { path: self.path.join(DATA), what }
+    }
+
+    fn table(&self, table: Table) -> Database {
+        self.tables[table as usize]
+    }
+
+    fn error(&self, action: &'static str, source: heed::Error) -> Error {
+        storage_error(action, &self.path, source)
+    }
+}
+
+fn storage_error(action: &'static str, path: &Path, source: heed::Error) -> Error {
+    match source {
+        heed::Error::Io(source) => Error::io(action, path, clearer(source)),
+        source => Error::Storage { action, path: path.into(), source },
+    }
+}
+
+/// LMDB says `EIO` where a write was cut short, which is what happens first on a disk that fills up.
+fn clearer(error: io::Error) -> io::Error {
+    const EIO: i32 = 5;
+    match error.raw_os_error() {
+        Some(EIO) => io::Error::other(format!("a write cut short, as on a full disk ({error})")),
+        _ => error,
+    }
+}
+
+/// LMDB's files have the layout of the machine.
+fn check_platform() -> Result<()> {
+    if cfg!(all(target_endian = "little", target_pointer_width = "64")) {
+        return Ok(());
+    }
+    let (expected, got) = ("64-bit and little-endian".into(), std::env::consts::ARCH.into());
+    Err(Error::InvalidParameter { name: "a collection's machine", expected, got })
+}
+
+/// Makes the names of new files last: of those in a directory, and its own.
+fn sync_directories(path: &Path) -> Result<()> {
+    // Elsewhere a directory can't be opened, and needs no such thing.
+    if cfg!(unix) {
+        for directory in [Some(path), path.parent()].into_iter().flatten() {
+            let directory =
+                if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+            let synced = File::open(directory).and_then(|file| file.sync_all());
+            synced.map_err(|source| Error::io("write", directory, source))?;
+        }
+    }
+    Ok(())
+}
+
+/// Two processes on one collection would not see each other's graphs.
+fn lock(path: &Path) -> Result<File> {
+    let file = path.join(LOCK);
+    let failed = |source| Error::io("lock", &file, source);
+    let lock = File::options().create(true).truncate(false).write(true).open(&file);
+    let lock = lock.map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::CollectionInUse { path: path.into() }),
+        Err(fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// The last transaction of a file that may be missing.
+fn structure_of(data: &Path) -> Result<Option<u64>> {
+    match fs::metadata(data) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        // What LMDB leaves if the very first write fails.
+        Ok(metadata) if metadata.len() == 0 => Ok(Some(0)),
+        _ => structure::check(data).map(Some),
+    }
+}
+
+fn open_env(path: &Path) -> Result<Env<WithoutTls>> {
+    // LMDB maps its table of readers and writes to it in memory. Written here first, it has its place
+    // on the disk: a full disk is an error now, instead of a fault then. No reader is left in an old
+    // one, because the directory is locked.
+    let readers = path.join(LMDB_LOCK);
+    fs::write(&readers, vec![0; LMDB_LOCK_SIZE])
+        .map_err(|source| Error::io("write", &readers, source))?;
+    let mut size = LARGEST_MAP;
+    loop {
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(size).max_dbs(Table::ALL.len() as u32);
+        // SAFETY: nobody else changes the file while it is mapped: the directory is locked by this
+        // process, which opens it once. What LMDB follows inside of it has been checked.
+        match unsafe { options.open(path) } {
+            Err(heed::Error::Io(error)) if is_no_memory(&error) && size > SMALLEST_MAP => size /= 2,
+            opened => return opened.map_err(|source| storage_error("open", path, source)),
+        }
+    }
+}
+
+fn is_no_memory(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::OutOfMemory
+}
+
+fn create_tables(
+    env: &Env<WithoutTls>,
+    path: &Path,
+    records: &[(Table, &[u8], Vec<u8>)],
+) -> Result<[Database; 5]> {
+    let failed = |source| storage_error("write", path, source);
+    let txn = env.write_txn().map_err(failed)?;
+    let made = env.create_databases_and_commit(txn, |opener, txn| {
+        let mut create =
+            |table: Table| opener.create_database::<Bytes, Bytes>(txn, Some(table.name()));
+        let [a, b, c, d, e] = Table::ALL;
+        let tables = [create(a)?, create(b)?, create(c)?, create(d)?, create(e)?];
+        for (table, key, body) in records {
+            tables[*table as usize].put(txn, key, &table.seal(key, body))?;
+        }
+        heed::Result::Ok(CommitOrAbort::<_, ()>::Commit(tables))
+    });
+    match made.map_err(failed)? {
+        CommitOrAbort::Commit(tables) => Ok(tables),
+        CommitOrAbort::Abort(()) => Err(Error::NoCollection { path: path.into() }),
+    }
+}
+
+/// `None` if one of them is missing.
+fn open_tables(env: &Env<WithoutTls>, path: &Path) -> Result<Option<[Database; 5]>> {
+    let failed = |source| storage_error("read", path, source);
+    let txn = env.read_txn().map_err(failed)?;
+    let opened = env.open_databases_and_commit(txn, |opener, txn| {
+        let open = |table: Table| opener.open_database::<Bytes, Bytes>(txn, Some(table.name()));
+        let [a, b, c, d, e] = Table::ALL;
+        let tables = (open(a)?, open(b)?, open(c)?, open(d)?, open(e)?);
+        heed::Result::Ok(match tables {
+            (Some(a), Some(b), Some(c), Some(d), Some(e)) => CommitOrAbort::Commit([a, b, c, d, e]),
+            _ => CommitOrAbort::Abort(()),
+        })
+    });
+    Ok(opened.map_err(failed)?.commit())
+}

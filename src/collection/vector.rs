@@ -1,0 +1,70 @@
+//! [`Vector`]: a vector as it is given, before a collection knows its distance.
+
+use serde_json::{Value, json};
+
+use crate::Result;
+use crate::json::Node;
+use crate::multivector::TokenMatrixRef;
+
+/// One vector or many, in f32.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Vector {
+    /// One; in JSON an array of numbers.
+    Dense(Vec<f32>),
+    /// Many, row-major `[rows, dim]`; in JSON an array of such arrays.
+    Multi {
+        /// All values.
+        values: Vec<f32>,
+        /// Number of columns.
+        dim: usize,
+    },
+}
+
+impl Vector {
+    pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
+        let expected = "numbers, or arrays of numbers";
+        let first = match node.value() {
+            Value::Array(values) => values.first(),
+            _ => return Err(node.expected(expected)),
+        };
+        match first {
+            None => Err(node.expected("a vector with values")),
+            Some(Value::Array(row)) => read_rows(node, row.len()),
+            Some(_) => node.f32s().map(Self::Dense),
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        match self {
+            Self::Dense(values) => json!(values),
+            Self::Multi { values, dim } => {
+                values.chunks(*dim.max(&1)).map(|it| json!(it)).collect()
+            }
+        }
+    }
+}
+
+fn read_rows(node: &Node<'_>, dim: usize) -> Result<Vector> {
+    let mut values = Vec::new();
+    for row in node.array()? {
+        let numbers = row.f32s()?;
+        if numbers.len() != dim || dim == 0 {
+            return Err(row.expected(format!("a row of {} numbers", dim.max(1))));
+        }
+        values.extend(numbers);
+    }
+    Ok(Vector::Multi { values, dim })
+}
+
+impl From<Vec<f32>> for Vector {
+    fn from(values: Vec<f32>) -> Self {
+        Self::Dense(values)
+    }
+}
+
+impl From<TokenMatrixRef<'_>> for Vector {
+    fn from(matrix: TokenMatrixRef<'_>) -> Self {
+        let values = matrix.values().iter().map(|value| value.to_f32()).collect();
+        Self::Multi { values, dim: matrix.dim() }
+    }
+}

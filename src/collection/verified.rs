@@ -1,0 +1,26 @@
+//! Which records were found whole since a collection was opened.
+
+use std::sync::{PoisonError, RwLock};
+
+use roaring::RoaringTreemap;
+
+/// A set of vectors, by slot and number. A number's vectors never change, so whoever is in here once
+/// may stay.
+#[derive(Default)]
+pub(super) struct Verified(RwLock<RoaringTreemap>);
+
+impl Verified {
+    pub fn contains(&self, slot: u8, number: u32) -> bool {
+        let set = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        set.contains(place(slot, number))
+    }
+
+    pub fn insert(&self, slot: u8, number: u32) {
+        let mut set = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        set.insert(place(slot, number));
+    }
+}
+
+fn place(slot: u8, number: u32) -> u64 {
+    u64::from(slot) << 32 | u64::from(number)
+}

@@ -1,0 +1,240 @@
+//! [`Filter`] and its conditions, as they are built in Rust.
+
+use std::collections::BTreeSet;
+
+use super::{Datetime, FieldPath, PointId, Range};
+use crate::Result;
+
+/// Which points are meant, in Qdrant's terms.
+///
+/// A point is meant if it satisfies all of `must`, none of `must_not`, at least one of `should` (if
+/// there are any), and as many of `min_should` as that asks for. An empty filter means every point.
+///
+/// ```
+/// use maxfold::filter::{Condition, Filter, Match, Range};
+///
+/// let filter = Filter::new()
+///     .must(Condition::field("city", Match::value("London"))?)
+///     .must_not(Condition::field("prices[].amount", Range::new().gt(100.0))?);
+/// let json = r#"{
+///     "must": {"key": "city", "match": {"value": "London"}},
+///     "must_not": [{"key": "prices[].amount", "range": {"gt": 100}}]
+/// }"#;
+/// assert_eq!(filter, json.parse()?);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter {
+    /// All of these hold.
+    pub must: Vec<Condition>,
+    /// At least one of these holds, unless there are none.
+    pub should: Vec<Condition>,
+    /// None of these holds.
+    pub must_not: Vec<Condition>,
+    /// So many of these hold.
+    pub min_should: Option<MinShould>,
+}
+
+/// That at least `min_count` of some conditions hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MinShould {
+    /// The conditions.
+    pub conditions: Vec<Condition>,
+    /// How many of them hold, at least; in JSON 1 or more.
+    pub min_count: usize,
+}
+
+/// What a point may satisfy.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// The values of a payload field pass a test.
+    Field(FieldPath, Test),
+    /// The point's id is one of these.
+    HasId(BTreeSet<PointId>),
+    /// The point has a vector of this name.
+    HasVector(String),
+    /// An object in the array at this key satisfies a filter of its own, whose keys are relative to
+    /// that object. Ids and vectors belong to points, so conditions on them hold for no object.
+    Nested(FieldPath, Filter),
+    /// The point satisfies a filter.
+    Filter(Filter),
+}
+
+/// What is asked of the values of a payload field.
+///
+/// Where a value is an array, its elements are asked, and one that passes is enough; an array in
+/// that array is a value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// A value equals, or doesn't.
+    Match(Match),
+    /// A number is within bounds; integers are compared as f64.
+    Range(Range<f64>),
+    /// A string that reads as a [`Datetime`] is within bounds.
+    Datetime(Range<Datetime>),
+    /// The number of values is within bounds: an array's length, 0 for `null` or no such field,
+    /// otherwise 1.
+    ValuesCount(Range<usize>),
+    /// Whether the field is missing, `null` or `[]`.
+    IsEmpty(bool),
+    /// Whether the field is `null` or an array with `null` in it; a missing field is not.
+    IsNull(bool),
+}
+
+/// What a value is compared with. Values of other types are never equal: 5 is not "5", nor is 5.0.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Match {
+    /// A value is this.
+    Value(Scalar),
+    /// A value is one of these.
+    Any(Scalars),
+    /// A value is there, is not `null`, and is none of these.
+    Except(Scalars),
+}
+
+/// A value to compare with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scalar {
+    /// A string; equal byte for byte.
+    String(String),
+    /// An integer of 64 bits.
+    Integer(i64),
+    /// `true` or `false`.
+    Bool(bool),
+}
+
+/// Values to compare with, all of one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scalars {
+    /// Strings.
+    Strings(BTreeSet<String>),
+    /// Integers of 64 bits.
+    Integers(BTreeSet<i64>),
+}
+
+impl Filter {
+    /// Every point.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a condition that has to hold.
+    pub fn must(mut self, condition: impl Into<Condition>) -> Self {
+        self.must.push(condition.into());
+        self
+    }
+
+    /// Adds a condition to those of which at least one has to hold.
+    pub fn should(mut self, condition: impl Into<Condition>) -> Self {
+        self.should.push(condition.into());
+        self
+    }
+
+    /// Adds a condition that must not hold.
+    pub fn must_not(mut self, condition: impl Into<Condition>) -> Self {
+        self.must_not.push(condition.into());
+        self
+    }
+
+    /// Sets conditions of which at least `min_count` have to hold.
+    pub fn min_should(mut self, min_count: usize, conditions: Vec<Condition>) -> Self {
+        self.min_should = Some(MinShould { conditions, min_count });
+        self
+    }
+
+    /// Whether this means every point, for want of conditions.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::new()
+    }
+}
+
+impl Condition {
+    /// A test of the payload field `key`.
+    ///
+    /// # Errors
+    /// `key` is not a [`FieldPath`].
+    pub fn field(key: &str, test: impl Into<Test>) -> Result<Self> {
+        Ok(Self::Field(key.parse()?, test.into()))
+    }
+
+    /// A filter of the objects in the array at `key`.
+    ///
+    /// # Errors
+    /// `key` is not a [`FieldPath`].
+    pub fn nested(key: &str, filter: Filter) -> Result<Self> {
+        Ok(Self::Nested(key.parse()?, filter))
+    }
+
+    /// That the id is one of `ids`.
+    pub fn has_id<I: Into<PointId>>(ids: impl IntoIterator<Item = I>) -> Self {
+        Self::HasId(ids.into_iter().map(I::into).collect())
+    }
+
+    /// That the point has the vector `name`.
+    pub fn has_vector(name: impl Into<String>) -> Self {
+        Self::HasVector(name.into())
+    }
+}
+
+impl Match {
+    /// A value is `value`.
+    pub fn value(value: impl Into<Scalar>) -> Self {
+        Self::Value(value.into())
+    }
+
+    /// A value is one of `values`.
+    pub fn any(values: impl Into<Scalars>) -> Self {
+        Self::Any(values.into())
+    }
+
+    /// A value is there, is not `null`, and is none of `values`.
+    pub fn except(values: impl Into<Scalars>) -> Self {
+        Self::Except(values.into())
+    }
+}
+
+macro_rules! from {
+    ($($from:ty => $to:ident :: $variant:ident),* $(,)?) => {$(
+        impl From<$from> for $to {
+            fn from(value: $from) -> Self {
+                Self::$variant(value.into())
+            }
+        }
+    )*};
+}
+
+from! {
+    Filter => Condition::Filter,
+    Match => Test::Match,
+    Range<f64> => Test::Range,
+    Range<Datetime> => Test::Datetime,
+    Range<usize> => Test::ValuesCount,
+    &str => Scalar::String,
+    String => Scalar::String,
+    i64 => Scalar::Integer,
+    bool => Scalar::Bool,
+}
+
+impl<const N: usize> From<[&str; N]> for Scalars {
+    fn from(values: [&str; N]) -> Self {
+        values.into_iter().map(String::from).collect()
+    }
+}
+
+impl<const N: usize> From<[i64; N]> for Scalars {
+    fn from(values: [i64; N]) -> Self {
+        values.into_iter().collect()
+    }
+}
+
+impl FromIterator<String> for Scalars {
+    fn from_iter<I: IntoIterator<Item = String>>(values: I) -> Self {
+        Self::Strings(values.into_iter().collect())
+    }
+}
+
+impl FromIterator<i64> for Scalars {
+    fn from_iter<I: IntoIterator<Item = i64>>(values: I) -> Self {
+        Self::Integers(values.into_iter().collect())
+    }
+}

@@ -1,0 +1,272 @@
+//! Payload indexes: which keys a payload has in one, and which keys answer a test.
+//!
+//! An index is an ordered map from keys of bytes to sets of points. A key's first byte is its class,
+//! so one map holds all that an index knows of a field:
+//!
+//! | class | points |
+//! |---|---|
+//! | [`FILLED`] | whose field is not empty |
+//! | [`NULL`] | whose field is `null`, or has `null` in it |
+//! | [`OTHER`] | with a value that an index of this kind doesn't hold, `null` aside |
+//! | [`VALUE`] and the value | with this value |
+//! | [`LONG`] | with a string too long for a key |
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::matches::{elements, is_empty};
+use super::{Datetime, FieldPath, Match, Payload, Range, Scalar, Scalars, Test};
+
+const FILLED: u8 = 0;
+const NULL: u8 = 1;
+const OTHER: u8 = 2;
+const VALUE: u8 = 3;
+const LONG: u8 = 4;
+
+/// A longer string is found by reading the payloads of all points that have one.
+const LONGEST: usize = 256;
+
+/// Most bytes in a key of an index.
+pub const LONGEST_KEY: usize = 1 + LONGEST;
+
+/// What a payload index holds, by Qdrant's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IndexKind {
+    /// Strings: answers [`Match`] with strings.
+    Keyword,
+    /// Numbers, integers among them exactly: answers [`Match`] with integers, and [`Test::Range`].
+    Integer,
+    /// Numbers: answers [`Test::Range`].
+    Float,
+    /// `true` and `false`: answers [`Match`] with them.
+    Bool,
+    /// Strings that read as [`Datetime`]: answers [`Test::Datetime`].
+    Datetime,
+}
+
+/// Keys from `start`, up to but not including `end`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first key.
+    pub start: Vec<u8>,
+    /// The first key past the last.
+    pub end: Vec<u8>,
+}
+
+/// Where in an index a test finds its points.
+#[derive(Debug, Default)]
+pub(super) struct Lookup {
+    /// Keys whose points pass.
+    pub sure: Vec<Span>,
+    /// Keys whose points may pass.
+    pub possible: Vec<Span>,
+    /// It is the points without those keys that pass.
+    pub inverted: bool,
+}
+
+impl IndexKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 5] =
+        [Self::Keyword, Self::Integer, Self::Float, Self::Bool, Self::Datetime];
+
+    /// `keyword`, `integer`, `float`, `bool` or `datetime`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keyword => "keyword",
+            Self::Integer => "integer",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::Datetime => "datetime",
+        }
+    }
+
+    /// The keys under which a point with this payload stands in an index of `field`.
+    pub fn keys(self, field: &FieldPath, payload: &Payload) -> BTreeSet<Vec<u8>> {
+        let mut keys: BTreeSet<Vec<u8>> =
+            elements(field.values(payload)).map(|value| self.key(value)).collect();
+        if !is_empty(field.values(payload)) {
+            keys.insert(vec![FILLED]);
+        }
+        keys
+    }
+
+    fn key(self, value: &Value) -> Vec<u8> {
+        if value.is_null() {
+            return vec![NULL];
+        }
+        match self {
+            Self::Keyword => value.as_str().map(keyword),
+            Self::Integer => value.as_f64().map(|number| match value.as_i64() {
+                Some(integer) => integer_key(integer),
+                None => number_key(number, 0),
+            }),
+            Self::Float => value.as_f64().map(|number| number_key(number, 0)),
+            Self::Bool => value.as_bool().map(bool_key),
+            Self::Datetime => value.as_str().and_then(Datetime::read).map(datetime_key),
+        }
+        .unwrap_or_else(|| vec![OTHER])
+    }
+
+    /// Where the points are that pass `test`, if an index of this kind knows.
+    pub(super) fn lookup(self, test: &Test) -> Option<Lookup> {
+        match test {
+            Test::Match(matched) => self.lookup_match(matched),
+            Test::Range(range) => {
+                let numbers = matches!(self, Self::Integer | Self::Float);
+                numbers.then(|| Lookup::sure(number_span(range)))
+            }
+            Test::Datetime(range) => {
+                (self == Self::Datetime).then(|| Lookup::sure(datetime_span(range)))
+            }
+            Test::ValuesCount(_) => None,
+            Test::IsEmpty(wanted) => Some(Lookup::class(FILLED, *wanted)),
+            Test::IsNull(wanted) => Some(Lookup::class(NULL, !*wanted)),
+        }
+    }
+
+    fn lookup_match(self, matched: &Match) -> Option<Lookup> {
+        let answer = match (self, matched) {
+            (Self::Keyword, Match::Value(Scalar::String(value))) => Lookup::any([keyword(value)]),
+            (Self::Keyword, Match::Any(Scalars::Strings(values))) => {
+                Lookup::any(values.iter().map(|value| keyword(value)))
+            }
+            (Self::Keyword, Match::Except(Scalars::Strings(values))) => {
+                Lookup::except(values.iter().map(|value| keyword(value)))
+            }
+            (Self::Integer, Match::Value(Scalar::Integer(value))) => {
+                Lookup::any([integer_key(*value)])
+            }
+            (Self::Integer, Match::Any(Scalars::Integers(values))) => {
+                Lookup::any(values.iter().map(|&value| integer_key(value)))
+            }
+            (Self::Integer, Match::Except(Scalars::Integers(values))) => {
+                Lookup::except(values.iter().map(|&value| integer_key(value)))
+            }
+            (Self::Bool, Match::Value(Scalar::Bool(value))) => Lookup::any([bool_key(*value)]),
+            _ => return None,
+        };
+        Some(answer)
+    }
+}
+
+impl std::fmt::Display for IndexKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Lookup {
+    fn sure(span: Option<Span>) -> Self {
+        Self { sure: span.into_iter().collect(), ..Self::default() }
+    }
+
+    fn class(class: u8, inverted: bool) -> Self {
+        Self { sure: vec![Span::class(class)], inverted, ..Self::default() }
+    }
+
+    /// Points with at least one of these keys.
+    fn any(keys: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let mut lookup = Self::default();
+        for key in keys {
+            let spans = if key[0] == LONG { &mut lookup.possible } else { &mut lookup.sure };
+            spans.push(Span::of(key));
+        }
+        lookup
+    }
+
+    /// Points with at least one value under none of these keys, which ascend.
+    fn except(keys: impl Iterator<Item = Vec<u8>>) -> Self {
+        let mut sure = vec![Span::class(OTHER)];
+        let mut start = vec![VALUE];
+        for excluded in keys.filter(|key| key[0] == VALUE).map(Span::of) {
+            sure.push(Span { start, end: excluded.start });
+            start = excluded.end;
+        }
+        sure.push(Span { start, end: vec![VALUE + 1] });
+        Self { sure, possible: vec![Span::class(LONG)], inverted: false }
+    }
+}
+
+impl Span {
+    /// One key.
+    fn of(key: Vec<u8>) -> Self {
+        // The next one after it.
+        let end = [key.as_slice(), &[0]].concat();
+        Self { start: key, end }
+    }
+
+    fn class(class: u8) -> Self {
+        Self { start: vec![class], end: vec![class + 1] }
+    }
+}
+
+fn keyword(text: &str) -> Vec<u8> {
+    if text.len() > LONGEST {
+        return vec![LONG];
+    }
+    [&[VALUE], text.as_bytes()].concat()
+}
+
+fn bool_key(value: bool) -> Vec<u8> {
+    vec![VALUE, value.into()]
+}
+
+fn datetime_key(time: Datetime) -> Vec<u8> {
+    ordered_key(order_of_integer(time.micros()))
+}
+
+/// Integers that are one number in f64 stand side by side, after the one that is not an integer.
+fn integer_key(value: i64) -> Vec<u8> {
+    let mut key = number_key(value as f64, 1);
+    key.extend(order_of_integer(value).to_be_bytes());
+    key
+}
+
+fn number_key(value: f64, integer: u8) -> Vec<u8> {
+    let mut key = ordered_key(order_of_number(value));
+    key.push(integer);
+    key
+}
+
+fn ordered_key(order: u64) -> Vec<u8> {
+    [&[VALUE], order.to_be_bytes().as_slice()].concat()
+}
+
+fn order_of_integer(value: i64) -> u64 {
+    value.cast_unsigned() ^ (1 << 63)
+}
+
+/// Ascends as numbers do; both zeros are one.
+fn order_of_number(value: f64) -> u64 {
+    let bits = if value == 0.0 { 0 } else { value.to_bits() };
+    if bits >> 63 == 1 { !bits } else { bits | (1 << 63) }
+}
+
+fn number_span(range: &Range<f64>) -> Option<Span> {
+    // No number is on any side of NaN.
+    let is_nan = |(_, bound): (_, Option<&f64>)| bound.is_some_and(|it| it.is_nan());
+    if range.bounds().into_iter().any(is_nan) {
+        return None;
+    }
+    span(range, |&bound| order_of_number(bound))
+}
+
+fn datetime_span(range: &Range<Datetime>) -> Option<Span> {
+    span(range, |bound| order_of_integer(bound.micros()))
+}
+
+/// The keys whose order is within bounds, or `None` if there are none.
+fn span<T>(range: &Range<T>, order: impl Fn(&T) -> u64) -> Option<Span> {
+    let order = |bound: &Option<T>| bound.as_ref().map(|it| u128::from(order(it)));
+    let past = |bound: &Option<T>| order(bound).map(|it| it + 1);
+    let start = order(&range.gte).max(past(&range.gt)).unwrap_or(0);
+    let ends = [order(&range.lt), past(&range.lte)];
+    let end = ends.into_iter().flatten().min().unwrap_or(1 << 64);
+    (start < end).then(|| Span { start: bound_key(start), end: bound_key(end) })
+}
+
+/// The key before all of this order; past the last order, the one before the next class.
+fn bound_key(order: u128) -> Vec<u8> {
+    u64::try_from(order).map_or_else(|_| vec![VALUE + 1], ordered_key)
+}

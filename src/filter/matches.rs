@@ -1,0 +1,125 @@
+//! Evaluation on one payload: what every index has to agree with.
+
+use serde_json::Value;
+
+use super::{Condition, Datetime, Filter, Match, Payload, PointId, Range, Scalar, Scalars, Test};
+
+/// What a filter looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The point's id.
+    pub id: PointId,
+    /// Its payload.
+    pub payload: &'a Payload,
+    /// The names of the vectors that it has.
+    pub vectors: &'a [&'a str],
+}
+
+impl Filter {
+    /// Whether the filter means this point.
+    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+        filter_holds(self, subject.payload, Some(subject))
+    }
+}
+
+/// `subject` is `None` for an object inside of a payload.
+fn filter_holds(filter: &Filter, payload: &Payload, subject: Option<&Subject<'_>>) -> bool {
+    let holds = |condition: &Condition| condition_holds(condition, payload, subject);
+    let Filter { must, should, must_not, min_should } = filter;
+    must.iter().all(holds)
+        && !must_not.iter().any(holds)
+        && (should.is_empty() || should.iter().any(holds))
+        && min_should.as_ref().is_none_or(|it| {
+            it.conditions.iter().filter(|it| holds(it)).take(it.min_count).count() == it.min_count
+        })
+}
+
+fn condition_holds(
+    condition: &Condition,
+    payload: &Payload,
+    subject: Option<&Subject<'_>>,
+) -> bool {
+    match condition {
+        Condition::Field(key, test) => test.holds(key.values(payload)),
+        Condition::HasId(ids) => subject.is_some_and(|it| ids.contains(&it.id)),
+        Condition::HasVector(name) => subject.is_some_and(|it| it.vectors.contains(&&**name)),
+        Condition::Nested(key, filter) => {
+            let elements = key.every_element();
+            let mut objects = elements.values(payload).filter_map(Value::as_object);
+            objects.any(|object| filter_holds(filter, object, None))
+        }
+        Condition::Filter(filter) => filter_holds(filter, payload, subject),
+    }
+}
+
+impl Test {
+    /// Whether the values of a field pass.
+    pub(super) fn holds<'a>(&self, mut values: impl Iterator<Item = &'a Value>) -> bool {
+        match self {
+            Self::Match(matched) => elements(values).any(|value| matched.holds(value)),
+            Self::Range(range) => elements(values).any(|value| number_within(value, range)),
+            Self::Datetime(range) => elements(values).any(|value| datetime_within(value, range)),
+            Self::ValuesCount(range) => match values.next() {
+                None => range.contains(0),
+                Some(first) => {
+                    std::iter::once(first).chain(values).any(|it| range.contains(count(it)))
+                }
+            },
+            Self::IsEmpty(wanted) => is_empty(values) == *wanted,
+            Self::IsNull(wanted) => elements(values).any(Value::is_null) == *wanted,
+        }
+    }
+}
+
+/// The values, and instead of an array its elements.
+pub(super) fn elements<'a>(
+    values: impl Iterator<Item = &'a Value>,
+) -> impl Iterator<Item = &'a Value> {
+    values.flat_map(|value| match value {
+        Value::Array(elements) => elements.as_slice(),
+        _ => std::slice::from_ref(value),
+    })
+}
+
+/// Whether there is nothing among the values but `null` and `[]`.
+pub(super) fn is_empty<'a>(mut values: impl Iterator<Item = &'a Value>) -> bool {
+    values.all(|value| value.is_null() || value.as_array().is_some_and(Vec::is_empty))
+}
+
+/// How many values one counts for.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Null => 0,
+        Value::Array(elements) => elements.len(),
+        _ => 1,
+    }
+}
+
+impl Match {
+    fn holds(&self, value: &Value) -> bool {
+        match self {
+            Self::Value(Scalar::String(wanted)) => value.as_str() == Some(wanted),
+            Self::Value(Scalar::Integer(wanted)) => value.as_i64() == Some(*wanted),
+            Self::Value(Scalar::Bool(wanted)) => value.as_bool() == Some(*wanted),
+            Self::Any(values) => values.contains(value),
+            Self::Except(values) => !value.is_null() && !values.contains(value),
+        }
+    }
+}
+
+impl Scalars {
+    fn contains(&self, value: &Value) -> bool {
+        match self {
+            Self::Strings(values) => value.as_str().is_some_and(|it| values.contains(it)),
+            Self::Integers(values) => value.as_i64().is_some_and(|it| values.contains(&it)),
+        }
+    }
+}
+
+fn number_within(value: &Value, range: &Range<f64>) -> bool {
+    value.as_f64().is_some_and(|number| range.contains(number))
+}
+
+fn datetime_within(value: &Value, range: &Range<Datetime>) -> bool {
+    value.as_str().and_then(Datetime::read).is_some_and(|time| range.contains(time))
+}

@@ -1,0 +1,60 @@
+//! Which points a request is about: filters over payloads, in Qdrant's JSON and semantics.
+//!
+//! A [`Filter`] is built in Rust or read from JSON. [`Filter::matches`] evaluates it on one payload;
+//! [`Filter::select`] turns it into a set of points, with payload indexes where there are any. What
+//! is selected never depends on which indexes there are.
+//!
+//! ```
+//! use maxfold::filter::{Filter, Subject};
+//!
+//! let filter: Filter = r#"{
+//!     "must": {"key": "year", "range": {"gte": 2000}},
+//!     "should": [
+//!         {"key": "tags", "match": {"any": ["rust", "gpu"]}},
+//!         {"nested": {"key": "authors", "filter": {"must": {"key": "name", "match": {"value": "Ada"}}}}}
+//!     ]
+//! }"#.parse()?;
+//! let payload = serde_json::json!({"year": 2024, "tags": ["gpu", "wgsl"]});
+//! let payload = payload.as_object().unwrap();
+//! assert!(filter.matches(&Subject { id: 1.into(), payload, vectors: &[] }));
+//!
+//! let error = r#"{"must": [{"key": "year", "range": {"from": 2000}}]}"#.parse::<Filter>();
+//! assert_eq!(
+//!     error.unwrap_err().to_string(),
+//!     "expected only gt, gte, lt, lte in filter.must[0].range, got \"from\""
+//! );
+//! # Ok::<(), maxfold::Error>(())
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `point_id.rs`, `datetime.rs`, `range.rs` | [`PointId`], [`Datetime`], [`Range`] |
+//! | `path.rs` | [`FieldPath`]: `a.b`, `a[].b`, `a[0]` |
+//! | `payload.rs` | [`Payload`], and what may be done with one |
+//! | `condition.rs` | [`Filter`] and its conditions |
+//! | `read.rs`, `write.rs` | from and to JSON |
+//! | `matches.rs` | evaluation on one payload |
+//! | `index.rs` | [`IndexKind`]: the keys of a payload in an index, the keys that answer a test |
+//! | `points.rs` | a filter as a set of points |
+
+mod condition;
+mod datetime;
+mod index;
+mod matches;
+mod path;
+pub mod payload;
+mod point_id;
+mod points;
+mod range;
+mod read;
+mod write;
+
+pub use condition::{Condition, Filter, Match, MinShould, Scalar, Scalars, Test};
+pub use datetime::Datetime;
+pub use index::{IndexKind, LONGEST_KEY, Span};
+pub use matches::Subject;
+pub use path::FieldPath;
+pub use payload::{Payload, PayloadSelector};
+pub use point_id::PointId;
+pub use points::{Points, Selected};
+pub use range::Range;

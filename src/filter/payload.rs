@@ -1,0 +1,144 @@
+//! What may be done with a payload: merge, remove, select.
+
+use serde_json::{Map, Value};
+
+use super::FieldPath;
+use super::path::Step;
+
+/// What is known of a point besides its vectors: a JSON object.
+pub type Payload = Map<String, Value>;
+
+/// Sets the top-level fields of `new` in `payload`; a field that is `null` there is removed.
+pub fn merge(payload: &mut Payload, new: &Payload) {
+    for (key, value) in new {
+        match value {
+            Value::Null => payload.remove(key),
+            _ => payload.insert(key.clone(), value.clone()),
+        };
+    }
+}
+
+/// Removes what stands at a path. `a[]` empties an array; an element can't be removed by its index,
+/// because doing so twice would remove two.
+pub fn remove(payload: &mut Payload, path: &FieldPath) {
+    match path.rest.as_slice() {
+        [] => drop(payload.remove(&path.first)),
+        rest => payload.get_mut(&path.first).into_iter().for_each(|value| remove_in(value, rest)),
+    }
+}
+
+fn remove_in(value: &mut Value, steps: &[Step]) {
+    match (steps, value) {
+        ([Step::Key(key)], Value::Object(map)) => drop(map.remove(key)),
+        ([Step::Every], Value::Array(array)) => array.clear(),
+        ([_], _) | ([], _) => {}
+        ([Step::Key(key), rest @ ..], Value::Object(map)) => {
+            map.get_mut(key).into_iter().for_each(|value| remove_in(value, rest));
+        }
+        ([Step::Index(index), rest @ ..], Value::Array(array)) => {
+            array.get_mut(*index).into_iter().for_each(|value| remove_in(value, rest));
+        }
+        ([Step::Every, rest @ ..], Value::Array(array)) => {
+            array.iter_mut().for_each(|value| remove_in(value, rest));
+        }
+        _ => {}
+    }
+}
+
+/// Which fields of a payload are wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PayloadSelector {
+    /// All.
+    All,
+    /// None.
+    None,
+    /// These, with all that is in them.
+    Include(Vec<FieldPath>),
+    /// All but these.
+    Exclude(Vec<FieldPath>),
+}
+
+impl PayloadSelector {
+    /// The wanted part of a payload, or `None` if none of it is wanted.
+    pub fn select(&self, payload: Payload) -> Option<Payload> {
+        let keep: &dyn Fn(&Place<'_>) -> bool = match self {
+            Self::All => return Some(payload),
+            Self::None => return None,
+            Self::Include(paths) => &|place| paths.iter().any(|path| place.leads_to(path)),
+            Self::Exclude(paths) => &|place| !paths.iter().any(|path| place.is(path)),
+        };
+        Some(select_fields(payload, None, keep))
+    }
+}
+
+/// A place in a payload: steps down from the top, of which the elements of an array are one.
+struct Place<'a> {
+    above: Option<&'a Place<'a>>,
+    step: PlaceStep<'a>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum PlaceStep<'a> {
+    Key(&'a str),
+    Element,
+}
+
+impl Place<'_> {
+    /// From here up to the top.
+    fn steps(&self) -> Vec<PlaceStep<'_>> {
+        let mut steps: Vec<_> =
+            std::iter::successors(Some(self), |place| place.above).map(|it| it.step).collect();
+        steps.reverse();
+        steps
+    }
+
+    /// Whether this place is on the way to `path`, or in what stands there.
+    fn leads_to(&self, path: &FieldPath) -> bool {
+        self.steps().iter().zip(path_steps(path)).all(|(mine, its)| Some(*mine) == its)
+    }
+
+    /// Whether this is the place that `path` names.
+    fn is(&self, path: &FieldPath) -> bool {
+        self.steps().into_iter().map(Some).eq(path_steps(path))
+    }
+}
+
+/// `None` for the index of an element: only all elements can be selected.
+fn path_steps(path: &FieldPath) -> impl Iterator<Item = Option<PlaceStep<'_>>> {
+    let rest = path.rest.iter().map(|step| match step {
+        Step::Key(key) => Some(PlaceStep::Key(key)),
+        Step::Every => Some(PlaceStep::Element),
+        Step::Index(_) => None,
+    });
+    std::iter::once(Some(PlaceStep::Key(&path.first))).chain(rest)
+}
+
+fn select_fields(
+    fields: Payload,
+    above: Option<&Place<'_>>,
+    keep: &dyn Fn(&Place<'_>) -> bool,
+) -> Payload {
+    let mut selected = Payload::new();
+    for (key, value) in fields {
+        let place = Place { above, step: PlaceStep::Key(&key) };
+        if keep(&place) {
+            let value = select_in(value, &place, keep);
+            selected.insert(key, value);
+        }
+    }
+    selected
+}
+
+fn select_in(value: Value, place: &Place<'_>, keep: &dyn Fn(&Place<'_>) -> bool) -> Value {
+    match value {
+        Value::Object(fields) => select_fields(fields, Some(place), keep).into(),
+        Value::Array(elements) => {
+            let element = Place { above: Some(place), step: PlaceStep::Element };
+            if !keep(&element) {
+                return Value::Array(Vec::new());
+            }
+            elements.into_iter().map(|value| select_in(value, &element, keep)).collect()
+        }
+        _ => value,
+    }
+}

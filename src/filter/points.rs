@@ -1,0 +1,197 @@
+//! A filter as a set of points, from the indexes that there are and, where they don't say, payloads.
+
+use std::collections::BTreeSet;
+
+use roaring::RoaringBitmap;
+
+use super::{
+    Condition, FieldPath, Filter, IndexKind, MinShould, Payload, PointId, Span, Subject, Test,
+};
+use crate::Result;
+
+/// What a filter needs of the storage: points, numbered, with what is indexed of them.
+pub trait Points {
+    /// Every point there is.
+    ///
+    /// # Errors
+    /// What the storage finds; as with all of these.
+    fn all(&self) -> Result<RoaringBitmap>;
+
+    /// The kinds of the indexes of a field.
+    ///
+    /// # Errors
+    /// What the storage finds.
+    fn indexes(&self, field: &FieldPath) -> Result<Vec<IndexKind>>;
+
+    /// The points that stand in an index under any key in these spans; an index that
+    /// [`Points::indexes`] named.
+    ///
+    /// # Errors
+    /// What the storage finds.
+    fn with_keys(
+        &self,
+        field: &FieldPath,
+        kind: IndexKind,
+        spans: &[Span],
+    ) -> Result<RoaringBitmap>;
+
+    /// The points with these ids.
+    ///
+    /// # Errors
+    /// What the storage finds.
+    fn with_ids(&self, ids: &BTreeSet<PointId>) -> Result<RoaringBitmap>;
+
+    /// The points that have a vector of this name; none, if there is no such vector.
+    ///
+    /// # Errors
+    /// What the storage finds.
+    fn with_vector(&self, name: &str) -> Result<RoaringBitmap>;
+
+    /// A point's id and payload.
+    ///
+    /// # Errors
+    /// What the storage finds.
+    fn payload(&self, point: u32) -> Result<(PointId, Payload)>;
+}
+
+/// Which points a filter means.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selected {
+    /// The points.
+    pub points: RoaringBitmap,
+    /// How many payloads were read to tell: 0 if indexes said it all.
+    pub scanned: u64,
+}
+
+/// The points that satisfy a condition, and those that may: the former are among the latter.
+struct Bounds {
+    sure: RoaringBitmap,
+    possible: RoaringBitmap,
+}
+
+impl Filter {
+    /// The points that the filter means: the same set whichever indexes there are.
+    ///
+    /// # Errors
+    /// What the storage finds.
+    pub fn select(&self, points: &impl Points) -> Result<Selected> {
+        let all = points.all()?;
+        let search = Search { points, all: &all };
+        let Bounds { mut sure, possible } = search.filter(self)?;
+        let open = possible - &sure;
+        let vectors = search.vectors(self)?;
+        for point in &open {
+            let (id, payload) = points.payload(point)?;
+            let named = vectors.iter().filter(|(_, having)| having.contains(point));
+            let vectors: Vec<&str> = named.map(|(name, _)| *name).collect();
+            if self.matches(&Subject { id, payload: &payload, vectors: &vectors }) {
+                sure.insert(point);
+            }
+        }
+        Ok(Selected { points: sure, scanned: open.len() })
+    }
+}
+
+struct Search<'a, P> {
+    points: &'a P,
+    all: &'a RoaringBitmap,
+}
+
+impl<P: Points> Search<'_, P> {
+    fn filter(&self, filter: &Filter) -> Result<Bounds> {
+        let Filter { must, should, must_not, min_should } = filter;
+        let mut bounds = self.exactly(self.all.clone());
+        for condition in must {
+            bounds.intersect(&self.condition(condition)?);
+        }
+        for condition in must_not {
+            bounds.intersect(&self.condition(condition)?.inverted(self.all));
+        }
+        if !should.is_empty() {
+            bounds.intersect(&self.at_least(1, should)?);
+        }
+        if let Some(MinShould { conditions, min_count }) = min_should {
+            bounds.intersect(&self.at_least(*min_count, conditions)?);
+        }
+        Ok(bounds)
+    }
+
+    fn at_least(&self, count: usize, conditions: &[Condition]) -> Result<Bounds> {
+        if count > conditions.len() {
+            return Ok(self.exactly(RoaringBitmap::new()));
+        }
+        // Those that satisfy at least 0, 1, 2 … of the conditions so far.
+        let mut levels = vec![self.exactly(self.all.clone())];
+        levels.resize_with(count + 1, || self.exactly(RoaringBitmap::new()));
+        for condition in conditions {
+            let holds = self.condition(condition)?;
+            for level in (1..=count).rev() {
+                let (below, above) = levels.split_at_mut(level);
+                above[0].sure |= &below[level - 1].sure & &holds.sure;
+                above[0].possible |= &below[level - 1].possible & &holds.possible;
+            }
+        }
+        Ok(levels.swap_remove(count))
+    }
+
+    fn condition(&self, condition: &Condition) -> Result<Bounds> {
+        match condition {
+            Condition::Field(key, test) => self.field(key, test),
+            Condition::HasId(ids) => Ok(self.exactly(self.points.with_ids(ids)?)),
+            Condition::HasVector(name) => Ok(self.exactly(self.points.with_vector(name)?)),
+            Condition::Nested(..) => Ok(self.unknown()),
+            Condition::Filter(filter) => self.filter(filter),
+        }
+    }
+
+    fn field(&self, key: &FieldPath, test: &Test) -> Result<Bounds> {
+        let kinds = self.points.indexes(key)?;
+        let Some((kind, lookup)) = kinds.iter().find_map(|it| Some((*it, it.lookup(test)?))) else {
+            return Ok(self.unknown());
+        };
+        let mut bounds = self.exactly(self.points.with_keys(key, kind, &lookup.sure)?);
+        if !lookup.possible.is_empty() {
+            bounds.possible |= self.points.with_keys(key, kind, &lookup.possible)? & self.all;
+        }
+        Ok(if lookup.inverted { bounds.inverted(self.all) } else { bounds })
+    }
+
+    fn exactly(&self, points: RoaringBitmap) -> Bounds {
+        let points = points & self.all;
+        Bounds { sure: points.clone(), possible: points }
+    }
+
+    fn unknown(&self) -> Bounds {
+        Bounds { sure: RoaringBitmap::new(), possible: self.all.clone() }
+    }
+
+    /// The vectors that a filter names, and the points that have them.
+    fn vectors<'f>(&self, filter: &'f Filter) -> Result<Vec<(&'f str, RoaringBitmap)>> {
+        let mut names = BTreeSet::new();
+        collect_vectors(filter, &mut names);
+        names.into_iter().map(|name| Ok((name, self.points.with_vector(name)?))).collect()
+    }
+}
+
+fn collect_vectors<'f>(filter: &'f Filter, names: &mut BTreeSet<&'f str>) {
+    let Filter { must, should, must_not, min_should } = filter;
+    let counted = min_should.iter().flat_map(|it| &it.conditions);
+    for condition in must.iter().chain(should).chain(must_not).chain(counted) {
+        match condition {
+            Condition::HasVector(name) => drop(names.insert(name)),
+            Condition::Filter(filter) => collect_vectors(filter, names),
+            _ => {}
+        }
+    }
+}
+
+impl Bounds {
+    fn intersect(&mut self, other: &Self) {
+        self.sure &= &other.sure;
+        self.possible &= &other.possible;
+    }
+
+    fn inverted(self, all: &RoaringBitmap) -> Self {
+        Self { sure: all - &self.possible, possible: all - &self.sure }
+    }
+}

@@ -1,0 +1,184 @@
+//! [`QueryRequest`]: what is asked of a collection, in Qdrant's shape.
+
+use crate::collection::Vector;
+use crate::filter::{Filter, PayloadSelector};
+use crate::recall::SearchParams;
+
+/// A query of a collection, with all that is wanted of the answer; in JSON the body of Qdrant's query
+/// call.
+///
+/// With prefetches, the points that they find are scored by `query`; without, all points are.
+///
+/// ```
+/// use maxfold::collection::Vector;
+/// use maxfold::search::{Prefetch, QueryRequest};
+///
+/// let tokens = Vector::Multi { values: vec![1.0, 0.0, 0.0, 1.0], dim: 2 };
+/// let request = QueryRequest::new(tokens)
+///     .using("tokens")
+///     .prefetch(Prefetch::new(vec![0.5, 0.25]).using("dense").limit(100))
+///     .limit(3);
+/// let json = r#"{
+///     "prefetch": {"query": [0.5, 0.25], "using": "dense", "limit": 100},
+///     "query": [[1, 0], [0, 1]], "using": "tokens", "limit": 3
+/// }"#;
+/// assert_eq!(request, json.parse()?);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryRequest {
+    /// Searches whose results are the candidates; a point found by several is one candidate.
+    pub prefetch: Vec<Prefetch>,
+    /// What the points are compared with.
+    pub query: Vector,
+    /// The vector of the points that is compared; "" is the one without a name.
+    pub using: String,
+    /// Which points are wanted.
+    pub filter: Option<Filter>,
+    /// How recall goes about it, if there are no prefetches.
+    pub params: SearchParams,
+    /// Results with a worse score are not wanted.
+    pub score_threshold: Option<f32>,
+    /// How many results are wanted, after `offset` better ones.
+    pub limit: usize,
+    /// How many of the best results are left out.
+    pub offset: usize,
+    /// Which part of the payloads is wanted.
+    pub with_payload: PayloadSelector,
+    /// Which vectors are wanted.
+    pub with_vector: WithVector,
+}
+
+/// A search whose results are candidates of a [`QueryRequest`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prefetch {
+    /// What the points are compared with.
+    pub query: Vector,
+    /// The vector of the points that is compared.
+    pub using: String,
+    /// Which points are wanted.
+    pub filter: Option<Filter>,
+    /// How recall goes about it.
+    pub params: SearchParams,
+    /// Candidates with a worse score are not wanted.
+    pub score_threshold: Option<f32>,
+    /// How many candidates are wanted.
+    pub limit: usize,
+}
+
+/// Which vectors of the results are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WithVector {
+    /// None.
+    None,
+    /// All that a point has.
+    All,
+    /// Those of these names.
+    Named(Vec<String>),
+}
+
+/// Qdrant's.
+pub(super) const DEFAULT_LIMIT: usize = 10;
+
+impl QueryRequest {
+    /// The ten points nearest to `query`, by the vector without a name.
+    pub fn new(query: impl Into<Vector>) -> Self {
+        Self {
+            prefetch: Vec::new(),
+            query: query.into(),
+            using: String::new(),
+            filter: None,
+            params: SearchParams::default(),
+            score_threshold: None,
+            limit: DEFAULT_LIMIT,
+            offset: 0,
+            with_payload: PayloadSelector::None,
+            with_vector: WithVector::None,
+        }
+    }
+
+    /// Adds a search for candidates.
+    pub fn prefetch(mut self, prefetch: Prefetch) -> Self {
+        self.prefetch.push(prefetch);
+        self
+    }
+
+    /// Compares the vector of this name.
+    pub fn using(self, name: impl Into<String>) -> Self {
+        Self { using: name.into(), ..self }
+    }
+
+    /// Only points that this filter means.
+    pub fn filter(self, filter: Filter) -> Self {
+        Self { filter: Some(filter), ..self }
+    }
+
+    /// How recall goes about it, if there are no prefetches.
+    pub fn params(self, params: SearchParams) -> Self {
+        Self { params, ..self }
+    }
+
+    /// Only results of this score or a better one.
+    pub fn score_threshold(self, score: f32) -> Self {
+        Self { score_threshold: Some(score), ..self }
+    }
+
+    /// So many results at most.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Leaves out so many of the best.
+    pub fn offset(self, offset: usize) -> Self {
+        Self { offset, ..self }
+    }
+
+    /// This part of the payloads.
+    pub fn with_payload(self, with_payload: PayloadSelector) -> Self {
+        Self { with_payload, ..self }
+    }
+
+    /// These vectors.
+    pub fn with_vector(self, with_vector: WithVector) -> Self {
+        Self { with_vector, ..self }
+    }
+}
+
+impl Prefetch {
+    /// The ten points nearest to `query`, by the vector without a name.
+    pub fn new(query: impl Into<Vector>) -> Self {
+        Self {
+            query: query.into(),
+            using: String::new(),
+            filter: None,
+            params: SearchParams::default(),
+            score_threshold: None,
+            limit: DEFAULT_LIMIT,
+        }
+    }
+
+    /// Compares the vector of this name.
+    pub fn using(self, name: impl Into<String>) -> Self {
+        Self { using: name.into(), ..self }
+    }
+
+    /// Only points that this filter means.
+    pub fn filter(self, filter: Filter) -> Self {
+        Self { filter: Some(filter), ..self }
+    }
+
+    /// How recall goes about it.
+    pub fn params(self, params: SearchParams) -> Self {
+        Self { params, ..self }
+    }
+
+    /// Only candidates of this score or a better one.
+    pub fn score_threshold(self, score: f32) -> Self {
+        Self { score_threshold: Some(score), ..self }
+    }
+
+    /// So many candidates at most.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+}
