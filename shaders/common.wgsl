@@ -7,12 +7,15 @@ struct Params {
     quads: u32,
     // Where its items start: in the table of segments in the first pass, in the scores in the second.
     first_item: u32,
-    // Workgroups wanted: segments in the first pass, pairs in the second.
+    // How many there are: segments in the first pass, pairs in the second.
     items: u32,
     // Workgroups in x; items beyond it continue in y.
     fold_width: u32,
     // Entries in use of the table of queries.
     queries: u32,
+    // In the first pass, what a workgroup takes: segments, and tiles of query tokens.
+    group: u32,
+    tiles: u32,
 }
 
 // Of one query, or of a part of a long one. A pair is a query and one of its candidates.

@@ -1,20 +1,11 @@
-// First pass: the maximum similarity of every query token over a segment of a document. One dispatch
-// serves many queries, each with candidates of its own.
+// First pass: the maximum similarity of every query token over the document tokens of a pair. One
+// dispatch serves many queries, each with candidates of its own.
 //
-// A workgroup multiplies a tile of query tokens with tiles of document tokens, DEPTH quads of
-// columns at a time. A thread keeps the sums of 4 × 4 pairs in registers, then folds them into the
-// maxima of its query tokens. No similarity leaves the registers.
-
-const QUERY_TILE = 32u;
-const DOCUMENT_TILE = 64u;
-const DEPTH = 8u;
-const QUERIES_PER_THREAD = 4u;
-const DOCUMENTS_PER_THREAD = 4u;
-// Threads that share query tokens, each with document tokens of its own.
-const LANES = DOCUMENT_TILE / DOCUMENTS_PER_THREAD;
-const THREADS = QUERY_TILE / QUERIES_PER_THREAD * LANES;
-// The lowest f32. f16 inputs can't reach it, so no similarity is below.
-const LOWEST = -0x1.fffffep+127f;
+// A workgroup takes some neighbouring segments and walks over their rows in tiles of ROWS, each of
+// one query: short documents share a tile, long ones have several workgroups. A tile of rows is
+// multiplied with all tiles of QUERIES query tokens in turn, so that it is read from memory once.
+// How, is the business of the piece before this one: it leaves the products in workgroup memory,
+// where `similarity` finds them.
 
 // Neighbouring rows of one candidate of one query; a candidate may have several segments.
 struct Segment {
@@ -27,6 +18,24 @@ struct Segment {
     first_maximum: u32,
 }
 
+// What the rows of a tile have in common.
+struct Tile {
+    query: u32,
+    rows: u32,
+}
+
+// A maximum that is not written yet: where it belongs, and what it is.
+struct Best {
+    cell: u32,
+    similarity: f32,
+}
+
+// Segments of a workgroup at most: GROUP in `tuning.rs`.
+const GROUP = 64u;
+const NOWHERE = 0xffffffffu;
+// The lowest f32. f16 inputs can't reach it, so no similarity is below.
+const LOWEST = -0x1.fffffep+127f;
+
 @group(0) @binding(1) var<storage, read> query: array<Quad>;
 @group(0) @binding(2) var<storage, read> spans: array<QuerySpan>;
 @group(0) @binding(3) var<storage, read> segments: array<Segment>;
@@ -35,87 +44,126 @@ struct Segment {
 // The page.
 @group(1) @binding(0) var<storage, read> rows: array<Quad>;
 
-// Column-major [DEPTH, rows of the tile]: neighbouring threads read neighbouring words.
-var<workgroup> query_tile: array<vec4<f32>, DEPTH * QUERY_TILE>;
-var<workgroup> document_tile: array<vec4<f32>, DEPTH * DOCUMENT_TILE>;
+// The workgroup's segments; the rows up to the end of each, and up to the last one of its query.
+var<workgroup> group: array<Segment, GROUP>;
+var<workgroup> ends: array<u32, GROUP>;
+var<workgroup> query_ends: array<u32, GROUP>;
 
-// Rows past the end repeat the last one: a maximum over a row taken twice is the same maximum.
-fn load_query(thread: u32, span: QuerySpan, first: u32, quad: u32, depth: u32) {
-    for (var cell = thread; cell < DEPTH * QUERY_TILE; cell += THREADS) {
-        let row = span.first_token + min(first + cell / DEPTH, span.tokens - 1u);
-        let column = cell % DEPTH;
-        if column < depth {
-            let value = widen(query[row * params.quads + quad + column]);
-            query_tile[column * QUERY_TILE + cell / DEPTH] = value;
+// The tile, the first quad of each of its rows, and where the maxima of the row's pair start.
+var<workgroup> tile: Tile;
+var<workgroup> sources: array<u32, ROWS>;
+var<workgroup> pairs: array<u32, ROWS>;
+
+fn gather(thread: u32, first: u32, count: u32) {
+    if thread < count {
+        group[thread] = segments[first + thread];
+    }
+    workgroupBarrier();
+    if thread < count {
+        var end = 0u;
+        for (var at = 0u; at <= thread; at++) {
+            end += group[at].rows;
         }
+        ends[thread] = end;
+    }
+    workgroupBarrier();
+    if thread < count {
+        var last = thread;
+        while last + 1u < count && group[last + 1u].query == group[thread].query {
+            last++;
+        }
+        query_ends[thread] = ends[last];
+    }
+    workgroupBarrier();
+}
+
+// The segment that a row of the workgroup's belongs to: the first that ends after it.
+fn segment_of(row: u32, count: u32) -> u32 {
+    var low = 0u;
+    var high = count - 1u;
+    while low < high {
+        let middle = (low + high) / 2u;
+        if ends[middle] > row {
+            high = middle;
+        } else {
+            low = middle + 1u;
+        }
+    }
+    return low;
+}
+
+// Finds the rows of the tile that starts at row `first` of the workgroup's. Where it reaches past
+// the last row of its query, it repeats that row: a maximum over a row taken twice is the same
+// maximum.
+fn place(thread: u32, first: u32, count: u32) {
+    let head = segment_of(first, count);
+    let end = min(query_ends[head], first + ROWS);
+    for (var at = thread; at < ROWS; at += THREADS) {
+        let row = min(first + at, end - 1u);
+        let owner = segment_of(row, count);
+        let segment = group[owner];
+        sources[at] = (segment.first_row + row + segment.rows - ends[owner]) * params.quads;
+        pairs[at] = segment.first_maximum;
+    }
+    if thread == 0u {
+        tile = Tile(group[head].query, end - first);
     }
 }
 
-fn load_document(thread: u32, segment: Segment, first: u32, quad: u32, depth: u32) {
-    for (var cell = thread; cell < DEPTH * DOCUMENT_TILE; cell += THREADS) {
-        let row = segment.first_row + min(first + cell / DEPTH, segment.rows - 1u);
-        let column = cell % DEPTH;
-        if column < depth {
-            let value = widen(rows[row * params.quads + quad + column]);
-            document_tile[column * DOCUMENT_TILE + cell / DEPTH] = value;
-        }
+fn write(best: Best) {
+    if best.cell != NOWHERE {
+        atomicMax(&maxima[best.cell], ordered(best.similarity));
     }
+}
+
+// Folds the products of a tile: a thread takes one query token and some neighbouring rows, and
+// writes its maximum when it comes to another pair or another token.
+fn fold(thread: u32, token: u32, best_in: Best) -> Best {
+    let share = ROWS * QUERIES / THREADS;
+    let first = thread / QUERIES * share;
+    var best = best_in;
+    for (var row = first; row < first + share; row++) {
+        let cell = pairs[row] + token;
+        if cell != best.cell {
+            write(best);
+            best = Best(cell, LOWEST);
+        }
+        best.similarity = max(best.similarity, similarity(row, thread % QUERIES));
+    }
+    return best;
 }
 
 @compute @workgroup_size(THREADS)
-fn maxsim(@builtin(workgroup_id) workgroup: vec3<u32>, thread_in: Thread) {
-    let item = item_index(workgroup);
-    if item >= params.items {
+fn maxsim(@builtin(workgroup_id) workgroup: vec3<u32>, thread: Thread) {
+    let first_segment = item_index(workgroup) * params.group;
+    if first_segment >= params.items {
         return;
     }
-    let segment = segments[params.first_item + item];
-    let span = spans[segment.query];
-    let first_query = workgroup.z * QUERY_TILE;
-    // A query beside this one has more tiles.
-    if first_query >= span.tokens {
-        return;
-    }
-    let thread = thread_index(thread_in);
-    let my_queries = thread / LANES * QUERIES_PER_THREAD;
-    let my_document = thread % LANES;
+    let count = min(params.group, params.items - first_segment);
+    gather(thread.index, params.first_item + first_segment, count);
+    let total = workgroupUniformLoad(&ends[count - 1u]);
 
-    var best = vec4<f32>(LOWEST);
-    for (var first = 0u; first < segment.rows; first += DOCUMENT_TILE) {
-        // One vector a document token, one component a query token.
-        var sums = array<vec4<f32>, DOCUMENTS_PER_THREAD>();
-        for (var quad = 0u; quad < params.quads; quad += DEPTH) {
-            let depth = min(DEPTH, params.quads - quad);
-            workgroupBarrier();
-            load_query(thread, span, first_query, quad, depth);
-            load_document(thread, segment, first, quad, depth);
-            workgroupBarrier();
-            // A sum of its own for each block: equal numbers are all rounded the same way, and so
-            // the error of one long chain of additions would grow with its length.
-            var block = array<vec4<f32>, DOCUMENTS_PER_THREAD>();
-            for (var column = 0u; column < depth; column++) {
-                let at = column * QUERY_TILE + my_queries;
-                let q0 = query_tile[at];
-                let q1 = query_tile[at + 1u];
-                let q2 = query_tile[at + 2u];
-                let q3 = query_tile[at + 3u];
-                for (var d = 0u; d < DOCUMENTS_PER_THREAD; d++) {
-                    let token = document_tile[column * DOCUMENT_TILE + my_document + d * LANES];
-                    block[d] += vec4(dot(q0, token), dot(q1, token), dot(q2, token), dot(q3, token));
-                }
-            }
-            for (var d = 0u; d < DOCUMENTS_PER_THREAD; d++) {
-                sums[d] += block[d];
+    // The query tokens that are held in workgroup memory, by the first of them.
+    var held = NOWHERE;
+    var best = Best(NOWHERE, LOWEST);
+    var first = 0u;
+    while first < total {
+        place(thread.index, first, count);
+        let current = workgroupUniformLoad(&tile);
+        let span = spans[current.query];
+        let first_token = workgroup.z * params.tiles * QUERIES;
+        let last_token = min(span.tokens, first_token + params.tiles * QUERIES);
+        for (var token = first_token; token < last_token; token += QUERIES) {
+            let tokens = QueryTile(span.first_token + token, span.tokens - token);
+            multiply(thread, tokens, token == first_token, held != tokens.first);
+            held = tokens.first;
+            let mine = token + thread.index % QUERIES;
+            if mine < span.tokens {
+                best = fold(thread.index, mine, best);
             }
         }
-        for (var d = 0u; d < DOCUMENTS_PER_THREAD; d++) {
-            best = max(best, sums[d]);
-        }
+        first += current.rows;
+        workgroupBarrier();
     }
-
-    fold(thread_in, best);
-    let query_token = first_query + thread;
-    if thread < QUERY_TILE && query_token < span.tokens {
-        let cell = segment.first_maximum + query_token;
-        atomicMax(&maxima[cell], ordered(folded_maximum(thread)));
-    }
+    write(best);
 }

@@ -133,7 +133,7 @@ async fn async_calls_overlap_on_one_thread() {
 fn a_host_keeps_its_own_device() {
     let Some((device, queue)) = host_device() else { return };
     let gpu = GpuContext::from_device(device.clone(), queue).unwrap();
-    let expected = ShaderVariant::supported(wgpu::Features::empty());
+    let expected = ShaderVariant::supported(wgpu::Features::empty(), &[]);
     assert_eq!(gpu.adapter().variants, expected, "only what the host asked for");
     let mut rng = StdRng::seed_from_u64(6);
     let query = Values::Unit.query(&mut rng, 32, 128);

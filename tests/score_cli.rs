@@ -234,7 +234,7 @@ fn arguments_that_make_no_sense_are_refused() {
     let files = Files::new();
     files.refused(&["--backend", "tpu"], &["tpu", "auto, cpu or gpu"]);
     files.refused(&["--variant", "f32-warp"], &["f32-warp", "avx2, portable8"]);
-    files.refused(&["--variant", "f32-warp"], &["packed-workgroup"]);
+    files.refused(&["--variant", "f32-warp"], &["packed-fma"]);
     files.refused(&["--backend", "gpu", "--variant", "portable8"], &["backend cpu", "backend gpu"]);
     files.refused(&["--backend", "cpu", "--adapter", "x"], &["backend gpu", "backend cpu"]);
     files.refused(&["--threads", "0"], &["threads", "at least 1", "got 0"]);
@@ -270,5 +270,5 @@ fn list_names_what_this_machine_has() {
     for adapter in maxfold::gpu::adapters() {
         assert!(listed.contains(&adapter.to_string()), "{listed}");
     }
-    assert!(listed.contains("packed-workgroup"), "{listed}");
+    assert!(listed.contains("packed-fma"), "{listed}");
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use wgpu::{Adapter, AdapterInfo, Backends, DeviceType, Features, Instance, InstanceDescriptor};
+use wgpu::{
+    Adapter, AdapterInfo, Backends, CooperativeMatrixProperties, DeviceType, Features, Instance,
+    InstanceDescriptor,
+};
 
 use super::shader::ShaderVariant;
 use crate::{Error, Result};
@@ -22,12 +25,16 @@ pub struct AdapterDescription {
 }
 
 impl AdapterDescription {
-    pub(super) fn new(info: &AdapterInfo, features: Features) -> Self {
+    pub(super) fn new(
+        info: &AdapterInfo,
+        features: Features,
+        matrices: &[CooperativeMatrixProperties],
+    ) -> Self {
         Self {
             name: info.name.clone(),
             backend: info.backend.to_string(),
             software: info.device_type == DeviceType::Cpu,
-            variants: ShaderVariant::supported(features),
+            variants: ShaderVariant::supported(features, matrices),
         }
     }
 }
@@ -45,7 +52,8 @@ pub fn adapters() -> Vec<AdapterDescription> {
 }
 
 pub(super) fn describe(adapter: &Adapter) -> AdapterDescription {
-    AdapterDescription::new(&adapter.get_info(), adapter.features())
+    let matrices = adapter.cooperative_matrix_properties();
+    AdapterDescription::new(&adapter.get_info(), adapter.features(), &matrices)
 }
 
 /// The adapters whose name contains `name`, in any case, software ones only if they may be used.

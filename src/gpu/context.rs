@@ -13,6 +13,7 @@ use super::probe;
 use super::shader::ShaderVariant;
 use super::source::Given;
 use super::store::ResidentStore;
+use super::tuning::Tunings;
 use super::wait::Polling;
 use crate::multivector::{TokenMatrixRef, check_dimensions};
 use crate::ranking::DocumentId;
@@ -106,7 +107,7 @@ impl GpuContext {
         queue: Queue,
         options: &GpuOptions,
     ) -> Result<Self> {
-        let description = AdapterDescription::new(&device.adapter_info(), device.features());
+        let description = AdapterDescription::new(&device.adapter_info(), device.features(), &[]);
         let lost = Arc::default();
         let polling = Polling::Caller;
         pollster::block_on(Self::build(device, queue, description, options, lost, polling))
@@ -124,8 +125,9 @@ impl GpuContext {
         let limits = options.limits(&device.limits())?;
         let mut refused = None;
         for variant in candidates(&adapter, options.variant)? {
+            let Some(tunings) = Tunings::expected(variant, &device.limits()) else { continue };
             let (device, queue) = (device.clone(), queue.clone());
-            let gpu = Gpu::new(device, queue, limits, variant, Arc::clone(&lost));
+            let gpu = Gpu::new(device, queue, limits, variant, tunings, Arc::clone(&lost));
             match gpu {
                 Ok(gpu) => match probe::check(&gpu, polling).await {
                     Ok(()) => return Ok(Self { gpu: Arc::new(gpu), adapter }),
@@ -212,7 +214,7 @@ impl fmt::Debug for GpuContext {
     }
 }
 
-/// What is said where nothing was tried. `packed-workgroup` needs no feature, so there is something.
+/// What is said where nothing was tried. `packed-fma` needs no feature, so there is something.
 fn no_variant() -> Error {
     Error::NoAdapter { wanted: "a GPU that runs a shader variant".into(), available: Vec::new() }
 }

@@ -4,14 +4,15 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use wgpu::{
-    Adapter, Buffer, BufferUsages, Device, DeviceDescriptor, ErrorFilter, Features, MemoryHints,
-    Queue, Trace,
+    Adapter, Buffer, BufferUsages, Device, DeviceDescriptor, ErrorFilter, ExperimentalFeatures,
+    Features, MemoryHints, Queue, Trace,
 };
 
 use super::adapter::AdapterDescription;
 use super::pipelines::Pipelines;
 use super::plan::DeviceLimits;
 use super::shader::ShaderVariant;
+use super::tuning::Tunings;
 use super::wait::Poller;
 use super::workspace::{self, Workspace};
 use crate::{Error, Result};
@@ -25,6 +26,7 @@ pub(super) struct Gpu {
     pub queue: Queue,
     pub limits: DeviceLimits,
     pub variant: ShaderVariant,
+    pub tunings: Tunings,
     pub pipelines: Pipelines,
     pub poller: Poller,
     /// Buffers created so far: none in the steady state.
@@ -39,12 +41,24 @@ impl Gpu {
         queue: Queue,
         limits: DeviceLimits,
         variant: ShaderVariant,
+        tunings: Tunings,
         lost: Arc<OnceLock<String>>,
     ) -> Result<Self> {
-        let pipelines = checked(&device, || Pipelines::new(&device, variant))?;
+        let pipelines = checked(&device, || Pipelines::new(&device, variant, tunings))?;
         let poller = Poller::new(device.clone());
         let (buffers_created, idle) = Default::default();
-        Ok(Self { device, queue, limits, variant, pipelines, poller, buffers_created, lost, idle })
+        Ok(Self {
+            device,
+            queue,
+            limits,
+            variant,
+            tunings,
+            pipelines,
+            poller,
+            buffers_created,
+            lost,
+            idle,
+        })
     }
 
     /// Runs wgpu calls and returns the error that they caused, if any.
@@ -104,11 +118,16 @@ pub(super) async fn request_device(
 ) -> Result<(Device, Queue)> {
     let wanted =
         ShaderVariant::ALL.iter().fold(Features::TIMESTAMP_QUERY, |all, v| all | v.features());
+    let required_features = adapter.features() & wanted;
+    // SAFETY: cooperative matrices are the only experimental feature asked for. The shader that uses
+    // them, `multiply_matrix.wgsl`, does so in control flow that a subgroup takes together, and within
+    // the arrays that it loads from and stores to.
+    let experimental_features = unsafe { ExperimentalFeatures::enabled() };
     let request = adapter.request_device(&DeviceDescriptor {
         label: Some("maxfold"),
-        required_features: adapter.features() & wanted,
+        required_features,
         required_limits: adapter.limits(),
-        experimental_features: Default::default(),
+        experimental_features,
         memory_hints: MemoryHints::Performance,
         trace: Trace::Off,
     });

@@ -18,6 +18,7 @@
 //! | `adapter.rs` | which adapters there are, and which is taken |
 //! | `options.rs` | what a context is made with |
 //! | `shader.rs` | shader variants as data, their source, and the structs they share with WGSL |
+//! | `tuning.rs` | sizes of a variant's tiles, and how a dispatch is spread over workgroups; no GPU in it |
 //! | `pipelines.rs` | a variant, compiled |
 //! | `device.rs` | a device, what is compiled for it, and what is kept between requests |
 //! | `plan.rs` | how a request is split so that every limit is kept; no GPU in it |
@@ -55,6 +56,7 @@ mod statistics;
 mod store;
 mod submit;
 mod top_k;
+mod tuning;
 mod unit;
 mod wait;
 mod warm_up;
@@ -64,7 +66,7 @@ pub use adapter::{AdapterDescription, adapters};
 pub use context::GpuContext;
 pub use options::GpuOptions;
 pub use rank::Answer;
-pub use shader::{Element, Reduction, ShaderVariant};
+pub use shader::{Element, Multiply, ShaderVariant};
 pub use statistics::Statistics;
 pub use store::{Loaded, ResidentStore, StoreStatistics};
 pub use warm_up::Shape;

@@ -4,10 +4,12 @@ use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindGroupLayout, BindGroupLayoutDescriptor,
     BindGroupLayoutEntry, BindingResource, BindingType, Buffer, BufferBinding, BufferBindingType,
     BufferSize, BufferUsages, ComputePipeline, ComputePipelineDescriptor, Device,
-    PipelineLayoutDescriptor, ShaderModuleDescriptor, ShaderSource, ShaderStages,
+    PipelineCompilationOptions, PipelineLayoutDescriptor, ShaderModule, ShaderModuleDescriptor,
+    ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
 use super::shader::{Params, ShaderVariant};
+use super::tuning::{Tuning, Tunings};
 
 const UNIFORM: BufferBindingType = BufferBindingType::Uniform;
 const READ: BufferBindingType = BufferBindingType::Storage { read_only: true };
@@ -15,7 +17,9 @@ const WRITE: BufferBindingType = BufferBindingType::Storage { read_only: false }
 
 /// The passes of a variant.
 pub(super) struct Pipelines {
+    /// For queries that fit one tile; its bindings are those of `maxsim_long`, too.
     pub maxsim: Pass,
+    pub maxsim_long: Pass,
     pub sum: Pass,
     pub top_k_of_scores: Pass,
     pub top_k_of_entries: Pass,
@@ -23,12 +27,25 @@ pub(super) struct Pipelines {
 }
 
 impl Pipelines {
-    pub(super) fn new(device: &Device, variant: ShaderVariant) -> Self {
+    pub(super) fn new(device: &Device, variant: ShaderVariant, tunings: Tunings) -> Self {
         const RESULTS_OF_THREE: &[BufferBindingType] = &[UNIFORM, READ, READ, READ, WRITE];
-        let pass = |name, source, groups: &[_]| Pass::new(device, name, source, groups);
+        let pass = |name, source, groups: &[_]| {
+            let module = checked_module(device, name, source);
+            Pass::new(device, name, &module, groups, PipelineCompilationOptions::default())
+        };
+        let module = maxsim_module(device, variant);
+        let maxsim = |tuning: Tuning| {
+            let options = PipelineCompilationOptions {
+                constants: &tuning.constants(),
+                // Nothing is read there before it is written.
+                zero_initialize_workgroup_memory: false,
+            };
+            Pass::new(device, "maxsim", &module, &[RESULTS_OF_THREE, &[READ]], options)
+        };
         let (sum, top_k) = (ShaderVariant::sum_source, ShaderVariant::top_k_source);
         Self {
-            maxsim: pass("maxsim", variant.maxsim_source(), &[RESULTS_OF_THREE, &[READ]]),
+            maxsim: maxsim(tunings.short),
+            maxsim_long: maxsim(tunings.long),
             sum: pass("sum", sum(), &[&[UNIFORM, READ, READ, WRITE]]),
             top_k_of_scores: pass("top_k_of_scores", top_k(), &[RESULTS_OF_THREE]),
             top_k_of_entries: pass("top_k_of_entries", top_k(), &[RESULTS_OF_THREE]),
@@ -49,14 +66,11 @@ impl Pass {
     fn new(
         device: &Device,
         name: &'static str,
-        source: String,
+        module: &ShaderModule,
         groups: &[&[BufferBindingType]],
+        compilation_options: PipelineCompilationOptions<'_>,
     ) -> Self {
         let label = Some(name);
-        let module = device.create_shader_module(ShaderModuleDescriptor {
-            label,
-            source: ShaderSource::Wgsl(source.into()),
-        });
         let layouts: Vec<_> =
             groups.iter().map(|types| group_layout(device, name, types)).collect();
         let bind_group_layouts: Vec<_> = layouts.iter().map(Some).collect();
@@ -68,9 +82,9 @@ impl Pass {
         let pipeline = device.create_compute_pipeline(&ComputePipelineDescriptor {
             label,
             layout: Some(&pipeline_layout),
-            module: &module,
+            module,
             entry_point: Some(name),
-            compilation_options: Default::default(),
+            compilation_options,
             cache: None,
         });
         Self { pipeline, layouts, name }
@@ -85,6 +99,28 @@ impl Pass {
             layout: &self.layouts[group],
             entries: &entries,
         })
+    }
+}
+
+fn descriptor(name: &str, source: String) -> ShaderModuleDescriptor<'_> {
+    ShaderModuleDescriptor { label: Some(name), source: ShaderSource::Wgsl(source.into()) }
+}
+
+fn checked_module(device: &Device, name: &str, source: String) -> ShaderModule {
+    device.create_shader_module(descriptor(name, source))
+}
+
+/// The first pass, without the counters in its loops and the comparisons at its divisions that wgpu
+/// would add: they keep compilers from unrolling. Accesses stay checked.
+fn maxsim_module(device: &Device, variant: ShaderVariant) -> ShaderModule {
+    let mut checks = ShaderRuntimeChecks::checked();
+    checks.force_loop_bounding = false;
+    checks.int_div_checks = false;
+    // SAFETY: each of its loops counts to a bound that does not change meanwhile; the one over tiles
+    // goes on by at least a row, since a tile ends after the row that it starts with. It divides u32
+    // alone, by sizes of a `Tuning` and by numbers of quads in a block, none of which is zero.
+    unsafe {
+        device.create_shader_module_trusted(descriptor("maxsim", variant.maxsim_source()), checks)
     }
 }
 

@@ -11,7 +11,8 @@
 
 use std::ops::Range;
 
-use super::shader::{Block, QUAD_BYTES, QUAD_COLUMNS, QUERY_TILE, QuerySpan, Segment};
+use super::shader::{Block, QUAD_BYTES, QUAD_COLUMNS, QuerySpan, Segment};
+use super::tuning::QUERY_TILE;
 use crate::{Error, Result};
 
 /// Bytes of a streamed page at most, whatever the binding limit: copying one overlaps computing the

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use bytemuck::{Pod, Zeroable};
-use wgpu::Features;
+use wgpu::{CooperativeMatrixProperties, CooperativeScalarType, Features};
 
 use crate::{Error, Result};
 
@@ -18,38 +18,66 @@ pub enum Element {
     Packed,
 }
 
-/// How the threads that share query tokens fold their maxima.
+/// How a shader multiplies query tokens with document tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Reduction {
-    /// By shuffles inside a subgroup; needs `SUBGROUP`.
-    Subgroup,
-    /// Through workgroup memory; runs everywhere.
-    Workgroup,
+pub enum Multiply {
+    /// By fused multiply-adds in f32; runs everywhere.
+    Fma,
+    /// By matrix units, in tiles of 16 × 16: f16 in, f32 accumulated.
+    Matrix16,
+    /// By matrix units, in tiles of 8 × 8.
+    Matrix8,
 }
 
-/// One way to compute MaxSim in WGSL, named `ELEMENT-REDUCTION`: for example `f16-subgroup`.
+impl Multiply {
+    /// Rows and columns of a tile of a matrix unit.
+    pub(super) fn tile(self) -> Option<u32> {
+        match self {
+            Self::Fma => None,
+            Self::Matrix16 => Some(16),
+            Self::Matrix8 => Some(8),
+        }
+    }
+
+    /// Whether one of an adapter's `matrices` is what it multiplies.
+    fn is_among(self, matrices: &[CooperativeMatrixProperties]) -> bool {
+        let Some(tile) = self.tile() else { return true };
+        matrices.iter().any(|it| {
+            let (inputs, sums) = (CooperativeScalarType::F16, CooperativeScalarType::F32);
+            [it.m_size, it.n_size, it.k_size] == [tile; 3]
+                && (it.ab_type, it.cr_type) == (inputs, sums)
+        })
+    }
+}
+
+/// One way to compute MaxSim in WGSL, named `ELEMENT-MULTIPLY`: for example `f16-matrix16`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ShaderVariant {
     /// How an element is read.
     pub element: Element,
-    /// How maxima are folded.
-    pub reduction: Reduction,
+    /// How tokens are multiplied.
+    pub multiply: Multiply,
 }
 
 impl ShaderVariant {
     /// Every variant, the one expected to be fastest first.
     pub const ALL: [Self; 4] = [
-        Self { element: Element::F16, reduction: Reduction::Subgroup },
-        Self { element: Element::F16, reduction: Reduction::Workgroup },
-        Self { element: Element::Packed, reduction: Reduction::Subgroup },
-        Self { element: Element::Packed, reduction: Reduction::Workgroup },
+        Self { element: Element::F16, multiply: Multiply::Matrix16 },
+        Self { element: Element::F16, multiply: Multiply::Matrix8 },
+        Self { element: Element::F16, multiply: Multiply::Fma },
+        Self { element: Element::Packed, multiply: Multiply::Fma },
     ];
 
-    /// The variants that a device with these features runs, in the order of [`Self::ALL`].
-    pub fn supported(features: Features) -> Vec<Self> {
-        Self::ALL.into_iter().filter(|variant| features.contains(variant.features())).collect()
+    /// The variants that a device with these features, of an adapter with these
+    /// [`matrices`](wgpu::Adapter::cooperative_matrix_properties), runs, in the order of
+    /// [`Self::ALL`].
+    pub fn supported(features: Features, matrices: &[CooperativeMatrixProperties]) -> Vec<Self> {
+        let runs = |variant: &Self| {
+            features.contains(variant.features()) && variant.multiply.is_among(matrices)
+        };
+        Self::ALL.into_iter().filter(runs).collect()
     }
 
     /// The features it needs.
@@ -58,22 +86,30 @@ impl ShaderVariant {
             Element::F16 => Features::SHADER_F16,
             Element::Packed => Features::empty(),
         };
-        let reduction = match self.reduction {
-            Reduction::Subgroup => Features::SUBGROUP,
-            Reduction::Workgroup => Features::empty(),
+        let multiply = match self.multiply {
+            Multiply::Fma => Features::empty(),
+            Multiply::Matrix16 | Multiply::Matrix8 => {
+                Features::EXPERIMENTAL_COOPERATIVE_MATRIX | Features::SUBGROUP
+            }
         };
-        element | reduction
+        element | multiply
     }
 
-    /// WGSL of the first pass, entry point `maxsim`: pieces joined, element first because
-    /// `enable f16;` has to lead.
+    /// WGSL of the first pass, entry point `maxsim`: pieces joined, extensions first because they
+    /// have to lead.
     pub fn maxsim_source(self) -> String {
-        let element = self.element_source();
-        let reduction = match self.reduction {
-            Reduction::Subgroup => include_str!("../../shaders/reduction_subgroup.wgsl"),
-            Reduction::Workgroup => include_str!("../../shaders/reduction_workgroup.wgsl"),
+        const MATRIX: &str = include_str!("../../shaders/multiply_matrix.wgsl");
+        const MATRIX_16: &str = include_str!("../../shaders/matrix_16.wgsl");
+        const MATRIX_8: &str = include_str!("../../shaders/matrix_8.wgsl");
+        let (enable, multiply): (_, &[&str]) = match self.multiply {
+            Multiply::Fma => ("", &[include_str!("../../shaders/multiply_fma.wgsl")]),
+            Multiply::Matrix16 => ("enable wgpu_cooperative_matrix;", &[MATRIX_16, MATRIX]),
+            Multiply::Matrix8 => ("enable wgpu_cooperative_matrix;", &[MATRIX_8, MATRIX]),
         };
-        [element, COMMON, reduction, include_str!("../../shaders/maxsim.wgsl")].join("\n")
+        let before =
+            [enable, self.element_source(), COMMON, include_str!("../../shaders/tile.wgsl")];
+        let pieces = [&before, multiply, &[include_str!("../../shaders/maxsim.wgsl")]];
+        pieces.concat().join("\n")
     }
 
     /// WGSL of the second pass, entry point `sum`: the same for every variant.
@@ -108,11 +144,12 @@ impl fmt::Display for ShaderVariant {
             Element::F16 => "f16",
             Element::Packed => "packed",
         };
-        let reduction = match self.reduction {
-            Reduction::Subgroup => "subgroup",
-            Reduction::Workgroup => "workgroup",
+        let multiply = match self.multiply {
+            Multiply::Fma => "fma",
+            Multiply::Matrix16 => "matrix16",
+            Multiply::Matrix8 => "matrix8",
         };
-        write!(f, "{element}-{reduction}")
+        write!(f, "{element}-{multiply}")
     }
 }
 
@@ -136,9 +173,6 @@ pub(super) const QUAD_COLUMNS: usize = 4;
 /// Bytes of a quad, the unit in which shaders read rows: four neighbouring f16 columns.
 pub(super) const QUAD_BYTES: usize = 8;
 
-/// Query tokens of a workgroup: `QUERY_TILE` in `maxsim.wgsl`.
-pub(super) const QUERY_TILE: usize = 32;
-
 /// `Params` in `common.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -148,6 +182,8 @@ pub(super) struct Params {
     pub items: u32,
     pub fold_width: u32,
     pub queries: u32,
+    pub group: u32,
+    pub tiles: u32,
 }
 
 /// `QuerySpan` in `common.wgsl`.
@@ -249,7 +285,8 @@ mod tests {
 
     #[test]
     fn every_variant_parses_and_shares_its_structs_with_rust() {
-        let params = rust_layout!(Params { quads, first_item, items, fold_width, queries });
+        let params =
+            rust_layout!(Params { quads, first_item, items, fold_width, queries, group, tiles });
         let span = rust_layout!(QuerySpan { first_token, tokens, first_pair, first_maximum });
         let segment = rust_layout!(Segment { first_row, rows, query, first_maximum });
         for variant in ShaderVariant::ALL {
@@ -293,7 +330,7 @@ mod tests {
     #[test]
     fn constants_are_those_of_wgsl() {
         for variant in ShaderVariant::ALL {
-            assert_constant(&variant.maxsim_source(), "QUERY_TILE", QUERY_TILE);
+            assert_constant(&variant.maxsim_source(), "GROUP", super::super::tuning::GROUP);
         }
         assert_constant(&ShaderVariant::top_k_source(), "BLOCK", super::super::top_k::BLOCK);
     }
@@ -316,6 +353,6 @@ mod tests {
             assert_eq!(variant.to_string().parse::<ShaderVariant>().unwrap(), variant);
         }
         let error = "f32-warp".parse::<ShaderVariant>().unwrap_err().to_string();
-        assert!(error.contains("f16-subgroup") && error.contains("f32-warp"), "{error}");
+        assert!(error.contains("f16-matrix16") && error.contains("f32-warp"), "{error}");
     }
 }

@@ -12,6 +12,7 @@ use super::record::{Dispatch, Upload, compute};
 use super::shader::{MatchSegment, Params, QuerySpan, Segment};
 use super::slot::Slot;
 use super::top_k::Passes;
+use super::tuning::{QUERY_TILE, Spread};
 use super::unit::{Cut, Group, Kernel, Page, Unit};
 use super::workspace::TIMESTAMPS;
 use crate::{Error, Result};
@@ -105,9 +106,30 @@ impl Run<'_> {
             first_item = items.end;
             let (params, x, y) = self.params(items, batch.slices.len());
             let page = Some(self.page(slot, *page)?);
-            dispatches.push(Dispatch { pass, bindings, page, params, workgroups: (x, y, *tiles) });
+            let workgroups = (x, y, *tiles);
+            let mut dispatch = Dispatch { pass, bindings, page, params, workgroups };
+            if kernel == Kernel::MaxSim {
+                self.spread(&mut dispatch, cuts, *tiles);
+            }
+            dispatches.push(dispatch);
         }
         Ok(dispatches)
+    }
+
+    /// Spreads the first pass over workgroups as the pipeline for queries of so many tiles likes it.
+    fn spread<'s>(&'s self, dispatch: &mut Dispatch<'s>, cuts: &[Cut], tiles: u32) {
+        let (passes, tunings) = (&self.gpu.pipelines, self.gpu.tunings);
+        let (pass, tuning) = match tiles {
+            1 => (&passes.maxsim, tunings.short),
+            _ => (&passes.maxsim_long, tunings.long),
+        };
+        let rows = cuts.iter().map(|cut| cut.segment.rows as usize).sum();
+        let limits = self.gpu.limits;
+        let spread = Spread::new(tuning, limits, cuts.len(), rows, tiles as usize * QUERY_TILE);
+        let (x, y) = limits.fold(spread.workgroups);
+        dispatch.pass = pass;
+        dispatch.params = spread.describe(dispatch.params);
+        dispatch.workgroups = (x, y, spread.shares);
     }
 
     /// The page that a group reads, to be bound.
@@ -129,6 +151,8 @@ impl Run<'_> {
             items: items.len() as u32,
             fold_width: self.gpu.limits.workgroups,
             queries: queries as u32,
+            group: 1,
+            tiles: 1,
         };
         (params, x, y)
     }

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::plan::Plan;
-use super::shader::{QUERY_TILE, Segment};
+use super::shader::Segment;
+use super::tuning::QUERY_TILE;
 
 /// Rows of a segment at most: a document of 20,000 tokens is spread over 40 workgroups.
 const SEGMENT_ROWS: usize = 512;

@@ -172,7 +172,8 @@ pub fn gpu_scorers() -> Vec<Scorer> {
 #[cfg(feature = "gpu")]
 pub fn gpu_contexts(options: maxfold::gpu::GpuOptions) -> Vec<maxfold::gpu::GpuContext> {
     let contexts = maxfold::gpu::ShaderVariant::ALL.into_iter().filter_map(|variant| {
-        let context = gpu_context(options.clone().variant(variant))?;
+        let options = options.clone().variant(variant);
+        let context = if required(variant) { gpu_context(options) } else { gpu_if_there(options) }?;
         assert_eq!(context.variant(), variant, "a forced variant is the one that runs");
         Some(context)
     });
@@ -187,6 +188,28 @@ pub fn gpu_scorers_with(options: maxfold::gpu::GpuOptions) -> Vec<Scorer> {
         engine: Engine::Gpu(Box::new(context)),
     };
     gpu_contexts(options).into_iter().map(scorer).collect()
+}
+
+/// Whether every machine worth testing on has a variant. Those for matrix units are named by
+/// MAXFOLD_REQUIRE_VARIANTS, with commas between them, where the driver has such units.
+#[cfg(feature = "gpu")]
+fn required(variant: maxfold::gpu::ShaderVariant) -> bool {
+    let named = std::env::var("MAXFOLD_REQUIRE_VARIANTS").unwrap_or_default();
+    variant.multiply == maxfold::gpu::Multiply::Fma
+        || named.split(',').any(|name| name == variant.to_string())
+}
+
+/// A context, or `None`, said aloud, where the adapter has no such variant.
+#[cfg(feature = "gpu")]
+fn gpu_if_there(options: maxfold::gpu::GpuOptions) -> Option<maxfold::gpu::GpuContext> {
+    use maxfold::Error;
+    match maxfold::gpu::GpuContext::with_options(&options) {
+        Err(error @ Error::VariantUnsupported { .. }) => {
+            skipped("a GPU variant", &error.to_string());
+            None
+        }
+        _ => gpu_context(options),
+    }
 }
 
 /// A context, or `None`, said aloud, where this machine has no such GPU.
@@ -211,6 +234,10 @@ fn missing(what: &str, why: &str) {
         std::env::var_os("MAXFOLD_REQUIRE_BACKENDS").is_none(),
         "{what} is required, but missing: {why}"
     );
+    skipped(what, why);
+}
+
+fn skipped(what: &str, why: &str) {
     let line = format!("skipped: {what}: {why}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
