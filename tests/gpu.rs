@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use maxfold::gpu::{GpuContext, GpuOptions, ShaderVariant};
+use maxfold::gpu::{Calibration, GpuContext, GpuOptions, ShaderVariant};
 use maxfold::maxsim::CpuMaxSim;
 use maxfold::multivector::TokenMatrixRef;
 use maxfold::rerank::{Backend, Reranker, RerankerOptions};
@@ -289,4 +289,46 @@ fn limits_of_nothing_are_errors() {
         let refused = GpuContext::with_options(&options);
         assert!(matches!(refused, Err(Error::InvalidParameter { .. })), "{refused:?}");
     }
+}
+
+/// A calibration is found, saved, loaded and gone by; a forced variant stays forced; what was
+/// measured with another driver is not looked at.
+#[test]
+fn a_calibration_chooses_the_variant_unless_one_is_forced() {
+    let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
+    let calibration = gpu.calibrate().unwrap();
+    let found = calibration.variants();
+    assert_eq!(found.len(), gpu.adapter().variants.len(), "every variant is right");
+    let saved = calibration.to_string();
+    let loaded: Calibration = saved.parse().unwrap();
+    assert_eq!(loaded, calibration);
+
+    let mut rng = StdRng::seed_from_u64(11);
+    let documents = Values::Unit.documents(&mut rng, &[180, 1, 1_030, 7, 64], 128);
+    let documents: Vec<TokenMatrixRef<'_>> = documents.iter().collect();
+    let check = |options: GpuOptions, expected: ShaderVariant, rng: &mut StdRng| {
+        let gpu = GpuContext::with_options(&options).unwrap();
+        assert_eq!(gpu.variant(), expected);
+        for tokens in [5, 32, 33, 300] {
+            let query = Values::Unit.query(rng, tokens, 128);
+            let scores = gpu.score(query.view(), &documents).unwrap();
+            assert_scores("calibrated", query.view(), &documents, &scores);
+        }
+    };
+    for variant in &found {
+        // As if this one had been the fastest.
+        let (head, lines) = saved.split_at(saved.match_indices('\n').nth(2).unwrap().0);
+        let line = lines.lines().find(|line| line.starts_with(&format!("{variant}:"))).unwrap();
+        let first: Calibration = format!("{head}\n{line}{lines}").parse().unwrap();
+        check(GpuOptions::default().calibration(first.clone()), *variant, &mut rng);
+        for forced in &found {
+            let options = GpuOptions::default().calibration(first.clone()).variant(*forced);
+            check(options, *forced, &mut rng);
+        }
+    }
+    let (head, lines) = saved.split_at(saved.match_indices('\n').nth(2).unwrap().0);
+    let slowest_first: String = lines.lines().rev().map(|line| format!("\n{line}")).collect();
+    let other = head.replacen("driver: ", "driver: an older ", 1) + slowest_first.trim_end();
+    let options = GpuOptions::default().calibration(other.parse().unwrap());
+    check(options, gpu.adapter().variants[0], &mut rng);
 }

@@ -18,6 +18,8 @@ pub struct AdapterDescription {
     pub name: String,
     /// `vulkan`, `metal` or `dx12`.
     pub backend: String,
+    /// The driver's name and version, for example `llvmpipe Mesa 22.3.6`.
+    pub driver: String,
     /// Whether it computes on the CPU.
     pub software: bool,
     /// The shader variants it can run, fastest first.
@@ -33,6 +35,7 @@ impl AdapterDescription {
         Self {
             name: info.name.clone(),
             backend: info.backend.to_string(),
+            driver: format!("{} {}", info.driver, info.driver_info),
             software: info.device_type == DeviceType::Cpu,
             variants: ShaderVariant::supported(features, matrices),
         }

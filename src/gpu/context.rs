@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use wgpu::{Adapter, Device, Queue};
+use wgpu::{Adapter, Device, Limits, Queue};
 
 use super::adapter::{self, AdapterDescription};
+use super::calibration::Calibration;
 use super::device::{Gpu, request_device};
 use super::engine::{Wish, Work};
 use super::options::GpuOptions;
@@ -124,8 +125,7 @@ impl GpuContext {
     ) -> Result<Self> {
         let limits = options.limits(&device.limits())?;
         let mut refused = None;
-        for variant in candidates(&adapter, options.variant)? {
-            let Some(tunings) = Tunings::expected(variant, &device.limits()) else { continue };
+        for (variant, tunings) in candidates(&adapter, options, &device.limits())? {
             let (device, queue) = (device.clone(), queue.clone());
             let gpu = Gpu::new(device, queue, limits, variant, tunings, Arc::clone(&lost));
             match gpu {
@@ -219,17 +219,24 @@ fn no_variant() -> Error {
     Error::NoAdapter { wanted: "a GPU that runs a shader variant".into(), available: Vec::new() }
 }
 
-/// The variants to try.
+/// The variants to try, each with its sizes: those of a calibration first.
 fn candidates(
     adapter: &AdapterDescription,
-    forced: Option<ShaderVariant>,
-) -> Result<Vec<ShaderVariant>> {
-    match forced {
-        None => Ok(adapter.variants.clone()),
-        Some(variant) if adapter.variants.contains(&variant) => Ok(vec![variant]),
-        Some(variant) => {
-            let (supported, adapter) = (adapter.variants.clone(), adapter.name.clone());
-            Err(Error::VariantUnsupported { variant, adapter, supported })
-        }
+    options: &GpuOptions,
+    limits: &Limits,
+) -> Result<Vec<(ShaderVariant, Tunings)>> {
+    if let Some(variant) = options.variant.filter(|it| !adapter.variants.contains(it)) {
+        let (supported, adapter) = (adapter.variants.clone(), adapter.name.clone());
+        return Err(Error::VariantUnsupported { variant, adapter, supported });
     }
+    let calibration = options.calibration.as_ref().filter(|it| it.is_of(adapter));
+    let preferred = calibration.map_or(&[][..], Calibration::preferred).iter().copied();
+    let expected = adapter.variants.iter();
+    let expected = expected.filter_map(|it| Some((*it, Tunings::expected(*it, limits)?)));
+    let runs = |(variant, tunings): &(ShaderVariant, Tunings)| {
+        adapter.variants.contains(variant)
+            && tunings.fit(*variant, limits)
+            && options.variant.is_none_or(|forced| forced == *variant)
+    };
+    Ok(preferred.chain(expected).filter(runs).collect())
 }

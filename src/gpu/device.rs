@@ -61,6 +61,12 @@ impl Gpu {
         })
     }
 
+    /// The same device with another variant, or with other sizes.
+    pub(super) fn compiled_with(&self, variant: ShaderVariant, tunings: Tunings) -> Result<Self> {
+        let (device, queue) = (self.device.clone(), self.queue.clone());
+        Self::new(device, queue, self.limits, variant, tunings, Arc::clone(&self.lost))
+    }
+
     /// Runs wgpu calls and returns the error that they caused, if any.
     pub(super) fn checked<T>(&self, calls: impl FnOnce() -> T) -> Result<T> {
         let result = checked(&self.device, calls);

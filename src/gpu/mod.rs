@@ -19,6 +19,7 @@
 //! | `options.rs` | what a context is made with |
 //! | `shader.rs` | shader variants as data, their source, and the structs they share with WGSL |
 //! | `tuning.rs` | sizes of a variant's tiles, and how a dispatch is spread over workgroups; no GPU in it |
+//! | `calibration.rs` | which variant and which sizes an adapter is fastest with |
 //! | `pipelines.rs` | a variant, compiled |
 //! | `device.rs` | a device, what is compiled for it, and what is kept between requests |
 //! | `plan.rs` | how a request is split so that every limit is kept; no GPU in it |
@@ -32,15 +33,17 @@
 //! | `results.rs`, `statistics.rs` | what came back, and what it cost |
 //! | `warm_up.rs` | paying for everything before the first request |
 //! | `wait.rs` | waiting for the GPU, blocking or async |
-//! | `probe.rs` | the known batch that a device has to score correctly before it is trusted |
+//! | `known.rs`, `probe.rs` | the known batches that a device has to score correctly before it is trusted |
 //! | `store/` | [`ResidentStore`]: documents that stay in the GPU's memory |
 //! | `rank.rs` | many queries, each with candidates of its own |
 //! | `context.rs` | [`GpuContext`], which ties them together |
 
 mod adapter;
+mod calibration;
 mod context;
 mod device;
 mod engine;
+mod known;
 mod options;
 mod pipelines;
 mod plan;
@@ -63,6 +66,7 @@ mod warm_up;
 mod workspace;
 
 pub use adapter::{AdapterDescription, adapters};
+pub use calibration::Calibration;
 pub use context::GpuContext;
 pub use options::GpuOptions;
 pub use rank::Answer;

@@ -2,6 +2,7 @@
 
 use wgpu::Limits;
 
+use super::calibration::Calibration;
 use super::plan::DeviceLimits;
 use super::shader::ShaderVariant;
 use crate::{Error, Result};
@@ -12,6 +13,7 @@ pub struct GpuOptions {
     pub(super) adapter: Option<String>,
     pub(super) hardware_only: bool,
     pub(super) variant: Option<ShaderVariant>,
+    pub(super) calibration: Option<Calibration>,
     binding_bytes: Option<u64>,
     workgroups: Option<u32>,
 }
@@ -35,6 +37,12 @@ impl GpuOptions {
     /// Forces a shader variant.
     pub fn variant(self, variant: ShaderVariant) -> Self {
         Self { variant: Some(variant), ..self }
+    }
+
+    /// Prefers what an adapter was found to be fastest with. It is not looked at where the adapter, or
+    /// its driver, is another than the one that was measured.
+    pub fn calibration(self, calibration: Calibration) -> Self {
+        Self { calibration: Some(calibration), ..self }
     }
 
     /// Uses storage bindings of at most so many bytes, where the device allows more.

@@ -1,6 +1,8 @@
 //! Sizes of the first pass that an adapter likes better or worse, and how a dispatch is spread over
 //! workgroups. No GPU in it.
 
+use std::fmt;
+
 use wgpu::Limits;
 
 use super::plan::DeviceLimits;
@@ -97,6 +99,13 @@ impl Tuning {
     }
 }
 
+impl fmt::Display for Tuning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { threads, rows, queries, depth, held } = self;
+        write!(f, "{threads} {rows} {queries} {depth} {held}")
+    }
+}
+
 impl Tunings {
     /// What is expected to be fastest.
     pub(super) fn expected(variant: ShaderVariant, limits: &Limits) -> Option<Self> {
@@ -122,11 +131,15 @@ impl Tunings {
         (fitting(short), fitting(long))
     }
 
-    /// Whether a device can run both.
-    pub(super) fn suit(self, variant: ShaderVariant, limits: &Limits) -> bool {
-        let multiply = variant.multiply;
+    /// Whether a variant's loops come out even with both.
+    pub(super) fn suit(self, variant: ShaderVariant) -> bool {
         self.short.queries as usize >= QUERY_TILE
-            && [self.short, self.long].iter().all(|t| t.suits(multiply) && t.fits(multiply, limits))
+            && [self.short, self.long].iter().all(|tuning| tuning.suits(variant.multiply))
+    }
+
+    /// Whether a device has the memory and the threads for both.
+    pub(super) fn fit(self, variant: ShaderVariant, limits: &Limits) -> bool {
+        [self.short, self.long].iter().all(|tuning| tuning.fits(variant.multiply, limits))
     }
 }
 
@@ -207,7 +220,7 @@ mod tests {
                 assert!(tuning.suits(variant.multiply), "{variant}: {tuning:?}");
             }
             let least = Tunings::expected(variant, &Limits::downlevel_defaults());
-            assert!(least.is_some_and(|it| it.suit(variant, &Limits::downlevel_defaults())));
+            assert!(least.is_some_and(|it| it.suit(variant)), "{variant}");
         }
     }
 

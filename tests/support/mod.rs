@@ -238,8 +238,14 @@ fn missing(what: &str, why: &str) {
 }
 
 fn skipped(what: &str, why: &str) {
+    // Once is enough.
+    static SAID: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
     let line = format!("skipped: {what}: {why}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    let mut said = SAID.lock().unwrap();
+    if !said.contains(&line) {
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        said.push(line);
+    }
 }
 
 /// A store with every document, by its position.
