@@ -43,17 +43,25 @@ fn stage_query(thread: u32, tokens: QueryTile, quad: u32, depth: u32) {
     }
 }
 
-// Four quads a turn: their loads are under way together.
+// Eight quads a turn, whose loads are under way together.
 fn stage_rows(thread: u32, quad: u32, depth: u32) {
-    for (var at = thread; at < ROWS * DEPTH; at += 4u * THREADS) {
+    for (var at = thread; at < ROWS * DEPTH; at += 8u * THREADS) {
         let a = row_quad(at, quad, depth);
         let b = row_quad(at + THREADS, quad, depth);
         let c = row_quad(at + 2u * THREADS, quad, depth);
         let d = row_quad(at + 3u * THREADS, quad, depth);
+        let e = row_quad(at + 4u * THREADS, quad, depth);
+        let f = row_quad(at + 5u * THREADS, quad, depth);
+        let g = row_quad(at + 6u * THREADS, quad, depth);
+        let h = row_quad(at + 7u * THREADS, quad, depth);
         keep_row(row_place(at), a);
         keep_row(row_place(at + THREADS), b);
         keep_row(row_place(at + 2u * THREADS), c);
         keep_row(row_place(at + 3u * THREADS), d);
+        keep_row(row_place(at + 4u * THREADS), e);
+        keep_row(row_place(at + 5u * THREADS), f);
+        keep_row(row_place(at + 6u * THREADS), g);
+        keep_row(row_place(at + 7u * THREADS), h);
     }
 }
 

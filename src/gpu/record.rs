@@ -90,6 +90,8 @@ pub(super) struct Dispatch<'a> {
     pub params: Params,
     /// Workgroups in each dimension.
     pub workgroups: (u32, u32, u32),
+    /// Rows that it reads from memory, and rows that it fetches, from caches too.
+    pub rows: (usize, usize),
 }
 
 /// Records dispatches, one after the other, between two timestamps.

@@ -17,8 +17,12 @@ pub struct Statistics {
     /// Bytes read back.
     pub bytes_down: u64,
     /// Bytes that the kernels have to move in the GPU's memory: each row of a document once for each
-    /// query, query tokens once, maxima and scores written and read. Counted, not measured.
+    /// query (or for each share of one, where workgroups share the query tokens), query tokens once,
+    /// maxima and scores written and read. Counted, not measured.
     pub kernel_bytes: u64,
+    /// Bytes of rows that workgroups fetch of documents and queries, from caches too: query tokens
+    /// once for each workgroup at least. Counted, not measured.
+    pub fetched_bytes: u64,
     /// Multiplications and additions of similarities. Counted, not measured.
     pub kernel_flops: u64,
     /// Time between the timestamps before and after the kernels, if the device has timestamps.
@@ -42,6 +46,7 @@ impl Statistics {
             bytes_up: self.bytes_up + other.bytes_up,
             bytes_down: self.bytes_down + other.bytes_down,
             kernel_bytes: self.kernel_bytes + other.kernel_bytes,
+            fetched_bytes: self.fetched_bytes + other.fetched_bytes,
             kernel_flops: self.kernel_flops + other.kernel_flops,
             gpu_time: self.gpu_time.zip(other.gpu_time).map(|(a, b)| a + b),
             submissions: self.submissions + other.submissions,

@@ -48,6 +48,7 @@ impl Run<'_> {
         }
         let clock = self.workspace.clock.as_ref().map(|clock| (clock, 2 * self.units));
         compute(&mut upload, slot, &dispatches, clock.filter(|(_, first)| *first < TIMESTAMPS));
+        let rows = dispatches.iter().map(|it| it.rows).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         drop(dispatches);
         self.units += 1;
         if let Some(end) = end {
@@ -55,7 +56,7 @@ impl Run<'_> {
         }
         let bytes_up = upload.used();
         let submission = upload.submit(self.gpu);
-        self.count_unit(&unit, plan, bytes_up);
+        self.count_unit(&unit, plan, bytes_up, rows);
         self.workspace.slots[self.turn].recycle(submission.clone());
         self.turn = (self.turn + 1) % self.workspace.slots.len();
         Ok(submission)
@@ -106,10 +107,11 @@ impl Run<'_> {
             first_item = items.end;
             let (params, x, y) = self.params(items, batch.slices.len());
             let page = Some(self.page(slot, *page)?);
-            let workgroups = (x, y, *tiles);
-            let mut dispatch = Dispatch { pass, bindings, page, params, workgroups };
+            let count: usize = cuts.iter().map(|cut| cut.segment.rows as usize).sum();
+            let (workgroups, rows) = ((x, y, *tiles), (count, count));
+            let mut dispatch = Dispatch { pass, bindings, page, params, workgroups, rows };
             if kernel == Kernel::MaxSim {
-                self.spread(&mut dispatch, cuts, *tiles);
+                self.spread(&mut dispatch, cuts.len(), *tiles);
             }
             dispatches.push(dispatch);
         }
@@ -117,19 +119,20 @@ impl Run<'_> {
     }
 
     /// Spreads the first pass over workgroups as the pipeline for queries of so many tiles likes it.
-    fn spread<'s>(&'s self, dispatch: &mut Dispatch<'s>, cuts: &[Cut], tiles: u32) {
+    fn spread<'s>(&'s self, dispatch: &mut Dispatch<'s>, segments: usize, tiles: u32) {
         let (passes, tunings) = (&self.gpu.pipelines, self.gpu.tunings);
         let (pass, tuning) = match tiles {
             1 => (&passes.maxsim, tunings.short),
             _ => (&passes.maxsim_long, tunings.long),
         };
-        let rows = cuts.iter().map(|cut| cut.segment.rows as usize).sum();
-        let limits = self.gpu.limits;
-        let spread = Spread::new(tuning, limits, cuts.len(), rows, tiles as usize * QUERY_TILE);
+        let (limits, (rows, _)) = (self.gpu.limits, dispatch.rows);
+        let spread = Spread::new(tuning, limits, segments, rows, tiles as usize * QUERY_TILE);
         let (x, y) = limits.fold(spread.workgroups);
         dispatch.pass = pass;
         dispatch.params = spread.describe(dispatch.params);
         dispatch.workgroups = (x, y, spread.shares);
+        let fetched = spread.fetched(tuning, rows, self.plan.quads);
+        dispatch.rows = (rows * spread.shares as usize, fetched);
     }
 
     /// The page that a group reads, to be bound.
@@ -162,7 +165,7 @@ impl Run<'_> {
         let scores = batch.first_score..batch.first_score + batch.pairs;
         let (params, x, y) = self.params(scores, batch.slices.len());
         let (pass, bindings) = (&self.gpu.pipelines.sum, &slot.bindings.sum);
-        Dispatch { pass, bindings, page: None, params, workgroups: (x, y, 1) }
+        Dispatch { pass, bindings, page: None, params, workgroups: (x, y, 1), rows: (0, 0) }
     }
 
     /// The third pass, or a repetition of it.
@@ -174,7 +177,7 @@ impl Run<'_> {
             _ => (&passes.top_k_of_entries, &bindings.top_k_of_entries[(number - 1) % 2]),
         };
         let (params, x, y) = self.params(blocks.clone(), 0);
-        Dispatch { pass, bindings, page: None, params, workgroups: (x, y, 1) }
+        Dispatch { pass, bindings, page: None, params, workgroups: (x, y, 1), rows: (0, 0) }
     }
 
     /// Copies results and timestamps to where they are read.
@@ -197,10 +200,11 @@ impl Run<'_> {
         }
     }
 
-    fn count_unit(&mut self, unit: &Unit, plan: &Plan, bytes_up: usize) {
+    fn count_unit(&mut self, unit: &Unit, plan: &Plan, bytes_up: usize, rows: (usize, usize)) {
         let statistics = &mut self.statistics;
         statistics.bytes_up += bytes_up as u64;
-        statistics.kernel_bytes += (unit.rows * plan.row_bytes()) as u64;
+        statistics.kernel_bytes += (rows.0 * plan.row_bytes()) as u64;
+        statistics.fetched_bytes += (rows.1 * plan.row_bytes()) as u64;
         statistics.kernel_flops += 2 * unit.work as u64;
         statistics.submissions += 1;
     }

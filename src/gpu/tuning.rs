@@ -19,7 +19,7 @@ pub(super) const GROUP: usize = 64;
 const WORKGROUP_ROWS: usize = 1024;
 
 /// Workgroups that keep a large GPU busy.
-const BUSY: usize = 2048;
+const BUSY: usize = 1024;
 
 /// Sizes of the first pass for queries of one length: the overrides in `tile.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,7 +86,7 @@ impl Tuning {
                 Some(tile) => {
                     (rows % (2 * tile), queries % (2 * tile)) == (0, 0)
                         && (depth % 4, held % 4) == (0, 0)
-                        && rows * depth % (4 * threads) == 0
+                        && rows * depth % (8 * threads) == 0
                 }
             }
     }
@@ -148,18 +148,18 @@ impl Tunings {
 const FMA_SHORT: [[u32; 5]; 3] = [[128, 64, 32, 8, 32], [128, 64, 32, 8, 8], [64, 32, 32, 8, 8]];
 const FMA_LONG: [[u32; 5]; 3] = [[256, 64, 64, 8, 8], [128, 64, 32, 8, 8], [64, 32, 32, 8, 8]];
 const MATRIX_SHORT: [[u32; 5]; 5] = [
-    [64, 64, 32, 32, 32],
     [128, 64, 32, 32, 32],
+    [64, 64, 32, 32, 32],
     [64, 32, 32, 32, 32],
     [128, 64, 32, 16, 32],
-    [64, 32, 32, 8, 8],
+    [64, 32, 32, 16, 16],
 ];
 const MATRIX_LONG: [[u32; 5]; 5] = [
     [128, 64, 64, 32, 32],
     [128, 64, 64, 16, 32],
     [64, 32, 64, 32, 32],
     [64, 64, 32, 32, 32],
-    [64, 32, 32, 8, 8],
+    [64, 32, 32, 16, 16],
 ];
 
 /// How the segments of a dispatch are spread over workgroups.
@@ -186,12 +186,25 @@ impl Spread {
         tokens: usize,
     ) -> Self {
         let wanted = (rows / BUSY).clamp(tuning.rows as usize, WORKGROUP_ROWS);
-        let group = (wanted * segments / rows.max(1)).clamp(1, GROUP);
+        let group = (wanted * segments).div_ceil(rows.max(1)).clamp(1, GROUP);
         let workgroups = segments.div_ceil(group);
         let tiles = tokens.div_ceil(tuning.queries as usize).max(1);
-        let shares = BUSY.div_ceil(workgroups.max(1)).min(tiles).min(limits.workgroups as usize);
+        let shares = (BUSY / workgroups.max(1)).clamp(1, tiles.min(limits.workgroups as usize));
         let tiles = tiles.div_ceil(shares);
         Self { group, workgroups, tiles: tiles as u32, shares: shares as u32 }
+    }
+
+    /// Rows that workgroups fetch of documents and of queries, from memory or from a cache, where a
+    /// row has `quads`.
+    pub(super) fn fetched(self, tuning: Tuning, rows: usize, quads: usize) -> usize {
+        let tiles = self.tiles as usize;
+        let workgroups = self.workgroups * self.shares as usize;
+        let again = if quads > tuning.depth as usize { tiles } else { 1 };
+        let documents = rows * self.shares as usize * again;
+        // Staged once, or for every tile of rows.
+        let once = quads <= tuning.held as usize && tiles == 1;
+        let times = if once { 1 } else { rows.div_ceil(self.workgroups * tuning.rows as usize) };
+        documents + workgroups * times * tiles * tuning.queries as usize
     }
 
     /// Tells the shader.
@@ -242,14 +255,42 @@ mod tests {
         }
     }
 
+    /// Of what has to be read, for the shapes of `examples/roofline`: at most a tenth more from memory,
+    /// maxima included, and for short queries little more from caches.
+    #[test]
+    fn each_row_is_read_once() {
+        let limits = Limits { max_compute_workgroup_storage_size: 48 << 10, ..Limits::defaults() };
+        for variant in ShaderVariant::ALL {
+            let tunings = Tunings::expected(variant, &limits).unwrap();
+            for (candidates, query_tokens, tokens) in [
+                (1_000_usize, 32, 300_usize),
+                (10_000, 32, 300),
+                (16_000, 32, 180),
+                (1_000, 20, 1_030),
+            ] {
+                let rows = candidates * tokens;
+                let segments = candidates * tokens.div_ceil(512);
+                let spread = Spread::new(tunings.short, LIMITS, segments, rows, query_tokens);
+                assert_eq!(spread.shares, 1);
+                let fetched = spread.fetched(tunings.short, rows, 32) as f64 / rows as f64;
+                assert!(fetched < 1.11, "{candidates} of {tokens}: {fetched}");
+                // Maxima are cleared, raised and read: four bytes a query token.
+                let maxima = (candidates * query_tokens * 3 * 4) as f64;
+                assert!(maxima < 0.1 * (rows * 256) as f64);
+            }
+            let spread = Spread::new(tunings.long, LIMITS, 3_000, 1_030_000, 1_024);
+            assert_eq!(spread.shares, 1);
+        }
+    }
+
     #[test]
     fn short_documents_share_a_workgroup_and_few_share_the_query() {
         let tuning = Tuning::new(FMA_SHORT[0]);
         let many = Spread::new(tuning, LIMITS, 10_000, 80_000, 32);
-        assert_eq!((many.group, many.tiles, many.shares), (8, 1, 1));
+        assert_eq!((many.group, many.tiles, many.shares), (10, 1, 1));
         let few = Spread::new(tuning, LIMITS, 3, 1_500, 1_024);
         assert_eq!((few.group, few.workgroups, few.tiles, few.shares), (1, 3, 1, 32));
         let pages = Spread::new(tuning, LIMITS, 3_000, 1_030_000, 1_024);
-        assert_eq!((pages.group, pages.tiles, pages.shares), (1, 32, 1));
+        assert_eq!((pages.group, pages.tiles, pages.shares), (3, 32, 1));
     }
 }

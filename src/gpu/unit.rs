@@ -157,6 +157,8 @@ impl Unit {
     ) {
         let group = Group { wave, page, tiles: self.tiles(pair.tokens) };
         let cuts = self.groups.entry(group).or_default();
+        // No short one at the end.
+        let step = rows.div_ceil(rows.div_ceil(step));
         for start in (0..rows).step_by(step) {
             // They fit u32: rows and cells are counted within a binding, tokens of a document within
             // the 4 GiB that the rows of u32 can count.
