@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use maxfold::gpu::{Calibration, GpuContext, GpuOptions, ShaderVariant};
+use maxfold::gpu::{Calibration, GpuContext, GpuOptions, Multiply, ShaderVariant};
 use maxfold::maxsim::CpuMaxSim;
 use maxfold::multivector::TokenMatrixRef;
 use maxfold::rerank::{Backend, Reranker, RerankerOptions};
@@ -146,6 +146,36 @@ fn a_host_keeps_its_own_device() {
     assert!(gpu.score(query.view(), &documents).is_err());
     let ranking = Reranker::on_gpu(gpu).score(query.view(), &documents).unwrap();
     assert_eq!(ranking.execution.backend(), Backend::Cpu);
+}
+
+/// Where it has any: its adapter says which, since a device doesn't.
+#[test]
+fn a_host_lends_its_matrix_units() {
+    if gpu_context(GpuOptions::default()).is_none() {
+        return;
+    }
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
+    let matrices = adapter.cooperative_matrix_properties();
+    let supported = ShaderVariant::supported(adapter.features(), &matrices);
+    let Some(variant) = supported.iter().find(|it| it.multiply != Multiply::Fma) else {
+        let required = std::env::var("MAXFOLD_REQUIRE_VARIANTS").unwrap_or_default();
+        assert!(!required.contains("matrix"), "expected {required}, got {supported:?}");
+        return;
+    };
+    let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+        required_features: variant.features(),
+        required_limits: adapter.limits(),
+        // SAFETY: only this crate's shaders run on it.
+        experimental_features: unsafe { wgpu::ExperimentalFeatures::enabled() },
+        ..Default::default()
+    }))
+    .unwrap();
+    let gpu = GpuContext::from_device(device.clone(), queue.clone()).unwrap();
+    assert_eq!(gpu.variant().multiply, Multiply::Fma);
+    let options = GpuOptions::default().matrix_units(matrices);
+    let gpu = GpuContext::from_device_with_options(device, queue, &options).unwrap();
+    assert_eq!(gpu.variant(), *variant);
 }
 
 /// A device with no features, and the limits that every WebGPU device has.

@@ -108,7 +108,8 @@ impl GpuContext {
         queue: Queue,
         options: &GpuOptions,
     ) -> Result<Self> {
-        let description = AdapterDescription::new(&device.adapter_info(), device.features(), &[]);
+        let description =
+            AdapterDescription::new(&device.adapter_info(), device.features(), &options.matrices);
         let lost = Arc::default();
         let polling = Polling::Caller;
         pollster::block_on(Self::build(device, queue, description, options, lost, polling))

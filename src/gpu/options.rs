@@ -1,6 +1,6 @@
 //! [`GpuOptions`]: what a context is made with.
 
-use wgpu::Limits;
+use wgpu::{CooperativeMatrixProperties, Limits};
 
 use super::calibration::Calibration;
 use super::plan::DeviceLimits;
@@ -14,6 +14,7 @@ pub struct GpuOptions {
     pub(super) hardware_only: bool,
     pub(super) variant: Option<ShaderVariant>,
     pub(super) calibration: Option<Calibration>,
+    pub(super) matrices: Vec<CooperativeMatrixProperties>,
     binding_bytes: Option<u64>,
     workgroups: Option<u32>,
 }
@@ -43,6 +44,15 @@ impl GpuOptions {
     /// its driver, is another than the one that was measured.
     pub fn calibration(self, calibration: Calibration) -> Self {
         Self { calibration: Some(calibration), ..self }
+    }
+
+    /// Of a host's own device, what [`Adapter::cooperative_matrix_properties`] of its adapter says:
+    /// without, [`GpuContext::from_device_with_options`] leaves matrix units alone.
+    ///
+    /// [`Adapter::cooperative_matrix_properties`]: wgpu::Adapter::cooperative_matrix_properties
+    /// [`GpuContext::from_device_with_options`]: super::GpuContext::from_device_with_options
+    pub fn matrix_units(self, properties: Vec<CooperativeMatrixProperties>) -> Self {
+        Self { matrices: properties, ..self }
     }
 
     /// Uses storage bindings of at most so many bytes, where the device allows more.
