@@ -32,7 +32,6 @@ struct QuerySpan {
 @group(0) @binding(0) var<uniform> params: Params;
 
 // The number of a workgroup among those of a dispatch.
-
 fn item_index(workgroup: vec3<u32>) -> u32 {
     return workgroup.y * params.fold_width + workgroup.x;
 }

@@ -1,7 +1,7 @@
 //! A unit: what one submission computes, as a list of dispatches. No GPU in it.
 //!
-//! A *segment* is the work of one workgroup in one tile of query tokens: some rows of a page for one
-//! pair. Segments of one page whose queries are about as long share a dispatch.
+//! A *segment* is some rows of a page for one pair: the least that a workgroup takes. How many it takes
+//! is decided by `tuning.rs`. Segments of one page whose queries are about as long share a dispatch.
 
 use std::collections::BTreeMap;
 
@@ -65,8 +65,8 @@ pub(super) struct Group {
     /// Groups of a later wave see what those of an earlier one wrote.
     pub wave: usize,
     pub page: Page,
-    /// Workgroups in z: tiles of query tokens, rounded up to a power of two, so that at most half of
-    /// the workgroups have nothing to do; tokens for matches.
+    /// Tiles of query tokens, rounded up to a power of two, so that at most half of those that
+    /// workgroups share among them have no tokens; tokens for matches.
     pub tiles: u32,
 }
 
