@@ -93,14 +93,23 @@ pub(crate) fn by_rank<T: Ord>(a: (f32, T), b: (f32, T)) -> Ordering {
     b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1))
 }
 
-/// The best `limit` of `scored`, in order.
-pub(crate) fn top_k<Id: Ord + Copy>(mut scored: Vec<Scored<Id>>, limit: usize) -> Vec<Scored<Id>> {
-    if limit < scored.len() {
-        scored.select_nth_unstable_by(limit, Scored::order);
-        scored.truncate(limit);
+/// The first `limit` in an order, sorted.
+pub(crate) fn first<T>(
+    mut items: Vec<T>,
+    limit: usize,
+    order: impl Fn(&T, &T) -> Ordering,
+) -> Vec<T> {
+    if limit < items.len() {
+        items.select_nth_unstable_by(limit, &order);
+        items.truncate(limit);
     }
-    scored.sort_unstable_by(Scored::order);
-    scored
+    items.sort_unstable_by(order);
+    items
+}
+
+/// The best `limit` of `scored`, in order.
+pub(crate) fn top_k<Id: Ord + Copy>(scored: Vec<Scored<Id>>, limit: usize) -> Vec<Scored<Id>> {
+    first(scored, limit, Scored::order)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::lanes::Lanes;
+use super::lanes::{FloatLanes, Lanes};
 
 /// Proof that this machine has AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,7 @@ super::lanes::compile_for!(Avx2, "avx2,fma,f16c");
 impl Lanes for Avx2 {
     const WIDTH: usize = 8;
     const REGISTERS: usize = 16;
+    type Value = f32;
     type Register = __m256;
 
     #[inline(always)]
@@ -65,6 +66,14 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch(self, at: *const f16) {
+        // SAFETY: a prefetch reads nothing, so any address will do.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}
+
+impl FloatLanes for Avx2 {
+    #[inline(always)]
     fn sub(self, a: __m256, b: __m256) -> __m256 {
         // SAFETY: `self` exists, so detect() has found AVX.
         unsafe { _mm256_sub_ps(a, b) }
@@ -101,11 +110,5 @@ impl Lanes for Avx2 {
     unsafe fn load_widened(self, values: *const f16) -> __m256 {
         // SAFETY: the caller vouches for 8 values; loadu needs no alignment; `self` proves F16C.
         unsafe { _mm256_cvtph_ps(_mm_loadu_si128(values.cast())) }
-    }
-
-    #[inline(always)]
-    fn prefetch(self, at: *const f16) {
-        // SAFETY: a prefetch reads nothing, so any address will do.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
 }

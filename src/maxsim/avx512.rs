@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::lanes::Lanes;
+use super::lanes::{FloatLanes, Lanes};
 
 /// Proof that this machine has AVX-512 F and DQ.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,7 @@ super::lanes::compile_for!(Avx512, "avx512f,avx512dq");
 impl Lanes for Avx512 {
     const WIDTH: usize = 16;
     const REGISTERS: usize = 32;
+    type Value = f32;
     type Register = __m512;
 
     #[inline(always)]
@@ -62,6 +63,14 @@ impl Lanes for Avx512 {
         unsafe { _mm512_max_ps(a, b) }
     }
 
+    #[inline(always)]
+    fn prefetch(self, at: *const f16) {
+        // SAFETY: a prefetch reads nothing, so any address will do.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}
+
+impl FloatLanes for Avx512 {
     #[inline(always)]
     fn sub(self, a: __m512, b: __m512) -> __m512 {
         // SAFETY: `self` exists, so detect() has found AVX-512F.
@@ -103,11 +112,5 @@ impl Lanes for Avx512 {
     unsafe fn load_widened(self, values: *const f16) -> __m512 {
         // SAFETY: the caller vouches for 16 values; loadu needs no alignment; `self` proves AVX-512F.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(values.cast())) }
-    }
-
-    #[inline(always)]
-    fn prefetch(self, at: *const f16) {
-        // SAFETY: a prefetch reads nothing, so any address will do.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
 }

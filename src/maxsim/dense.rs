@@ -1,7 +1,7 @@
 //! Similarities of dense f32 vectors, for recall.
 
 use super::instruction_set::InstructionSet;
-use super::lanes::Lanes;
+use super::lanes::FloatLanes;
 
 /// Independent sums, so that the additions of one need not wait for those of another.
 const CHAINS: usize = 4;
@@ -25,12 +25,12 @@ pub fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-pub(super) fn dot_lanes<L: Lanes>(lanes: L, a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn dot_lanes<L: FloatLanes>(lanes: L, a: &[f32], b: &[f32]) -> f32 {
     reduce(lanes, a, b, |x, y, sum| lanes.mul_add(x, y, sum), |x, y| x * y)
 }
 
 #[inline(always)]
-pub(super) fn squared_distance_lanes<L: Lanes>(lanes: L, a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn squared_distance_lanes<L: FloatLanes>(lanes: L, a: &[f32], b: &[f32]) -> f32 {
     let step = |x, y, sum| {
         let difference = lanes.sub(x, y);
         lanes.mul_add(difference, difference, sum)
@@ -40,7 +40,7 @@ pub(super) fn squared_distance_lanes<L: Lanes>(lanes: L, a: &[f32], b: &[f32]) -
 
 /// Sums a term over both vectors: `step` adds a register of terms, `term` gives one of the rest.
 #[inline(always)]
-fn reduce<L: Lanes>(
+fn reduce<L: FloatLanes>(
     lanes: L,
     a: &[f32],
     b: &[f32],

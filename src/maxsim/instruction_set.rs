@@ -10,9 +10,10 @@ use half::f16;
 use super::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use super::avx512::Avx512;
+use super::bound::Integers;
 use super::dense;
 use super::kernel::{self, Scratch};
-use super::lanes::{Lanes, Portable};
+use super::lanes::{FloatLanes, Portable};
 use super::query::PackedQueries;
 use super::reference;
 use crate::multivector::TokenMatrix;
@@ -111,10 +112,21 @@ impl InstructionSet {
 
     /// f32 lanes of a register.
     pub(super) fn lane_width(self) -> usize {
-        fn width<L: Lanes>(_: L) -> usize {
+        fn width<L: FloatLanes>(_: L) -> usize {
             L::WIDTH
         }
         with_lanes!(self, native => width(native), lanes => width(lanes))
+    }
+
+    /// The integer lanes that bounds on scores are computed with, where that is faster than scoring.
+    pub(super) fn integers(self) -> Option<Integers> {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => Integers::avx512(),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => Integers::avx2(),
+            Kind::Portable8(_) | Kind::Portable16(_) => None,
+        }
     }
 
     /// Folds token vectors `[tokens, dim]` into the maxima of `scratch`; `next` come after them.

@@ -3,31 +3,34 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-/// A register of f32 lanes, and the instructions on it.
+/// A register of lanes, and the instructions that a tile needs.
 ///
 /// The value itself is the proof that this machine has the instructions: an implementation that
 /// needs an instruction set has no other constructor than its detection. So the methods are safe.
 pub(super) trait Lanes: Copy {
-    /// f32 values a register holds.
+    /// Lanes of a register.
     const WIDTH: usize;
 
     /// Registers there are.
     const REGISTERS: usize;
 
+    /// What a lane holds.
+    type Value: Copy + Default;
+
     /// One register.
     type Register: Copy;
 
     /// Every lane holds `value`.
-    fn splat(self, value: f32) -> Self::Register;
+    fn splat(self, value: Self::Value) -> Self::Register;
 
     /// Lanes from the first [`Self::WIDTH`] values.
     ///
     /// # Safety
     /// `values` is valid for reading [`Self::WIDTH`] values; it needs no alignment.
-    unsafe fn load(self, values: *const f32) -> Self::Register;
+    unsafe fn load(self, values: *const Self::Value) -> Self::Register;
 
     /// Lanes to the first [`Self::WIDTH`] values of `to`, which has no fewer.
-    fn store(self, register: Self::Register, to: &mut [f32]);
+    fn store(self, register: Self::Register, to: &mut [Self::Value]);
 
     /// `a · b + c` in each lane, with one rounding where the machine can.
     fn mul_add(self, a: Self::Register, b: Self::Register, c: Self::Register) -> Self::Register;
@@ -38,6 +41,12 @@ pub(super) trait Lanes: Copy {
     /// The greater of each pair of lanes.
     fn max(self, a: Self::Register, b: Self::Register) -> Self::Register;
 
+    /// Fetches the cache line at an address that need not be valid, where the machine can.
+    fn prefetch(self, _: *const f16) {}
+}
+
+/// Lanes of f32, and what else the exact kernels need.
+pub(super) trait FloatLanes: Lanes<Value = f32> {
     /// `a − b` in each lane.
     fn sub(self, a: Self::Register, b: Self::Register) -> Self::Register;
 
@@ -47,14 +56,11 @@ pub(super) trait Lanes: Copy {
     /// Widens f16 values to f32, exactly; both slices are of one length.
     fn widen(self, from: &[f16], to: &mut [f32]);
 
-    /// The first [`Self::WIDTH`] values, widened.
+    /// The first [`Lanes::WIDTH`] values, widened.
     ///
     /// # Safety
-    /// `values` is valid for reading [`Self::WIDTH`] values; it needs no alignment beyond theirs.
+    /// `values` is valid for reading [`Lanes::WIDTH`] values; it needs no alignment beyond theirs.
     unsafe fn load_widened(self, values: *const f16) -> Self::Register;
-
-    /// Fetches the cache line at an address that need not be valid, where the machine can.
-    fn prefetch(self, _: *const f16) {}
 }
 
 /// `N` lanes in plain Rust, which the compiler maps to what the target always has.
@@ -67,6 +73,7 @@ impl<const N: usize> Lanes for Portable<N> {
     const WIDTH: usize = N;
     // What x86-64 and 64-bit Arm have, in 128 bits, holds half as many of these.
     const REGISTERS: usize = 16;
+    type Value = f32;
     type Register = [f32; N];
 
     #[inline(always)]
@@ -99,7 +106,9 @@ impl<const N: usize> Lanes for Portable<N> {
     fn max(self, a: [f32; N], b: [f32; N]) -> [f32; N] {
         std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
     }
+}
 
+impl<const N: usize> FloatLanes for Portable<N> {
     #[inline(always)]
     fn sub(self, a: [f32; N], b: [f32; N]) -> [f32; N] {
         std::array::from_fn(|lane| a[lane] - b[lane])

@@ -14,16 +14,20 @@
 //! | `avx2.rs`, `avx512.rs` | the same for AVX2 with FMA and F16C, and for AVX-512 |
 //! | `instruction_set.rs` | which of them this machine has, found out once |
 //! | `query.rs` | queries, packed for the kernel |
-//! | `kernel.rs` | the blocked kernel, one algorithm for any lanes |
+//! | `tile.rs` | the tile: rows times registers of query tokens, one algorithm for any lanes |
+//! | `kernel.rs` | the blocked kernel: documents, widened, in tiles |
 //! | `narrow.rs` | its twin for the last few query tokens |
 //! | `dense.rs` | similarities of dense vectors, for recall |
 //! | `matches.rs` | what each query token of a hit matched |
 //! | `scorer.rs` | [`CpuMaxSim`]: many documents in parallel |
+//! | `bound/` | bounds on scores, from integers |
+//! | `top_k.rs` | the best k documents, without scoring those that can't be among them |
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bound;
 mod dense;
 mod instruction_set;
 mod kernel;
@@ -33,6 +37,8 @@ mod narrow;
 mod query;
 pub mod reference;
 mod scorer;
+mod tile;
+mod top_k;
 
 pub use dense::{dot, squared_distance};
 pub use instruction_set::InstructionSet;

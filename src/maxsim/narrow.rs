@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use half::f16;
 
-use super::kernel::CHAIN;
-use super::lanes::Lanes;
+use super::lanes::FloatLanes;
+use super::tile::CHAIN;
 
-/// Registers that [`Lanes::sums`] takes.
+/// Registers that [`FloatLanes::sums`] takes.
 const SUMMED: usize = 4;
 
 /// Sums of a tile at most.
@@ -29,7 +29,7 @@ const LINE: usize = 32;
 /// Folds rows `[rows, dim]`, which `next` come after, into the maxima of query tokens
 /// `[maxima, stride]`.
 #[inline(always)]
-pub(super) fn fold<L: Lanes>(
+pub(super) fn fold<L: FloatLanes>(
     lanes: L,
     rows: &[f16],
     next: &[f16],
@@ -60,7 +60,7 @@ pub(super) fn fold<L: Lanes>(
 
 /// Folds in tiles of `R` rows, and what is left row by row.
 #[inline(always)]
-fn fold_group<L: Lanes, const R: usize, const Q: usize>(
+fn fold_group<L: FloatLanes, const R: usize, const Q: usize>(
     lanes: L,
     rows: &[f16],
     next: &[f16],
@@ -85,7 +85,7 @@ fn fold_group<L: Lanes, const R: usize, const Q: usize>(
 type Sums = [[f32; WIDEST]; TILE];
 
 #[inline(always)]
-fn fold_tile<L: Lanes, const R: usize, const Q: usize>(
+fn fold_tile<L: FloatLanes, const R: usize, const Q: usize>(
     lanes: L,
     tile: &[f16],
     ahead: *const f16,
@@ -115,7 +115,7 @@ fn fold_tile<L: Lanes, const R: usize, const Q: usize>(
 /// Adds to sums in memory: in registers, those of the next block would find no room.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // Iterators here cost the lanes their registers.
-fn add<L: Lanes, const R: usize, const Q: usize>(
+fn add<L: FloatLanes, const R: usize, const Q: usize>(
     lanes: L,
     sums: &mut Sums,
     more: [[L::Register; Q]; R],
@@ -132,7 +132,10 @@ fn add<L: Lanes, const R: usize, const Q: usize>(
 
 /// Sums over the lanes, row by row.
 #[inline(always)]
-fn similarities<L: Lanes, const R: usize, const Q: usize>(lanes: L, sums: &Sums) -> [f32; TILE] {
+fn similarities<L: FloatLanes, const R: usize, const Q: usize>(
+    lanes: L,
+    sums: &Sums,
+) -> [f32; TILE] {
     let mut similarities = [0.0; TILE];
     let sums = sums[..(R * Q).next_multiple_of(SUMMED)].chunks_exact(SUMMED);
     for (sums, similarities) in sums.zip(similarities.chunks_exact_mut(SUMMED)) {
@@ -147,7 +150,7 @@ fn similarities<L: Lanes, const R: usize, const Q: usize>(lanes: L, sums: &Sums)
 /// columns, which begins and ends with a register.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-fn multiply_block<L: Lanes, const R: usize, const Q: usize>(
+fn multiply_block<L: FloatLanes, const R: usize, const Q: usize>(
     lanes: L,
     tile: &[f16],
     ahead: *const f16,
@@ -184,7 +187,7 @@ fn multiply_block<L: Lanes, const R: usize, const Q: usize>(
 /// [`multiply_block`] over the last columns, fewer than a register has lanes.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-fn multiply_last<L: Lanes, const R: usize, const Q: usize>(
+fn multiply_last<L: FloatLanes, const R: usize, const Q: usize>(
     lanes: L,
     tile: &[f16],
     dim: usize,

@@ -16,11 +16,10 @@ const FEW: usize = 4;
 /// Tokens of several queries follow one another without a gap: to the kernel they are one long
 /// query, and only sums know the borders.
 ///
-/// Most tokens lie in the lanes: cut into panels of at most [`MAX_VECTORS`] registers, row-major
-/// `[dim, lanes of the panel]`, so that a register holds one column of as many tokens as it has
-/// lanes. The last few tokens, if they would leave too much of a register unused, lie in rows.
+/// Most tokens lie in the lanes. The last few, if they would leave too much of a register unused, lie
+/// in rows.
 pub(super) struct PackedQueries {
-    panels: Vec<f32>,
+    panels: Panels<f32>,
     /// `[few, stride]`.
     rows: Vec<f32>,
     /// Tokens of each query.
@@ -32,16 +31,6 @@ pub(super) struct PackedQueries {
     width: usize,
 }
 
-/// A panel of [`PackedQueries`].
-pub(super) struct Panel<'a> {
-    /// `[dim, vectors · width]`.
-    pub columns: &'a [f32],
-    /// Registers a row of it fills.
-    pub vectors: usize,
-    /// First lane of the panel, counted over the whole query.
-    pub first_lane: usize,
-}
-
 impl PackedQueries {
     /// Packs queries of one dimension for registers of `width` lanes.
     pub(super) fn new(queries: &[TokenMatrixRef<'_>], dim: usize, width: usize) -> Self {
@@ -51,37 +40,23 @@ impl PackedQueries {
         let few = if all % width <= most { all % width } else { 0 };
         let many = all - few;
         let stride = dim.next_multiple_of(width);
-        let panels = vec![0.0; many.next_multiple_of(width) * dim];
+        let panels = Panels::new(many, dim, width);
         let rows = vec![0.0; few * stride];
         let mut packed = Self { panels, rows, tokens, many, few, dim, width };
         let mut widened = vec![0.0; dim];
         for (token, values) in queries.iter().flat_map(TokenMatrixRef::rows).enumerate() {
             values.convert_to_f32_slice(&mut widened);
             match token.checked_sub(many) {
-                None => packed.put_in_lane(token, &widened),
+                None => packed.panels.put(token, &widened),
                 Some(row) => packed.rows[row * stride..][..dim].copy_from_slice(&widened),
             }
         }
         packed
     }
 
-    fn put_in_lane(&mut self, token: usize, values: &[f32]) {
-        let first = token - token % (MAX_VECTORS * self.width);
-        let panel_lanes = (self.lanes() - first).min(MAX_VECTORS * self.width);
-        let panel = &mut self.panels[first * self.dim..];
-        for (column, value) in values.iter().enumerate() {
-            panel[column * panel_lanes + token - first] = *value;
-        }
-    }
-
-    /// The panels, in the order of their tokens.
-    pub(super) fn panels(&self) -> impl Iterator<Item = Panel<'_>> {
-        let panel_lanes = MAX_VECTORS * self.width;
-        self.panels.chunks(panel_lanes * self.dim).enumerate().map(move |(index, columns)| Panel {
-            columns,
-            vectors: columns.len() / (self.dim * self.width),
-            first_lane: index * panel_lanes,
-        })
+    /// The tokens in lanes, in their order.
+    pub(super) fn panels(&self) -> impl Iterator<Item = Panel<'_, f32>> {
+        self.panels.iter()
     }
 
     /// The tokens that lie in rows, `[few, stride]`; zeros follow each.
@@ -101,7 +76,7 @@ impl PackedQueries {
 
     /// Number of lanes that tokens lie in: those tokens, rounded up to whole registers.
     pub(super) fn lanes(&self) -> usize {
-        self.panels.len() / self.dim
+        self.panels.lanes()
     }
 
     /// Tokens of each query.
@@ -117,5 +92,56 @@ impl PackedQueries {
     /// Number of tokens in rows.
     pub(super) fn tokens_in_rows(&self) -> usize {
         self.few
+    }
+}
+
+/// Tokens in lanes: cut into panels of at most [`MAX_VECTORS`] registers, row-major
+/// `[columns, lanes of the panel]`, so that a register holds one column of as many tokens as it has
+/// lanes.
+pub(super) struct Panels<V> {
+    values: Vec<V>,
+    columns: usize,
+    width: usize,
+}
+
+/// One of [`Panels`].
+pub(super) struct Panel<'a, V> {
+    /// `[columns, vectors · width]`.
+    pub columns: &'a [V],
+    /// Registers a row of it fills.
+    pub vectors: usize,
+    /// First lane of the panel, counted over the whole query.
+    pub first_lane: usize,
+}
+
+impl<V: Copy + Default> Panels<V> {
+    /// Room for so many tokens, zeros for now, for registers of `width` lanes.
+    pub(super) fn new(tokens: usize, columns: usize, width: usize) -> Self {
+        let values = vec![V::default(); tokens.next_multiple_of(width) * columns];
+        Self { values, columns, width }
+    }
+
+    /// Puts a token into its lane.
+    pub(super) fn put(&mut self, token: usize, values: &[V]) {
+        let first = token - token % (MAX_VECTORS * self.width);
+        let panel_lanes = (self.lanes() - first).min(MAX_VECTORS * self.width);
+        let panel = &mut self.values[first * self.columns..];
+        for (column, value) in values.iter().enumerate() {
+            panel[column * panel_lanes + token - first] = *value;
+        }
+    }
+
+    /// The panels, in the order of their tokens.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Panel<'_, V>> {
+        let panel_lanes = MAX_VECTORS * self.width;
+        self.values.chunks(panel_lanes * self.columns).enumerate().map(move |(index, columns)| {
+            let vectors = columns.len() / (self.columns * self.width);
+            Panel { columns, vectors, first_lane: index * panel_lanes }
+        })
+    }
+
+    /// Number of lanes: the tokens, rounded up to whole registers.
+    pub(super) fn lanes(&self) -> usize {
+        self.values.len() / self.columns
     }
 }

@@ -15,7 +15,7 @@ use crate::multivector::{TokenMatrixRef, check_dimension, check_dimensions};
 use crate::{Error, Result};
 
 /// Tokens of a document that are scored on one thread: longer documents are divided.
-const PART_TOKENS: usize = 2_048;
+pub(super) const PART_TOKENS: usize = 2_048;
 
 /// The CPU scorer: which instructions, and which threads.
 ///
@@ -88,9 +88,7 @@ impl CpuMaxSim {
         documents: &[TokenMatrixRef<'_>],
     ) -> Result<Vec<f32>> {
         check_dimensions(query, documents)?;
-        let mut scores = vec![0.0; documents.len()];
-        self.score_packed(&[query], query.dim(), documents, &mut scores);
-        Ok(scores)
+        Ok(self.score_packed(&self.pack(&[query], query.dim()), documents))
     }
 
     /// The MaxSim scores of each document for several queries: a list a query, a number a document.
@@ -109,33 +107,36 @@ impl CpuMaxSim {
             check_dimension(|| format!("query {number}"), first.dim(), query.dim())?;
         }
         check_dimensions(*first, documents)?;
-        let mut scores = vec![0.0; documents.len() * queries.len()];
-        self.score_packed(queries, first.dim(), documents, &mut scores);
+        let scores = self.score_packed(&self.pack(queries, first.dim()), documents);
         let of_query =
             |number| scores.iter().skip(number).step_by(queries.len()).copied().collect();
         Ok((0..queries.len()).map(of_query).collect())
     }
 
-    /// Scores `[documents, queries]`, of one dimension.
-    fn score_packed(
+    /// Packs queries of one dimension for these instructions.
+    pub(super) fn pack(&self, queries: &[TokenMatrixRef<'_>], dim: usize) -> PackedQueries {
+        PackedQueries::new(queries, dim, self.instructions.lane_width())
+    }
+
+    /// Scores `[documents, queries]`.
+    pub(super) fn score_packed(
         &self,
-        queries: &[TokenMatrixRef<'_>],
-        dim: usize,
+        packed: &PackedQueries,
         documents: &[TokenMatrixRef<'_>],
-        scores: &mut [f32],
-    ) {
-        let packed = PackedQueries::new(queries, dim, self.instructions.lane_width());
-        let rows = scores.par_chunks_mut(queries.len()).zip(documents).enumerate();
-        let score = || {
+    ) -> Vec<f32> {
+        let queries = packed.tokens().len();
+        let mut scores = vec![0.0; documents.len() * queries];
+        let rows = scores.par_chunks_mut(queries).zip(documents).enumerate();
+        self.in_pool(|| {
             rows.for_each_init(
-                || Scratch::new(&packed),
+                || Scratch::new(packed),
                 |scratch, (number, (scores, document))| {
-                    let next = documents.get(number + 1).map_or(&[][..], |next| next.values());
-                    self.maxima(&packed, document.values(), next, scratch).sums(&packed, scores);
+                    let next = values_of(documents, number + 1);
+                    self.maxima(packed, document.values(), next, scratch).sums(packed, scores);
                 },
             );
-        };
-        self.in_pool(score);
+        });
+        scores
     }
 
     /// Runs on the caller's pool, if one was given, else on rayon's current one.
@@ -169,4 +170,9 @@ impl CpuMaxSim {
         let maxima = parts.reduce(|| Maxima::new(queries), |all, more| all.merge(&more));
         Cow::Owned(maxima)
     }
+}
+
+/// The token vectors of a document; none past the last.
+pub(super) fn values_of<'a>(documents: &[TokenMatrixRef<'a>], number: usize) -> &'a [f16] {
+    documents.get(number).map_or(&[], |document| document.values())
 }

@@ -202,6 +202,9 @@ impl Reranker {
         candidates: &[(u64, TokenMatrixRef<'_>)],
         limit: usize,
     ) -> Result<Ranking> {
+        if self.uses_cpu() {
+            return self.rerank_on_cpu(query, candidates, limit);
+        }
         Ok(ranked(candidates, self.score(query, &matrices(candidates))?, limit))
     }
 
@@ -215,8 +218,29 @@ impl Reranker {
         candidates: &[(u64, TokenMatrixRef<'_>)],
         limit: usize,
     ) -> Result<Ranking> {
+        if self.uses_cpu() {
+            return self.rerank_on_cpu(query, candidates, limit);
+        }
         let scores = self.score_async(query, &matrices(candidates)).await?;
         Ok(ranked(candidates, scores, limit))
+    }
+
+    fn uses_cpu(&self) -> bool {
+        self.execution().backend() == Backend::Cpu
+    }
+
+    /// Without scoring what can't be among the best.
+    fn rerank_on_cpu(
+        &self,
+        query: TokenMatrixRef<'_>,
+        candidates: &[(u64, TokenMatrixRef<'_>)],
+        limit: usize,
+    ) -> Result<Ranking> {
+        let contenders = self.cpu.contenders(query, &matrices(candidates), limit)?;
+        let scored =
+            contenders.into_iter().map(|(at, score)| Scored { id: candidates[at].0, score });
+        let execution = self.cpu_execution(self.cpu_reason());
+        Ok(Ranking { hits: top_k(scored.collect(), limit), execution })
     }
 
     /// What the GPU scored; or, where it failed, what the CPU does.

@@ -1,0 +1,129 @@
+//! Which integer lanes this machine has, found out once.
+
+#[cfg(target_arch = "x86_64")]
+use std::sync::OnceLock;
+
+use half::f16;
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2::Avx2Pairs;
+#[cfg(target_arch = "x86_64")]
+use super::avx512::Avx512Vnni;
+use super::kernel::{self, Scratch};
+use super::lanes::PortablePairs;
+use super::query::QuantizedQuery;
+use crate::maxsim::lanes::Lanes;
+#[cfg(target_arch = "x86_64")]
+use crate::multivector::TokenMatrix;
+
+/// Integer lanes that this machine was found to have, and that were found to be right.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::maxsim) struct Integers(Kind);
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(Avx512Vnni),
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni(Avx2Pairs<true>),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2Pairs<false>),
+    /// What the others are checked against. It takes longer than scoring.
+    Portable(PortablePairs<8>),
+}
+
+impl Integers {
+    /// Those of machines with AVX-512. Without VNNI they would not be faster than scoring.
+    #[cfg(target_arch = "x86_64")]
+    pub(in crate::maxsim) fn avx512() -> Option<Self> {
+        static FOUND: OnceLock<Option<Integers>> = OnceLock::new();
+        *FOUND.get_or_init(|| Self::checked(Avx512Vnni::detect().map(Kind::Avx512Vnni)))
+    }
+
+    /// Those of machines with AVX2: with AVX-VNNI, if it is there.
+    #[cfg(target_arch = "x86_64")]
+    pub(in crate::maxsim) fn avx2() -> Option<Self> {
+        static FOUND: OnceLock<Option<Integers>> = OnceLock::new();
+        *FOUND.get_or_init(|| {
+            let vnni = || Self::checked(Avx2Pairs::detect().map(Kind::AvxVnni));
+            vnni().or_else(|| Self::checked(Avx2Pairs::detect().map(Kind::Avx2)))
+        })
+    }
+
+    /// Every kind that this machine has, checked or not.
+    #[cfg(test)]
+    pub(in crate::maxsim) fn all() -> Vec<Self> {
+        #[cfg(target_arch = "x86_64")]
+        let native = [
+            Avx512Vnni::detect().map(Kind::Avx512Vnni),
+            Avx2Pairs::detect().map(Kind::AvxVnni),
+            Avx2Pairs::detect().map(Kind::Avx2),
+        ];
+        #[cfg(not(target_arch = "x86_64"))]
+        let native: [Option<Kind>; 0] = [];
+        let portable = Kind::Portable(PortablePairs);
+        native.into_iter().flatten().chain([portable]).map(Self).collect()
+    }
+
+    /// A kind that estimates a known batch as the portable lanes do: instructions that are there may
+    /// still be broken, by an emulator for one.
+    #[cfg(target_arch = "x86_64")]
+    fn checked(kind: Option<Kind>) -> Option<Self> {
+        let (found, portable) = (Self(kind?), Self(Kind::Portable(PortablePairs)));
+        let right = found.known_batch().is_some_and(|got| portable.known_batch() == Some(got));
+        if !right {
+            log::warn!("{found:?} is not used: it bounded a known batch wrong");
+        }
+        right.then_some(found)
+    }
+
+    /// Estimates of a known batch, as many as it has query tokens.
+    #[cfg(target_arch = "x86_64")]
+    fn known_batch(self) -> Option<(Vec<f32>, f32)> {
+        let matrix = |tokens: usize| {
+            let value = |at: usize| ((at * at * 7 + at) % 257) as f32 / 16.0 - 8.0;
+            TokenMatrix::new(&(0..tokens * 45).map(value).collect::<Vec<_>>(), 45).ok()
+        };
+        let (tokens, document) = (67, matrix(61)?);
+        let query = QuantizedQuery::new(matrix(tokens)?.view(), self.lane_width())?;
+        let mut scratch = Scratch::new(&query);
+        self.fold(&query, document.values(), &[], &mut scratch);
+        let estimates = scratch.estimates();
+        Some((estimates.maxima.get(..tokens)?.to_vec(), estimates.largest))
+    }
+
+    /// i32 lanes of a register.
+    pub(in crate::maxsim) fn lane_width(self) -> usize {
+        fn width<L: Lanes>(_: L) -> usize {
+            L::WIDTH
+        }
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni(lanes) => width(lanes),
+            #[cfg(target_arch = "x86_64")]
+            Kind::AvxVnni(lanes) => width(lanes),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(lanes) => width(lanes),
+            Kind::Portable(lanes) => width(lanes),
+        }
+    }
+
+    /// Folds token vectors `[tokens, dim]` into the estimates of `scratch`; `next` come after them.
+    pub(super) fn fold(
+        self,
+        query: &QuantizedQuery,
+        tokens: &[f16],
+        next: &[f16],
+        scratch: &mut Scratch,
+    ) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Vnni(lanes) => lanes.fold(query, tokens, next, scratch),
+            #[cfg(target_arch = "x86_64")]
+            Kind::AvxVnni(lanes) => lanes.fold(query, tokens, next, scratch),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(lanes) => lanes.fold(query, tokens, next, scratch),
+            Kind::Portable(lanes) => kernel::fold(lanes, query, tokens, next, scratch),
+        }
+    }
+}

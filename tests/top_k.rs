@@ -1,0 +1,114 @@
+//! The best k documents are those of scoring everything, to the last bit.
+
+mod support;
+
+use maxfold::maxsim::{CpuMaxSim, InstructionSet};
+use maxfold::multivector::{MultiVectors, TokenMatrix, TokenMatrixRef};
+use maxfold::rerank::Reranker;
+use rand::prelude::*;
+use support::Values;
+
+/// Scores everything, sorts and cuts; scores as bits.
+fn expected(
+    cpu: &CpuMaxSim,
+    query: &TokenMatrix,
+    documents: &[TokenMatrixRef<'_>],
+    k: usize,
+) -> Vec<(usize, u32)> {
+    let scores = cpu.score(query.view(), documents).unwrap();
+    let mut all: Vec<_> = scores.into_iter().enumerate().collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all.iter().take(k).map(|&(at, score)| (at, score.to_bits())).collect()
+}
+
+fn check(query: &TokenMatrix, documents: &MultiVectors, ks: &[usize]) {
+    let documents: Vec<_> = documents.iter().collect();
+    for set in InstructionSet::available() {
+        let cpu = CpuMaxSim::new().with_instruction_set(set);
+        for &k in ks {
+            let got = cpu.top_k(query.view(), &documents, k).unwrap();
+            let got: Vec<_> = got.into_iter().map(|(at, score)| (at, score.to_bits())).collect();
+            let shape = (query.tokens(), query.dim(), documents.len(), k);
+            assert_eq!(got, expected(&cpu, query, &documents, k), "{set} {shape:?}");
+        }
+    }
+}
+
+/// Documents of 1 to 12 tokens, one in four given twice.
+fn documents(values: Values, rng: &mut StdRng, many: usize, dim: usize) -> MultiVectors {
+    let mut documents = MultiVectors::empty(dim).unwrap();
+    while documents.len() < many {
+        let tokens = rng.random_range(1..=12);
+        let document = values.document(rng, tokens, dim);
+        for _ in 0..1 + usize::from(rng.random_ratio(1, 4)) {
+            documents.push(document.view()).unwrap();
+        }
+    }
+    documents
+}
+
+#[test]
+fn random_requests() {
+    let mut rng = StdRng::seed_from_u64(51);
+    for dim in [1, 31, 32, 33, 45, 100, 128, 384, 768] {
+        for values in Values::ALL {
+            for _ in 0..3 {
+                let tokens = rng.random_range(1..=70);
+                let query = values.query(&mut rng, tokens, dim);
+                let many = rng.random_range(200..=600);
+                let documents = documents(values, &mut rng, many, dim);
+                let any = rng.random_range(0..=documents.len());
+                check(&query, &documents, &[0, 1, 10, 60, any, many + 5, usize::MAX]);
+            }
+        }
+    }
+}
+
+#[test]
+fn one_huge_document_among_small_ones() {
+    let mut rng = StdRng::seed_from_u64(52);
+    let query = Values::Unit.query(&mut rng, 32, 128);
+    let tokens: Vec<usize> =
+        (0..300).map(|at| if at == 140 { 9_000 } else { 1 + at % 40 }).collect();
+    check(&query, &Values::Unit.documents(&mut rng, &tokens, 128), &[1, 10, 30]);
+}
+
+#[test]
+fn a_pool_of_one_thread_and_a_call_from_inside_a_pool() {
+    let mut rng = StdRng::seed_from_u64(53);
+    let query = Values::Unit.query(&mut rng, 32, 64);
+    let documents = documents(Values::Unit, &mut rng, 400, 64);
+    let documents: Vec<_> = documents.iter().collect();
+    let cpu = CpuMaxSim::new().with_threads(1).unwrap();
+    let expected = CpuMaxSim::new().top_k(query.view(), &documents, 10).unwrap();
+    assert_eq!(cpu.top_k(query.view(), &documents, 10).unwrap(), expected);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let inside = || CpuMaxSim::new().top_k(query.view(), &documents, 10).unwrap();
+    assert_eq!(pool.install(inside), expected);
+}
+
+#[test]
+fn ties_of_a_rerank_go_to_the_lower_id_not_to_the_earlier_candidate() {
+    let mut rng = StdRng::seed_from_u64(54);
+    let query = Values::Unit.query(&mut rng, 32, 64);
+    let distinct = Values::Unit.documents(&mut rng, &[9; 100], 64);
+    let candidates: Vec<(u64, _)> =
+        (0..400).map(|at| (1_000 - at, distinct.get(at as usize % 100).unwrap())).collect();
+    let matrices: Vec<_> = candidates.iter().map(|&(_, matrix)| matrix).collect();
+    let scores = CpuMaxSim::new().score(query.view(), &matrices).unwrap();
+    let mut expected: Vec<_> = scores.into_iter().zip(candidates.iter().map(|c| c.0)).collect();
+    expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let ranking = Reranker::on_cpu(CpuMaxSim::new()).rerank(query.view(), &candidates, 10).unwrap();
+    let got: Vec<_> = ranking.hits.iter().map(|hit| (hit.score, hit.id)).collect();
+    assert_eq!(got, expected[..10]);
+}
+
+#[test]
+fn another_dimension_is_an_error() {
+    let query = TokenMatrix::new(&[1.0_f32; 4], 4).unwrap();
+    let document = TokenMatrix::new(&[1.0_f32; 3], 3).unwrap();
+    for k in [0, 1] {
+        let error = CpuMaxSim::new().top_k(query.view(), &[document.view()], k).unwrap_err();
+        assert!(matches!(error, maxfold::Error::DimensionMismatch { .. }), "{error}");
+    }
+}
