@@ -23,5 +23,24 @@ fn kernel(criterion: &mut Criterion<Work>) {
     }
 }
 
-criterion_group! { name = benches; config = support::criterion(); targets = kernel }
+/// The best 10 and 100, beside scoring everything.
+fn top_k(criterion: &mut Criterion<Work>) {
+    let shape = Shape::new(32, 180, 128, 1_000);
+    let (query, documents) = support::around_topics(shape);
+    let documents: Vec<_> = documents.iter().collect();
+    let mut group = criterion.benchmark_group(format!("CPU top k {shape}"));
+    group.throughput(shape.throughput());
+    for set in InstructionSet::available() {
+        let cpu = CpuMaxSim::new().with_instruction_set(set).with_threads(1).unwrap();
+        let scores = cpu.score(query.view(), &documents).unwrap();
+        for k in [10, 100, documents.len()] {
+            let top = || cpu.top_k(query.view(), &documents, k).unwrap();
+            assert!(top().iter().all(|&(at, score)| score == scores[at]));
+            let id = BenchmarkId::new(set.name(), k);
+            group.bench_function(id, |bencher| bencher.iter(top));
+        }
+    }
+}
+
+criterion_group! { name = benches; config = support::criterion(); targets = kernel, top_k }
 criterion_main!(benches);

@@ -8,37 +8,37 @@ use maxfold::rerank::Reranker;
 use rand::prelude::*;
 use support::Values;
 
-/// Scores everything, sorts and cuts; scores as bits.
-fn expected(
+/// All documents, by score and then by index; scores as bits.
+fn sorted(
     cpu: &CpuMaxSim,
     query: &TokenMatrix,
     documents: &[TokenMatrixRef<'_>],
-    k: usize,
 ) -> Vec<(usize, u32)> {
     let scores = cpu.score(query.view(), documents).unwrap();
     let mut all: Vec<_> = scores.into_iter().enumerate().collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    all.iter().take(k).map(|&(at, score)| (at, score.to_bits())).collect()
+    all.into_iter().map(|(at, score)| (at, score.to_bits())).collect()
 }
 
 fn check(query: &TokenMatrix, documents: &MultiVectors, ks: &[usize]) {
     let documents: Vec<_> = documents.iter().collect();
     for set in InstructionSet::available() {
         let cpu = CpuMaxSim::new().with_instruction_set(set);
+        let sorted = sorted(&cpu, query, &documents);
         for &k in ks {
             let got = cpu.top_k(query.view(), &documents, k).unwrap();
             let got: Vec<_> = got.into_iter().map(|(at, score)| (at, score.to_bits())).collect();
             let shape = (query.tokens(), query.dim(), documents.len(), k);
-            assert_eq!(got, expected(&cpu, query, &documents, k), "{set} {shape:?}");
+            assert_eq!(got, sorted[..k.min(sorted.len())], "{set} {shape:?}");
         }
     }
 }
 
-/// Documents of 1 to 12 tokens, one in four given twice.
+/// Documents of 16 to 40 tokens, one in four given twice.
 fn documents(values: Values, rng: &mut StdRng, many: usize, dim: usize) -> MultiVectors {
     let mut documents = MultiVectors::empty(dim).unwrap();
     while documents.len() < many {
-        let tokens = rng.random_range(1..=12);
+        let tokens = rng.random_range(16..=40);
         let document = values.document(rng, tokens, dim);
         for _ in 0..1 + usize::from(rng.random_ratio(1, 4)) {
             documents.push(document.view()).unwrap();
@@ -50,15 +50,15 @@ fn documents(values: Values, rng: &mut StdRng, many: usize, dim: usize) -> Multi
 #[test]
 fn random_requests() {
     let mut rng = StdRng::seed_from_u64(51);
-    for dim in [1, 31, 32, 33, 45, 100, 128, 384, 768] {
+    for dim in [1, 15, 16, 33, 45, 100, 128, 384] {
         for values in Values::ALL {
-            for _ in 0..3 {
+            for _ in 0..2 {
                 let tokens = rng.random_range(1..=70);
                 let query = values.query(&mut rng, tokens, dim);
-                let many = rng.random_range(200..=600);
+                let many = rng.random_range(200..=400);
                 let documents = documents(values, &mut rng, many, dim);
                 let any = rng.random_range(0..=documents.len());
-                check(&query, &documents, &[0, 1, 10, 60, any, many + 5, usize::MAX]);
+                check(&query, &documents, &[0, 1, 10, 30, any, usize::MAX]);
             }
         }
     }
@@ -69,7 +69,7 @@ fn one_huge_document_among_small_ones() {
     let mut rng = StdRng::seed_from_u64(52);
     let query = Values::Unit.query(&mut rng, 32, 128);
     let tokens: Vec<usize> =
-        (0..300).map(|at| if at == 140 { 9_000 } else { 1 + at % 40 }).collect();
+        (0..300).map(|at| if at == 140 { 9_000 } else { 1 + at % 60 }).collect();
     check(&query, &Values::Unit.documents(&mut rng, &tokens, 128), &[1, 10, 30]);
 }
 
@@ -91,7 +91,7 @@ fn a_pool_of_one_thread_and_a_call_from_inside_a_pool() {
 fn ties_of_a_rerank_go_to_the_lower_id_not_to_the_earlier_candidate() {
     let mut rng = StdRng::seed_from_u64(54);
     let query = Values::Unit.query(&mut rng, 32, 64);
-    let distinct = Values::Unit.documents(&mut rng, &[9; 100], 64);
+    let distinct = Values::Unit.documents(&mut rng, &[24; 100], 64);
     let candidates: Vec<(u64, _)> =
         (0..400).map(|at| (1_000 - at, distinct.get(at as usize % 100).unwrap())).collect();
     let matrices: Vec<_> = candidates.iter().map(|&(_, matrix)| matrix).collect();

@@ -67,6 +67,44 @@ impl fmt::Display for Shape {
     }
 }
 
+/// A query and documents of unit vectors that lie around topics, so that scores differ as those of a
+/// model's embeddings do: a few documents are near the query, most are not.
+///
+/// Each of 50 topics is a random direction with 40 words around it; a token is a word and a little of
+/// its context. A document is about three topics, the query about one.
+pub fn around_topics(shape: Shape) -> (TokenMatrix, MultiVectors) {
+    let Shape { query_tokens, document_tokens, dim, documents } = shape;
+    let mut rng = StdRng::seed_from_u64(2);
+    let topics: Vec<Vec<Vec<f32>>> = (0..50).map(|_| words(&mut rng, dim)).collect();
+    let mut matrix = |topics_of: usize, tokens: usize| {
+        let about: Vec<_> = (0..topics_of).map(|_| rng.random_range(0..topics.len())).collect();
+        let token = |_| {
+            let topic = &topics[about[rng.random_range(0..topics_of)]];
+            let word = &topic[rng.random_range(0..topic.len())];
+            near(&mut rng, word, 0.5)
+        };
+        TokenMatrix::normalized(&(0..tokens).flat_map(token).collect::<Vec<_>>(), dim).unwrap()
+    };
+    let query = matrix(1, query_tokens);
+    let mut packed = MultiVectors::empty(dim).unwrap();
+    for _ in 0..documents {
+        packed.push(matrix(3, document_tokens).view()).unwrap();
+    }
+    (query, packed)
+}
+
+/// The words of a topic.
+fn words(rng: &mut StdRng, dim: usize) -> Vec<Vec<f32>> {
+    let topic = near(rng, &vec![0.0; dim], 1.0);
+    (0..40).map(|_| near(rng, &topic, 1.0)).collect()
+}
+
+/// A direction, and a random one of about the length `distance`.
+fn near(rng: &mut StdRng, direction: &[f32], distance: f32) -> Vec<f32> {
+    let scale = distance * (3.0 / direction.len() as f32).sqrt();
+    direction.iter().map(|x| x + scale * rng.random_range(-1.0..1.0_f32)).collect()
+}
+
 /// Values from −1 to 1.
 pub fn random(rng: &mut StdRng, values: usize) -> Vec<f32> {
     (0..values).map(|_| rng.random_range(-1.0..1.0)).collect()

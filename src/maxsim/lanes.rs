@@ -11,7 +11,7 @@ pub(super) trait Lanes: Copy {
     /// Lanes of a register.
     const WIDTH: usize;
 
-    /// Registers there are.
+    /// Registers there are for a tile: 32, 16, or 12 where `mul_add` takes some for itself.
     const REGISTERS: usize;
 
     /// What a lane holds.

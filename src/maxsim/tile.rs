@@ -89,7 +89,8 @@ pub(super) fn fold_panel<L: Lanes>(
 ) {
     let maxima = &mut maxima[panel.first_lane..];
     let columns = panel.columns;
-    // The sums of a tall tile, and what they are made of, fill the registers and no more.
+    // The sums of a tall tile, and what they are made of, fill the registers and no more. (Of 16, some
+    // lanes leave 12: the others hold products.)
     match (panel.vectors, L::REGISTERS) {
         (1, 32) => fold_tiles::<L, 24, 16, 8, 1>(lanes, rows, stride, columns, ahead, maxima),
         (2, 32) => fold_tiles::<L, 12, 8, 4, 2>(lanes, rows, stride, columns, ahead, maxima),

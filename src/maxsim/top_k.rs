@@ -16,17 +16,20 @@ use crate::ranking::{by_rank, first};
 /// Documents that are bounded before it is decided whether to bound the others.
 const SAMPLE: usize = 128;
 
-/// Documents from which bounds pay, in samples.
-const LEAST_SAMPLES: usize = 2;
+/// Bounds pay from so many documents. These thresholds were measured.
+const LEAST_DOCUMENTS: usize = 2 * SAMPLE;
 
-/// One document of so many may be asked for, or remain in the sample, for bounds to pay.
+/// Bounds pay from so many tokens a document: those of fewer cost too much beside the tokens'.
+const LEAST_DOCUMENT_TOKENS: usize = 24;
+
+/// Bounds pay from so many columns.
+const LEAST_DIM: usize = 16;
+
+/// Bounds pay where one document of so many is asked for.
+const LEAST_DOCUMENTS_OF_K: usize = 8;
+
+/// Bounds pay where one document of so many, of the sample, remains.
 const LEAST_PRUNED: usize = 4;
-
-/// Query tokens from which bounds pay: scoring fewer waits for memory more than for arithmetic.
-const LEAST_TOKENS: usize = 9;
-
-/// Columns from which bounds pay.
-const LEAST_DIM: usize = 32;
 
 impl CpuMaxSim {
     /// The `k` documents of the highest MaxSim scores: each one's index and score, the score
@@ -88,11 +91,10 @@ impl CpuMaxSim {
         documents: &[TokenMatrixRef<'_>],
         k: usize,
     ) -> Option<Vec<f64>> {
-        let many = documents.len() >= LEAST_SAMPLES * SAMPLE && k <= documents.len() / LEAST_PRUNED;
-        if !many || query.tokens() < LEAST_TOKENS || query.dim() < LEAST_DIM {
+        let integers = self.instruction_set().integers()?;
+        if !worth_bounding(query, documents, k, integers.lane_width()) {
             return None;
         }
-        let integers = self.instruction_set().integers()?;
         let quantized = QuantizedQuery::new(query, integers.lane_width())?;
         let mut found = bounds(integers, &quantized, documents, 0..SAMPLE);
         if !prunes(&found, (k * SAMPLE).div_ceil(documents.len())) {
@@ -130,6 +132,23 @@ impl CpuMaxSim {
         let chosen: Vec<_> = some.iter().map(|&at| documents[at]).collect();
         some.iter().copied().zip(self.score_packed(packed, &chosen)).collect()
     }
+}
+
+/// Whether bounds would cost less than the scores that they may save.
+///
+/// Scoring a query that fills no more than a register waits for memory, which bounds read too.
+fn worth_bounding(
+    query: TokenMatrixRef<'_>,
+    documents: &[TokenMatrixRef<'_>],
+    k: usize,
+    width: usize,
+) -> bool {
+    let tokens: usize = documents.iter().map(TokenMatrixRef::tokens).sum();
+    documents.len() >= LEAST_DOCUMENTS
+        && k <= documents.len() / LEAST_DOCUMENTS_OF_K
+        && tokens >= LEAST_DOCUMENT_TOKENS * documents.len()
+        && query.dim() >= LEAST_DIM
+        && 4 * query.tokens() >= 5 * width
 }
 
 /// Whether, of a sample, few enough could be among the best `k`.

@@ -26,6 +26,7 @@ super::lanes::compile_bound_for!(Avx2Pairs<true>, "avx2,f16c,avxvnni");
 
 impl<const VNNI: bool> Lanes for Avx2Pairs<VNNI> {
     const WIDTH: usize = 8;
+    // Without VNNI, products are in registers before they are added.
     const REGISTERS: usize = if VNNI { 16 } else { 12 };
     type Value = i32;
     type Register = __m256i;

@@ -103,7 +103,7 @@ fn bounds(
 fn each_shape(mut check: impl FnMut(Kind, TokenMatrixRef<'_>, TokenMatrixRef<'_>)) {
     let mut rng = StdRng::seed_from_u64(31);
     for dim in [1, 2, 3, 7, 16, 31, 33, 45, 64, 100, 128, 129, 384, 768] {
-        for round in 0..12 {
+        for round in 0..20 {
             for kind in Kind::ALL {
                 let (tokens, rows) = (rng.random_range(1..=70), rng.random_range(1..=120));
                 let query = kind.matrix(&mut rng, tokens, dim, 1.0);
