@@ -167,10 +167,10 @@ impl Reranker {
         request: &Request<'_, '_, Id>,
     ) -> Result<Ranked<Id>> {
         let documents = matrices(query.candidates.iter(), request)?;
-        let scores = self.cpu().score(query.tokens, &documents)?;
-        let scored = query.candidates.iter().zip(scores);
-        let scored = scored.map(|(&id, score)| Scored { id, score }).collect();
-        let hits = top_k(scored, request.wanted.limit);
+        let limit = request.wanted.limit;
+        let contenders = self.cpu().contenders(query.tokens, &documents, limit)?.into_iter();
+        let scored = contenders.map(|(at, score)| Scored { id: query.candidates[at], score });
+        let hits = top_k(scored.collect(), limit);
         let matches = if request.wanted.matches {
             let documents = matrices(hits.iter().map(|hit| &hit.id), request)?;
             self.cpu().matches(query.tokens, &documents)?
