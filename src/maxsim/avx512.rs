@@ -81,10 +81,9 @@ impl FloatLanes for Avx512 {
     fn sums(self, registers: [__m512; 4]) -> [f32; 4] {
         // SAFETY: `self` exists, so detect() has found AVX-512 F and DQ, and with them AVX.
         let sums = unsafe {
-            let [a, b, c, d] = registers.map(|register| {
-                let high = _mm512_extractf32x8_ps::<1>(register);
-                _mm256_add_ps(_mm512_castps512_ps256(register), high)
-            });
+            // Not `registers.map`, which is compiled by itself, without these instructions.
+            let [a, b, c, d] = registers;
+            let (a, b, c, d) = (folded(a), folded(b), folded(c), folded(d));
             let pairs = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
             _mm_add_ps(_mm256_castps256_ps128(pairs), _mm256_extractf128_ps::<1>(pairs))
         };
@@ -112,5 +111,18 @@ impl FloatLanes for Avx512 {
     unsafe fn load_widened(self, values: *const f16) -> __m512 {
         // SAFETY: the caller vouches for 16 values; loadu needs no alignment; `self` proves AVX-512F.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(values.cast())) }
+    }
+}
+
+/// The upper half of a register's lanes added to the lower.
+///
+/// # Safety
+/// The machine has AVX-512 F and DQ.
+#[inline(always)]
+unsafe fn folded(register: __m512) -> __m256 {
+    // SAFETY: the caller vouches for AVX-512 F and DQ, and with them AVX.
+    unsafe {
+        let high = _mm512_extractf32x8_ps::<1>(register);
+        _mm256_add_ps(_mm512_castps512_ps256(register), high)
     }
 }

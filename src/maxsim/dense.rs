@@ -48,22 +48,30 @@ fn reduce<L: FloatLanes>(
     term: impl Fn(f32, f32) -> f32,
 ) -> f32 {
     let len = a.len().min(b.len());
-    let mut sums = [lanes.splat(0.0); CHAINS];
     let registers = len / L::WIDTH;
-    for register in 0..registers {
-        let chain = &mut sums[register % CHAINS];
+    let add = |register: usize, sum| {
         // SAFETY: register < len / WIDTH, so WIDTH values from register · WIDTH are inside both.
         let (x, y) = unsafe {
             let at = register * L::WIDTH;
             (lanes.load(a.as_ptr().add(at)), lanes.load(b.as_ptr().add(at)))
         };
-        *chain = step(x, y, *chain);
+        step(x, y, sum)
+    };
+    // Chains go by constants, or the compiler would keep them in memory.
+    let mut sums = [lanes.splat(0.0); CHAINS];
+    let whole = registers - registers % CHAINS;
+    for register in (0..whole).step_by(CHAINS) {
+        for (chain, sum) in sums.iter_mut().enumerate() {
+            *sum = add(register + chain, *sum);
+        }
     }
-    let mut lanes_of_sums = [0.0; CHAINS * 16];
-    for (chain, sum) in sums.into_iter().enumerate() {
-        lanes.store(sum, &mut lanes_of_sums[chain * L::WIDTH..]);
+    for (chain, sum) in sums.iter_mut().enumerate() {
+        if whole + chain < registers {
+            *sum = add(whole + chain, *sum);
+        }
     }
     let rest = registers * L::WIDTH..len;
     let rest: f32 = rest.map(|at| term(a[at], b[at])).sum();
-    lanes_of_sums[..CHAINS * L::WIDTH].iter().sum::<f32>() + rest
+    let [a, b, c, d] = lanes.sums(sums);
+    (a + b) + (c + d) + rest
 }

@@ -139,9 +139,9 @@ fn similarities<L: FloatLanes, const R: usize, const Q: usize>(
     let mut similarities = [0.0; TILE];
     let sums = sums[..(R * Q).next_multiple_of(SUMMED)].chunks_exact(SUMMED);
     for (sums, similarities) in sums.zip(similarities.chunks_exact_mut(SUMMED)) {
-        // SAFETY: each has WIDEST values, of which WIDTH are no more.
-        let sums = std::array::from_fn(|at| unsafe { lanes.load(sums[at].as_ptr()) });
-        similarities.copy_from_slice(&lanes.sums(sums));
+        // SAFETY: it has WIDEST values, of which WIDTH are no more.
+        let sum = |at: usize| unsafe { lanes.load(sums[at].as_ptr()) };
+        similarities.copy_from_slice(&lanes.sums([sum(0), sum(1), sum(2), sum(3)]));
     }
     similarities
 }
