@@ -51,6 +51,6 @@ pub mod search;
 pub use error::{Error, Result};
 
 /// Compiles the examples of the README.
-#[cfg(all(doctest, feature = "recall"))]
+#[cfg(all(doctest, feature = "gpu", feature = "recall"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
