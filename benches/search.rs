@@ -2,10 +2,10 @@
 
 mod support;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use maxfold::maxsim::CpuMaxSim;
 use maxfold::multivector::{DenseVectors, TokenMatrix};
-use maxfold::recall::{Distance, HnswIndex, HnswParams, SearchParams};
+use maxfold::recall::{Allowed, Distance, HnswIndex, HnswParams, SearchParams};
 use maxfold::rerank::Reranker;
 use maxfold::search::{EngineConfig, Point, Request, SearchEngine};
 use rand::prelude::*;
@@ -28,17 +28,16 @@ fn clustered(rng: &mut StdRng, vectors: usize) -> Vec<f32> {
 fn hnsw(criterion: &mut Criterion<Work>) {
     let mut rng = StdRng::seed_from_u64(1);
     let vectors = DenseVectors::new(clustered(&mut rng, DOCUMENTS), DENSE).unwrap();
-    let build =
-        |vectors| HnswIndex::build(Distance::Cosine, HnswParams::default(), vectors).unwrap();
-    let index = build(vectors.clone());
-    let query = index.exact().vectors().get(17).unwrap().to_vec();
+    let build = || HnswIndex::build(Distance::Cosine, HnswParams::default(), &vectors).unwrap();
+    let index = build();
+    let query = vectors.get(17).unwrap().to_vec();
     let search = |params| index.search(&query, 100, params, None).unwrap();
     assert_eq!(search(SearchParams::default()).candidates[0].document, 17);
 
     let mut group = criterion.benchmark_group(format!("HNSW {DOCUMENTS}x{DENSE}"));
     group.throughput(Throughput::Elements(DOCUMENTS as u64)).sample_size(10);
     group.bench_function("build", |bencher| {
-        bencher.iter_batched(|| vectors.clone(), build, BatchSize::PerIteration);
+        bencher.iter_with_large_drop(build);
     });
     for ef in [100, 128, 256] {
         let params = SearchParams { hnsw_ef: Some(ef), exact: false };
@@ -47,6 +46,26 @@ fn hnsw(criterion: &mut Criterion<Work>) {
     }
     let exact = SearchParams { exact: true, ..Default::default() };
     group.bench_function("exact scan", |bencher| bencher.iter(|| search(exact)));
+}
+
+/// Filters that keep a part of the documents, beside none.
+fn filtered(criterion: &mut Criterion<Work>) {
+    let mut rng = StdRng::seed_from_u64(3);
+    let vectors = DenseVectors::new(clustered(&mut rng, 2 * DOCUMENTS), DENSE).unwrap();
+    let index = HnswIndex::build(Distance::Cosine, HnswParams::default(), &vectors).unwrap();
+    let mut group = criterion.benchmark_group(format!("filtered HNSW {}x{DENSE}", vectors.len()));
+    for percent in [100.0, 50.0, 10.0, 1.0, 0.1] {
+        let kept = (0..vectors.len()).filter(|_| rng.random_bool(percent / 100.0));
+        let allowed: Allowed = kept.collect();
+        let queries: Vec<_> = vectors.iter().step_by(20).collect();
+        let mut queries = queries.into_iter().cycle();
+        let mut search = || {
+            let query = queries.next().unwrap();
+            index.search(query, 100, SearchParams::default(), Some(&allowed)).unwrap()
+        };
+        let id = BenchmarkId::new("percent kept", percent);
+        group.bench_function(id, |bencher| bencher.iter(&mut search));
+    }
 }
 
 fn two_stages(criterion: &mut Criterion<Work>) {
@@ -75,5 +94,5 @@ fn two_stages(criterion: &mut Criterion<Work>) {
     }
 }
 
-criterion_group! { name = benches; config = support::criterion(); targets = hnsw, two_stages }
+criterion_group! { name = benches; config = support::criterion(); targets = hnsw, filtered, two_stages }
 criterion_main!(benches);

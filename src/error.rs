@@ -252,7 +252,7 @@ pub enum Error {
     },
 
     /// A file that is not as it was written.
-    #[cfg(feature = "collection")]
+    #[cfg(feature = "recall")]
     #[error("expected {} as it was written, got {what}", path.display())]
     Damaged {
         /// The file.
@@ -397,6 +397,16 @@ pub enum Error {
         path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
+    },
+
+    /// More of something than can be counted.
+    #[cfg(feature = "recall")]
+    #[error("expected at most {most} {what}, got more")]
+    TooMany {
+        /// What is counted.
+        what: &'static str,
+        /// How many there can be.
+        most: u32,
     },
 
     /// An error in one file of several: the same error, with the file's name.

@@ -39,7 +39,7 @@ fn vectors(values: Vec<f32>, dim: usize) -> DenseVectors {
 }
 
 fn build(distance: Distance, params: HnswParams, vectors: &DenseVectors) -> HnswIndex {
-    HnswIndex::build(distance, params, vectors.clone()).unwrap()
+    HnswIndex::build(distance, params, vectors).unwrap()
 }
 
 fn documents(candidates: &[Candidate]) -> Vec<usize> {
@@ -118,6 +118,7 @@ fn overlap(found: &[Candidate], exact: &[Candidate]) -> f64 {
 /// A graph over documents, and queries of the same kind.
 struct World {
     index: HnswIndex,
+    exact: ExactIndex,
     queries: DenseVectors,
 }
 
@@ -127,17 +128,26 @@ impl World {
         let centres = normal(&mut rng, clusters, DIM);
         let mut make = |count| match clusters {
             0 => vectors(normal(&mut rng, count, DIM), DIM),
+            _ if distance == Distance::Dot => {
+                let mut values = clustered(&mut rng, &centres, count);
+                for vector in values.chunks_mut(DIM) {
+                    let length = rng.random_range(0.5..2.0);
+                    vector.iter_mut().for_each(|value| *value *= length);
+                }
+                vectors(values, DIM)
+            }
             _ => vectors(clustered(&mut rng, &centres, count), DIM),
         };
         let (vectors, queries) = (make(DOCUMENTS), make(50));
         let index = build(distance, HnswParams::default(), &vectors);
-        Self { index, queries }
+        let exact = ExactIndex::new(distance, vectors).unwrap();
+        Self { index, exact, queries }
     }
 
     /// Mean recall@100, every answer checked for what must hold.
     fn recall(&self, params: SearchParams, allowed: Option<&Allowed>) -> f64 {
         let one = |query| {
-            let exact = self.index.exact().search(query, 100, allowed).unwrap();
+            let exact = self.exact.search(query, 100, allowed).unwrap();
             let found = self.index.search(query, 100, params, allowed).unwrap().candidates;
             assert_eq!(found.len(), exact.len());
             assert_in_order(&found);
@@ -228,11 +238,11 @@ fn an_allowed_set_counts_and_holds_what_was_put_in() {
 fn parameters_outside_their_range_are_errors() {
     let ok = HnswParams::default();
     let message = |params| {
-        let built = HnswIndex::build(Distance::Dot, params, vectors(vec![1.0], 1));
+        let built = HnswIndex::build(Distance::Dot, params, &vectors(vec![1.0], 1));
         built.unwrap_err().to_string()
     };
-    for m in [0, 1, 256, 300] {
-        let expected = format!("expected m to be 2 to 255, got {m}");
+    for m in [1, 256, 300] {
+        let expected = format!("expected m to be 0 or 2 to 255, got {m}");
         assert_eq!(message(HnswParams { m, ..ok }), expected);
     }
     for ef_construct in [0, 65_537, usize::MAX] {
@@ -249,29 +259,36 @@ fn parameters_outside_their_range_are_errors() {
 
 #[test]
 fn vectors_that_do_not_fit_are_errors_and_change_nothing() {
-    let mut index = build(Distance::Cosine, HnswParams::default(), &vectors(vec![1.0, 0.0], 2));
+    let index = build(Distance::Cosine, HnswParams::default(), &vectors(vec![1.0, 0.0], 2));
     let search = |index: &HnswIndex, query: &[f32]| {
         index.search(query, 1, SearchParams::default(), None).unwrap_err()
     };
     assert!(matches!(search(&index, &[1.0]), Error::DimensionMismatch { expected: 2, got: 1, .. }));
     for value in [f32::NAN, f32::INFINITY] {
         assert!(matches!(search(&index, &[0.0, value]), Error::NotFinite { column: 1, .. }));
-        assert!(matches!(index.push(&[value, 0.0]), Err(Error::NotFinite { column: 0, .. })));
+        let inserted = index.insert([(5, &[1.0, 1.0][..]), (6, &[value, 0.0])]);
+        assert!(matches!(inserted, Err(Error::InPoint { id, .. }) if id == "6"));
     }
-    let other = vectors(vec![1.0; 6], 3);
-    assert!(matches!(index.extend(&other), Err(Error::DimensionMismatch { got: 3, .. })));
-    assert!(index.exact().search(&[1.0], 1, None).is_err());
+    assert!(
+        matches!(index.insert([(5, &[1.0; 3][..])]), Err(Error::InPoint { id, .. }) if id == "5")
+    );
+    let exact = ExactIndex::new(Distance::Cosine, vectors(vec![1.0, 0.0], 2)).unwrap();
+    assert!(exact.search(&[1.0], 1, None).is_err());
     assert_eq!(index.len(), 1);
+    assert!(matches!(
+        HnswIndex::new(Distance::Dot, HnswParams::default(), 0),
+        Err(Error::ZeroDimension)
+    ));
 }
 
 #[test]
 fn nothing_is_found_where_there_is_nothing_to_find() {
     let params = SearchParams::default();
     for distance in Distance::ALL {
-        let mut index = build(distance, HnswParams::default(), &DenseVectors::empty(2).unwrap());
+        let index = build(distance, HnswParams::default(), &DenseVectors::empty(2).unwrap());
         assert!(index.is_empty());
         assert!(index.search(&[1.0, 0.0], 10, params, None).unwrap().candidates.is_empty());
-        index.push(&[1.0, 0.0]).unwrap();
+        index.insert([(0, &[1.0, 0.0][..])]).unwrap();
         assert!(index.search(&[1.0, 0.0], 0, params, None).unwrap().candidates.is_empty());
         for allowed in [Allowed::new(), [1, 2, 3].into_iter().collect()] {
             let found = index.search(&[1.0, 0.0], 10, params, Some(&allowed)).unwrap();
@@ -309,18 +326,19 @@ fn a_walk_finds_most_of_the_nearest_in_clusters() {
     assert!(recall > 0.99, "{recall}");
 }
 
-/// Measured like the former, where vectors are not clustered: 0.942 at ef 128.
+/// Measured like the former, around 100 centres, every vector up to twice as long or as short:
+/// 0.99 at ef 128. (Links by the dot product instead of the angle: 0.65.)
 #[test]
 fn a_walk_finds_most_of_the_largest_dot_products() {
-    let recall = World::new(Distance::Dot, 0).recall(SearchParams::default(), None);
-    assert!(recall > 0.92, "{recall}");
+    let recall = World::new(Distance::Dot, 100).recall(SearchParams::default(), None);
+    assert!(recall > 0.97, "{recall}");
 }
 
 #[test]
 fn a_walk_gives_the_scores_of_a_scan() {
     for world in [&*SCATTERED, &*CLUSTERED] {
         let query = world.first_query();
-        let exact = world.index.exact().search(query, DOCUMENTS, None).unwrap();
+        let exact = world.exact.search(query, DOCUMENTS, None).unwrap();
         let found = world.search(query, 100, None).candidates;
         assert!(found.iter().all(|found| exact.contains(found)));
     }
@@ -353,7 +371,7 @@ fn a_search_says_how_it_was_done() {
 
     let params = SearchParams { exact: true, ..SearchParams::default() };
     let found = world.index.search(query, 10, params, None).unwrap();
-    assert_eq!(found.candidates, world.index.exact().search(query, 10, None).unwrap());
+    assert_eq!(found.candidates, world.exact.search(query, 10, None).unwrap());
     let expected = format!("exact scan of {DOCUMENTS} documents: as requested");
     assert_eq!(found.strategy.to_string(), expected);
 }
@@ -363,7 +381,7 @@ fn a_search_says_how_it_was_done() {
 fn a_walk_that_falls_short_is_followed_by_a_scan() {
     let world = &*SCATTERED;
     let query = world.first_query();
-    let exact = world.index.exact().search(query, DOCUMENTS, None).unwrap();
+    let exact = world.exact.search(query, DOCUMENTS, None).unwrap();
     let allowed: Allowed = documents(&exact[DOCUMENTS / 2..]).into_iter().collect();
     let params = SearchParams { hnsw_ef: Some(20), exact: false };
     let found = world.index.search(query, 10, params, Some(&allowed)).unwrap();
@@ -371,6 +389,21 @@ fn a_walk_that_falls_short_is_followed_by_a_scan() {
     let reason = ScanReason::WalkFellShort { found: 0, wanted: 10 };
     assert_eq!(found.strategy, Strategy::Scan { documents: DOCUMENTS / 2, reason });
     assert!(found.strategy.to_string().ends_with("a graph walk found 0 of 10"));
+}
+
+#[test]
+fn without_a_graph_every_search_is_a_scan() {
+    let mut rng = StdRng::seed_from_u64(11);
+    let vectors = vectors(normal(&mut rng, 3000, 4), 4);
+    let index = build(Distance::Euclid, HnswParams { m: 0, ..HnswParams::default() }, &vectors);
+    let exact = ExactIndex::new(Distance::Euclid, vectors.clone()).unwrap();
+    for query in vectors.iter().take(20) {
+        let found = index.search(query, 10, NARROW, None).unwrap();
+        assert_eq!(found.candidates, exact.search(query, 10, None).unwrap());
+        let reason = ScanReason::NoGraph;
+        assert_eq!(found.strategy, Strategy::Scan { documents: 3000, reason });
+    }
+    assert_eq!(ScanReason::NoGraph.to_string(), "there is no graph");
 }
 
 /// A search that walks whatever it can.
@@ -385,8 +418,8 @@ fn the_extremes_of_m_work() {
         let index = build(distance, params, &vectors);
         for query in vectors.iter().take(50) {
             let found = index.search(query, 2, NARROW, None).unwrap();
-            assert_eq!(found.strategy, Strategy::Graph { ef: 2 });
             assert_eq!(found.candidates.len(), 2);
+            assert!(m > 2 || found.strategy == Strategy::Graph { ef: 2 }, "{}", found.strategy);
         }
     }
 }
@@ -417,13 +450,13 @@ fn equal_vectors_are_all_found() {
 #[test]
 fn unit_vectors_are_at_no_distance_from_themselves() {
     let mut rng = StdRng::seed_from_u64(6);
-    let vectors = vectors(normal(&mut rng, 400, 8), 8);
-    let params = HnswParams { m: 4, ..HnswParams::default() };
+    let vectors = vectors(normal(&mut rng, 3000, 8), 8);
+    let params = HnswParams { m: 8, ..HnswParams::default() };
     let index = build(Distance::Cosine, params, &vectors);
-    for (document, query) in index.exact().vectors().iter().enumerate() {
-        let params = SearchParams { hnsw_ef: Some(20), exact: false };
+    for (document, query) in vectors.iter().enumerate() {
+        let params = SearchParams { hnsw_ef: Some(40), exact: false };
         let found = index.search(query, 1, params, None).unwrap();
-        assert_eq!(found.strategy, Strategy::Graph { ef: 20 });
+        assert_eq!(found.strategy, Strategy::Graph { ef: 40 });
         assert_eq!(found.candidates[0].document, document);
         assert!((1.0 - found.candidates[0].score).abs() < 1e-6 && found.candidates[0].score <= 1.0);
     }
@@ -445,8 +478,9 @@ fn values_of_every_magnitude_are_scored_and_never_panic() {
     for distance in Distance::ALL {
         let params = HnswParams { m: 2, ..HnswParams::default() };
         let index = build(distance, params, &vectors);
+        let exact = ExactIndex::new(distance, vectors.clone()).unwrap();
         for query in vectors.iter().skip(900) {
-            let exact = index.exact().search(query, 2000, None).unwrap();
+            let exact = exact.search(query, 2000, None).unwrap();
             assert_eq!(exact.len(), vectors.len());
             assert_in_order(&exact);
             for found in &exact {
@@ -464,26 +498,29 @@ fn values_of_every_magnitude_are_scored_and_never_panic() {
 #[test]
 fn an_index_grows_as_it_was_built() {
     let mut rng = StdRng::seed_from_u64(9);
-    let all = normal(&mut rng, 1500, DIM);
+    let all = normal(&mut rng, 6000, DIM);
     let (start, rest) = all.split_at(700 * DIM);
     let (one_by_one, at_once) = rest.split_at(300 * DIM);
     let params = HnswParams { m: 8, ef_search: 40, ..HnswParams::default() };
     for distance in Distance::ALL {
-        let mut grown = build(distance, params, &vectors(start.to_vec(), DIM));
-        one_by_one.chunks(DIM).for_each(|vector| grown.push(vector).unwrap());
-        grown.extend(&vectors(at_once.to_vec(), DIM)).unwrap();
-        let built = build(distance, params, &vectors(all.clone(), DIM));
-        assert_eq!(grown.exact().vectors(), built.exact().vectors());
-        assert_eq!((grown.len(), grown.dim()), (1500, DIM));
-        let mut overlaps = Vec::new();
-        for query in all.chunks(DIM).step_by(30) {
-            let found = grown.search(query, 10, SearchParams::default(), None).unwrap();
-            assert_eq!(found.strategy, Strategy::Graph { ef: 40 });
-            overlaps
-                .push(overlap(&found.candidates, &built.exact().search(query, 10, None).unwrap()));
+        let grown = build(distance, params, &vectors(start.to_vec(), DIM));
+        for (number, vector) in (700..).zip(one_by_one.chunks(DIM)) {
+            grown.insert([(number, vector)]).unwrap();
         }
-        let recall = overlaps.iter().sum::<f64>() / overlaps.len() as f64;
-        assert!(recall > 0.95, "{distance}: {recall}");
+        grown.insert((1000..).zip(at_once.chunks(DIM))).unwrap();
+        let exact = ExactIndex::new(distance, vectors(all.clone(), DIM)).unwrap();
+        assert_eq!((grown.len(), grown.dim()), (6000, DIM));
+        let recall = |index: &HnswIndex| {
+            let one = |query| {
+                let found = index.search(query, 10, SearchParams::default(), None).unwrap();
+                assert_eq!(found.strategy, Strategy::Graph { ef: 40 });
+                overlap(&found.candidates, &exact.search(query, 10, None).unwrap())
+            };
+            all.chunks(DIM).step_by(30).map(one).sum::<f64>() / 200.0
+        };
+        let (grown, built) = (recall(&grown), recall(&build(distance, params, exact.vectors())));
+        assert!(grown > built - 0.03, "{distance}: {grown}, {built} if built at once");
+        assert!(built > 0.8, "{distance}: {built}");
     }
 }
 

@@ -76,7 +76,7 @@ impl DenseVectors {
     }
 }
 
-fn check_finite(values: &[f32], dim: usize) -> Result<()> {
+pub(crate) fn check_finite(values: &[f32], dim: usize) -> Result<()> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
         Some(index) => {

@@ -41,6 +41,18 @@ impl Interchange {
         Self::from_bytes(&bytes).map_err(|source| source.in_file(path))
     }
 
+    /// Reads `dense` of a file that need not have `tokens`.
+    ///
+    /// # Errors
+    /// As [`Interchange::read`].
+    pub fn read_dense(path: impl AsRef<Path>) -> Result<DenseVectors> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|source| Error::InvalidSafetensors { bytes: bytes.len(), source });
+        file.and_then(|file| dense(&file)).map_err(|source| source.in_file(path))
+    }
+
     /// Reads the bytes of a file.
     ///
     /// # Errors
@@ -115,10 +127,15 @@ fn read_dense(file: &SafeTensors<'_>, items: usize) -> Result<Option<DenseVector
     if !file.names().contains(&"dense") {
         return Ok(None);
     }
+    let dense = dense(file)?;
+    check_count(items, dense.len())?;
+    Ok(Some(dense))
+}
+
+fn dense(file: &SafeTensors<'_>) -> Result<DenseVectors> {
     let dense = tensor(file, "dense", MATRIX)?;
     let &[rows, dim] = dense.shape() else { return Err(wrong("dense", MATRIX, &dense)) };
     element::rows(rows * dim, dim)?;
-    check_count(items, rows)?;
     let data = dense.data();
     let values = match dense.dtype() {
         Dtype::F16 => decode(data, |bytes| f16::from_le_bytes(bytes).to_f32()),
@@ -126,7 +143,7 @@ fn read_dense(file: &SafeTensors<'_>, items: usize) -> Result<Option<DenseVector
         Dtype::F32 => decode(data, f32::from_le_bytes),
         _ => return Err(wrong("dense", FLOATS, &dense)),
     };
-    DenseVectors::new(values, dim).map(Some)
+    DenseVectors::new(values, dim)
 }
 
 fn read_integers(view: &TensorView<'_>) -> Result<Vec<i128>> {

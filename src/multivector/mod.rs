@@ -25,6 +25,8 @@ mod packed;
 mod token_matrix;
 
 pub use dense::DenseVectors;
+#[cfg(feature = "recall")]
+pub(crate) use dense::check_finite;
 pub use element::Element;
 pub(crate) use element::check_dimension;
 #[cfg(feature = "recall")]

@@ -49,9 +49,9 @@ impl Allowed {
         self.0.iter().map(|document| document as usize)
     }
 
-    /// How many documents below `end` are allowed.
-    pub(super) fn count_below(&self, end: usize) -> usize {
-        end.checked_sub(1).map_or(0, |last| self.0.rank(last as u64) as usize)
+    /// Those that a point number of 32 bits can name.
+    pub(super) fn numbers(&self) -> Option<&RoaringBitmap> {
+        self.0.bitmaps().next().filter(|(high, _)| *high == 0).map(|(_, numbers)| numbers)
     }
 }
 

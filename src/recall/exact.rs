@@ -10,7 +10,7 @@ use crate::Result;
 use crate::multivector::DenseVectors;
 
 /// The least number of values that are worth a thread.
-const VALUES_PER_THREAD: usize = 1 << 16;
+const VALUES_PER_THREAD: usize = 1 << 18;
 
 /// Dense vectors, searched by comparing the query with all of them.
 ///
@@ -76,12 +76,7 @@ impl ExactIndex {
     }
 
     /// [`ExactIndex::search`] for a prepared query.
-    pub(super) fn scan(
-        &self,
-        query: &[f32],
-        limit: usize,
-        allowed: Option<&Allowed>,
-    ) -> Vec<Candidate> {
+    fn scan(&self, query: &[f32], limit: usize, allowed: Option<&Allowed>) -> Vec<Candidate> {
         match allowed {
             _ if limit == 0 => Vec::new(),
             None => self.nearest(query, limit, (0..self.len()).into_par_iter()),
@@ -98,26 +93,19 @@ impl ExactIndex {
         limit: usize,
         documents: impl IndexedParallelIterator<Item = usize>,
     ) -> Vec<Candidate> {
-        let top = || Top::new(limit);
-        documents
-            .with_min_len(VALUES_PER_THREAD.div_ceil(self.dim()))
-            .filter_map(|document| self.candidate(query, document))
-            .fold(top, |mut top, candidate| {
-                top.push(candidate);
-                top
-            })
-            .reduce(top, Top::merge)
-            .into_ranking()
+        best(limit, self.dim(), documents, |document, top| {
+            top.extend(self.candidate(query, document))
+        })
     }
 
     /// A document with its score for a prepared query, or `None` past the end.
-    pub(super) fn candidate(&self, query: &[f32], document: usize) -> Option<Candidate> {
+    fn candidate(&self, query: &[f32], document: usize) -> Option<Candidate> {
         let vector = self.vectors.get(document)?;
         Some(Candidate { document, score: self.distance.similarity(query, vector) })
     }
 
     /// A vector that may be compared with these, as it is compared.
-    pub(super) fn prepared<'v>(&self, vector: &'v [f32]) -> Result<Cow<'v, [f32]>> {
+    fn prepared<'v>(&self, vector: &'v [f32]) -> Result<Cow<'v, [f32]>> {
         self.vectors.check(vector)?;
         Ok(self.distance.prepare(vector))
     }
@@ -146,4 +134,21 @@ impl ExactIndex {
     pub fn dim(&self) -> usize {
         self.vectors.dim()
     }
+}
+
+/// The first `limit` of the candidates that `compare` pushes for the items, each of which stands for
+/// a vector of `dim` columns; in parallel if there are many.
+pub(super) fn best<I: Send>(
+    limit: usize,
+    dim: usize,
+    items: impl IndexedParallelIterator<Item = I>,
+    compare: impl Fn(I, &mut Top) + Sync + Send,
+) -> Vec<Candidate> {
+    let top = || Top::new(limit);
+    let compared = |mut top: Top, item| {
+        compare(item, &mut top);
+        top
+    };
+    let items = items.with_min_len(VALUES_PER_THREAD.div_ceil(dim));
+    items.fold(top, compared).reduce(top, Top::merge).into_ranking()
 }

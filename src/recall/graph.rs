@@ -1,116 +1,74 @@
-//! The graph: hnsw_rs, and everything that it has to be kept from.
-//!
-//! hnsw_rs ends the process for an `m` above 256 and keeps `m` in a byte; it reserves memory for
-//! any `ef_construct`; it panics at a distance that is negative or NaN; it forgets vectors that
-//! meet in an empty graph on several threads; a crowd of equal vectors cuts its graph to pieces;
-//! it returns fewer vectors than there are; its filtered search becomes a walk of everything; and
-//! it panics when it is dropped after the clock was set back.
-//! Nothing here can lead there. Its filters, its files and its `set_keeping_pruned` (clustered
-//! vectors: recall 0.5 instead of 0.99) are not used.
+//! The graph: vectors, and links between near ones.
 
-use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use hnsw_rs::hnsw::Hnsw;
 use rayon::prelude::*;
 
-use super::twins::Twins;
+use super::links::Links;
+use super::vectors::Vectors;
 use super::{Distance, HnswParams};
-use crate::Result;
-use crate::multivector::DenseVectors;
+use crate::{Error, Result};
 
-/// hnsw_rs has no more.
-const LAYERS: usize = 16;
+/// A vector's place in the graph: they are counted as they come, and never taken away.
+pub(super) type NodeId = u32;
 
-/// Documents, linked to their neighbours; of documents with equal vectors, one for all.
+/// So many are linked one by one, before the rest of many in parallel: in a small graph, nodes that
+/// come together don't see each other.
+const ALONE: usize = 256;
+
+/// A hierarchical navigable small world graph
+/// ([Malkov & Yashunin 2016](https://arxiv.org/abs/1603.09320)) that grows while it is walked.
 pub(super) struct Graph {
-    hnsw: ManuallyDrop<Hnsw<'static, f32, Descending>>,
-    twins: Twins,
-    documents: usize,
+    pub(super) params: HnswParams,
+    pub(super) vectors: Arc<Vectors>,
+    /// `None` where `m` is 0.
+    pub(super) links: Option<Links>,
 }
 
 impl Graph {
-    /// No documents yet, and room for some.
-    pub(super) fn new(distance: Distance, params: HnswParams, room: usize) -> Result<Self> {
+    pub(super) fn new(distance: Distance, params: HnswParams, dim: usize) -> Result<Self> {
         params.check()?;
-        let HnswParams { m, ef_construct, .. } = params;
-        let hnsw = Hnsw::new(m, room, LAYERS, ef_construct, Descending(distance));
-        Ok(Self { hnsw: ManuallyDrop::new(hnsw), twins: Twins::default(), documents: 0 })
-    }
-
-    /// Inserts those of all prepared vectors that are not there yet.
-    pub(super) fn catch_up(&mut self, vectors: &DenseVectors) {
-        let arrived = self.documents..vectors.len();
-        self.documents = vectors.len();
-        let new: Vec<_> = arrived.filter(|&it| self.twins.note(it, vectors)).collect();
-        let insert = |&document: &usize| {
-            if let Some(vector) = vectors.get(document) {
-                self.hnsw.insert_slice((vector, document));
-            }
-        };
-        // The first alone: in an empty graph, those that come together don't see each other.
-        let (first, rest) = new.split_at(new.len().min(1));
-        first.iter().for_each(insert);
-        rest.par_iter().for_each(insert);
-    }
-
-    /// The documents of about the `ef` vectors nearest to a prepared query, in no order.
-    pub(super) fn walk(&self, query: &[f32], ef: usize) -> impl Iterator<Item = usize> {
-        let nearest = self.hnsw.search(query, ef, ef);
-        nearest.into_iter().flat_map(|neighbour| self.twins.of(neighbour.d_id))
-    }
-}
-
-impl Drop for Graph {
-    fn drop(&mut self) {
-        // SAFETY: dropped here, once, and not used afterwards.
-        let drop = || unsafe { ManuallyDrop::drop(&mut self.hnsw) };
-        if catch_unwind(AssertUnwindSafe(drop)).is_err() {
-            log::debug!("hnsw_rs panicked when its graph was dropped");
+        if dim == 0 {
+            return Err(Error::ZeroDimension);
         }
+        let vectors = Arc::new(Vectors::new(distance, dim));
+        let links = (params.m > 0).then(|| Links::new(params, Arc::clone(&vectors)));
+        Ok(Self { params, vectors, links })
     }
 }
 
-/// A distance for hnsw_rs, never negative, never NaN.
-///
-/// HNSW does nothing with distances but compare them, so any number will do that falls where the
-/// similarity rises.
-struct Descending(Distance);
-
-impl anndists::dist::distances::Distance<f32> for Descending {
-    fn eval(&self, a: &[f32], b: &[f32]) -> f32 {
-        descending(self.0.similarity(a, b))
+impl Graph {
+    /// One without nodes, and otherwise the same.
+    pub(super) fn emptied(&self) -> Result<Self> {
+        Self::new(self.vectors.distance, self.params, self.vectors.dim)
     }
-}
 
-/// Maps the finite f32s, from the largest to the smallest, onto those from 0 to the largest.
-///
-/// They are counted downwards, and half the count is read as the bits of an f32. So numbers of
-/// every magnitude stay apart up to their last bit, where `1 - similarity` would make all the
-/// tiny ones equal.
-fn descending(similarity: f32) -> f32 {
-    let bits = similarity.to_bits() as i32;
-    // As in f32::total_cmp: the bits of negative numbers count the wrong way.
-    let ascending = bits ^ (((bits >> 31) as u32) >> 1) as i32;
-    let count = i64::from(f32::MAX.to_bits()) - i64::from(ascending);
-    f32::from_bits((count / 2) as u32)
-}
+    /// Appends a node, without links; `None` if there are too many to count.
+    pub(super) fn push(&self, vector: Arc<[f32]>) -> Option<NodeId> {
+        self.vectors.push(Some(vector))
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::descending;
+    /// Links nodes that were [pushed](Graph::push), in parallel.
+    pub(super) fn link_all(&self, nodes: &[NodeId]) {
+        let Some(links) = &self.links else { return };
+        let linked = self.len() - nodes.len().min(self.len());
+        let alone = ALONE.saturating_sub(linked).min(nodes.len());
+        nodes[..alone].iter().for_each(|&node| links.insert(node));
+        nodes[alone..].par_iter().for_each(|&node| links.insert(node));
+    }
 
-    #[test]
-    fn distances_fall_as_similarities_rise() {
-        let magnitudes = [0.0, 1e-45, 1e-30, 1e-9, 0.5, 1.0, 1.000_001, 20.0, 1e19, f32::MAX];
-        let negative = magnitudes.iter().rev().map(|magnitude| -magnitude);
-        let ascending: Vec<f32> = negative.chain(magnitudes).collect();
-        for pair in ascending.windows(2).filter(|pair| pair[0] != pair[1]) {
-            assert!(descending(pair[0]) >= descending(pair[1]), "{pair:?}");
-            let halved = pair[1].to_bits().abs_diff(pair[0].to_bits()) < 2;
-            assert!(halved || descending(pair[0]) > descending(pair[1]), "{pair:?}");
-        }
-        assert_eq!(descending(f32::MAX), 0.0);
-        assert_eq!(descending(f32::MIN), f32::MAX);
+    /// About the `ef` nodes nearest to a prepared query, in no order.
+    pub(super) fn nearest(&self, query: &[f32], ef: usize) -> impl Iterator<Item = NodeId> {
+        self.links.iter().flat_map(move |links| links.nearest(query, ef))
+    }
+
+    /// Number of nodes.
+    pub(super) fn len(&self) -> usize {
+        self.vectors.len()
+    }
+
+    /// A node's vector, [prepared](Distance::prepare).
+    pub(super) fn vector(&self, node: NodeId) -> Option<&Arc<[f32]>> {
+        self.vectors.get(node)
     }
 }

@@ -1,80 +1,144 @@
-//! The fast way: a walk on a graph of neighbours, or a scan where that is better.
+//! The fast way: a graph of neighbours that grows while it is searched.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
-use super::graph::Graph;
-use super::params::check;
-use super::ranking::{Candidate, Top};
-use super::{Allowed, Distance, ExactIndex, HnswParams};
-use super::{Recalled, ScanReason, SearchParams, Strategy};
-use crate::Result;
+use parking_lot::{Mutex, RwLock};
+use twox_hash::XxHash3_64;
+
+use super::documents::Documents;
+use super::graph::{Graph, NodeId};
+use super::{Allowed, Distance, HnswBatch, HnswParams, HnswView, Recalled, SearchParams, snapshot};
 use crate::multivector::DenseVectors;
+use crate::{Error, Result};
 
 /// Dense vectors, searched by a walk on a hierarchical navigable small world graph
-/// ([Malkov & Yashunin 2016](https://arxiv.org/abs/1603.09320)).
+/// ([Malkov & Yashunin 2016](https://arxiv.org/abs/1603.09320)), which grows while it is searched.
 ///
-/// A walk looks at a small part of the vectors, and so may miss a near one. Every search decides
-/// between the walk and a [scan](ExactIndex), and says which it was:
+/// Documents go by numbers that the caller gives, in any order and with gaps. They come and go in
+/// [batches](HnswIndex::batch), each of which shows at once or not at all. A search works on a
+/// [view](HnswIndex::view), which stays as it is whatever is published meanwhile; no search waits
+/// for a change.
 ///
-/// - It scans where no more documents are allowed than a walk would look at: 2 · `m` neighbours of
-///   each of `ef` vectors.
-/// - With a filter, it walks as though there were none, with an `ef` so much larger that enough of
-///   what it finds is allowed. Few allowed documents make for a large `ef`, and so for a scan.
-/// - It scans after a walk that found fewer documents than asked for, though more are allowed.
+/// The graph keeps a removed or replaced vector as a place to pass through, and never finds it.
+/// When there are too many of them, [`HnswIndex::wants_rebuild`] says so.
 ///
-/// So a search always returns as many documents as are allowed, up to its limit, and with the same
-/// scores as a scan.
+/// The graph is that of hnsw_rs, which logs under its own name. Memory: the vectors in f32, once,
+/// and about 2 KB a document with the default `m`. Insertion is parallel, on rayon's current thread
+/// pool, so two graphs of the same vectors may differ.
 ///
-/// A graph over [`Distance::Dot`] finds less where vectors are clustered and of different lengths:
-/// the dot product is no metric. Vectors of unit length are best searched by [`Distance::Cosine`].
+/// ```
+/// use maxfold::recall::{Distance, HnswIndex, HnswParams, SearchParams};
 ///
-/// The graph is that of hnsw_rs, which logs under its own name, and keeps a copy of the vectors. Two
-/// graphs built from the same vectors may differ, as vectors are inserted in parallel, on rayon's
-/// current thread pool.
+/// let index = HnswIndex::new(Distance::Cosine, HnswParams::default(), 2)?;
+/// index.insert([(7, &[1.0, 0.0][..]), (3, &[0.0, 2.0])])?;
+///
+/// let mut batch = index.batch();
+/// batch.insert([(7, &[-1.0, 0.0][..])])?;
+/// batch.remove(3);
+/// assert_eq!(index.len(), 2);
+/// batch.publish(1);
+///
+/// let found = index.search(&[1.0, 0.0], 10, SearchParams::default(), None)?.candidates;
+/// assert_eq!((found.len(), found[0].document, found[0].score), (1, 7, -1.0));
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 pub struct HnswIndex {
-    exact: ExactIndex,
-    graph: Graph,
-    params: HnswParams,
+    pub(super) published: RwLock<HnswView>,
+    pub(super) writer: Mutex<Writer>,
+}
+
+/// What only the one who changes an index needs.
+#[derive(Default)]
+pub(super) struct Writer {
+    /// Hash of a vector, and the node that has it. Of two vectors that share a hash, one is here.
+    nodes: HashMap<u64, NodeId>,
+}
+
+impl Writer {
+    /// The node of a vector; a new one, noted in `new`, if there is none yet.
+    pub(super) fn node(
+        &mut self,
+        graph: &Graph,
+        vector: Arc<[f32]>,
+        new: &mut Vec<NodeId>,
+    ) -> Result<NodeId> {
+        let hash = hash(&vector);
+        let known = self.nodes.get(&hash).copied();
+        if let Some(known) = known.filter(|&it| graph.vector(it) == Some(&vector)) {
+            return Ok(known);
+        }
+        let node = graph.push(vector).ok_or(Error::TooMany { what: "vectors", most: u32::MAX })?;
+        new.push(node);
+        self.nodes.insert(hash, node);
+        Ok(node)
+    }
+}
+
+/// A number that vectors that differ don't share, but by a chance of 2⁻⁶⁴.
+pub(super) fn hash(vector: &[f32]) -> u64 {
+    XxHash3_64::oneshot(bytemuck::cast_slice(vector))
 }
 
 impl HnswIndex {
-    /// Takes vectors as documents 0, 1, 2 … and builds their graph.
+    /// No documents yet; vectors of dimension `dim`.
+    ///
+    /// # Errors
+    /// A dimension of 0, or a parameter outside its range.
+    pub fn new(distance: Distance, params: HnswParams, dim: usize) -> Result<Self> {
+        Ok(Self::of(Graph::new(distance, params, dim)?, Writer::default()))
+    }
+
+    fn of(graph: Graph, writer: Writer) -> Self {
+        let view = HnswView { graph: Arc::new(graph), documents: Arc::default() };
+        Self { published: RwLock::new(view), writer: Mutex::new(writer) }
+    }
+
+    /// An index that knows the vectors of a graph, and no documents yet.
+    pub(super) fn over(graph: Graph) -> Self {
+        let nodes = 0..graph.len() as NodeId;
+        let nodes = nodes.filter_map(|node| Some((hash(graph.vector(node)?), node))).collect();
+        Self::of(graph, Writer { nodes })
+    }
+
+    /// Takes vectors as documents 0, 1, 2 …
     ///
     /// # Errors
     /// A parameter outside its range.
-    pub fn build(distance: Distance, params: HnswParams, vectors: DenseVectors) -> Result<Self> {
-        check("ef_search", params.ef_search, 1..=usize::MAX)?;
-        let mut graph = Graph::new(distance, params, vectors.len())?;
-        let exact = ExactIndex::new(distance, vectors)?;
-        graph.catch_up(exact.vectors());
-        Ok(Self { exact, graph, params })
+    pub fn build(distance: Distance, params: HnswParams, vectors: &DenseVectors) -> Result<Self> {
+        let index = Self::new(distance, params, vectors.dim())?;
+        index.insert((0..).zip(vectors.iter()))?;
+        Ok(index)
     }
 
-    /// Appends one vector, as the next document.
+    /// A batch of changes. Nobody else can change the index while there is one.
+    pub fn batch(&self) -> HnswBatch<'_> {
+        HnswBatch::new(self)
+    }
+
+    /// A batch that gives documents their vectors, new ones or others than before.
     ///
     /// # Errors
-    /// Another dimension, NaN or infinity.
-    pub fn push(&mut self, vector: &[f32]) -> Result<()> {
-        self.exact.push(vector)?;
-        self.graph.catch_up(self.exact.vectors());
+    /// As [`HnswBatch::insert`].
+    pub fn insert<'v>(&self, points: impl IntoIterator<Item = (u32, &'v [f32])>) -> Result<()> {
+        let mut batch = self.batch();
+        batch.insert(points)?;
+        let stamp = self.view().stamp();
+        batch.publish(stamp);
         Ok(())
     }
 
-    /// Appends many vectors, in their order; faster than one by one, as it is done in parallel.
-    ///
-    /// # Errors
-    /// Another dimension.
-    pub fn extend(&mut self, vectors: &DenseVectors) -> Result<()> {
-        self.exact.extend(vectors)?;
-        self.graph.catch_up(self.exact.vectors());
-        Ok(())
+    /// The index as it is now, and stays for the view.
+    pub fn view(&self) -> HnswView {
+        self.published.read().clone()
     }
 
-    /// The `limit` documents that are nearest to `query`, or nearly so, of those allowed. `None`
-    /// allows all.
+    /// [`HnswView::search`] on the index as it is now.
     ///
     /// # Errors
-    /// A query of another dimension, NaN or infinity; `hnsw_ef` of 0.
+    /// As [`HnswView::search`].
     pub fn search(
         &self,
         query: &[f32],
@@ -82,98 +146,119 @@ impl HnswIndex {
         params: SearchParams,
         allowed: Option<&Allowed>,
     ) -> Result<Recalled> {
-        let query = self.exact.prepared(query)?;
-        let documents = allowed.map_or(self.len(), |allowed| allowed.count_below(self.len()));
-        let strategy = self.plan(params, limit, documents)?;
-        let candidates = match strategy {
-            Strategy::Graph { ef } => self.walk(&query, limit, ef, allowed),
-            Strategy::Scan { .. } => self.exact.scan(&query, limit, allowed),
-        };
-        let (found, wanted) = (candidates.len(), limit.min(documents));
-        if found == wanted {
-            return Ok(Recalled { candidates, strategy });
+        self.view().search(query, limit, params, allowed)
+    }
+
+    /// Writes the graph to a file, and its links to two more beside it whose names begin with the
+    /// file's: for [`HnswLoader`](super::HnswLoader). Until all are complete, what was saved before
+    /// stays; then it is removed.
+    ///
+    /// Their size is about 900 bytes a document with the default `m`: vectors of documents are not
+    /// in them. Changes wait meanwhile, searches don't.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save(&self, path: &Path) -> Result<()> {
+        // Nobody inserts while hnsw_rs writes: that would have searches wait as well.
+        let _writer = self.writer.lock();
+        snapshot::save(&self.view(), path)
+    }
+
+    /// Whether more than a third of the graph's vectors are those of no document any more: then
+    /// searches take longer than they need, and so does the memory.
+    pub fn wants_rebuild(&self) -> bool {
+        let view = self.view();
+        let (all, live) = (view.graph.len(), view.documents.nodes());
+        3 * live < 2 * all
+    }
+
+    /// Replaces the graph by a new one, of the documents' vectors only.
+    ///
+    /// That takes as long as it took to insert them. Meanwhile the index can be searched and
+    /// changed: what changes is brought in at the end. A rebuild that another one has overtaken
+    /// does nothing.
+    ///
+    /// # Errors
+    /// None that is known: there are fewer vectors than before.
+    pub fn rebuild(&self) -> Result<()> {
+        let old = self.view();
+        let graph = Arc::new(old.graph.emptied()?);
+        let mut rebuilt = Rebuilt { graph, writer: Writer::default(), moved: HashMap::new() };
+        rebuilt.take(&old)?;
+        // From here on nothing changes.
+        let mut writer = self.writer.lock();
+        let now = self.view();
+        if Arc::ptr_eq(&now.graph, &old.graph) {
+            rebuilt.take(&now)?;
+            *self.published.write() = rebuilt.view_of(&now);
+            *writer = rebuilt.writer;
         }
-        let reason = ScanReason::WalkFellShort { found, wanted };
-        let candidates = self.exact.scan(&query, limit, allowed);
-        Ok(Recalled { candidates, strategy: Strategy::Scan { documents, reason } })
-    }
-
-    /// How to find the nearest of so many allowed documents.
-    fn plan(&self, params: SearchParams, limit: usize, documents: usize) -> Result<Strategy> {
-        let ef = params.hnsw_ef.unwrap_or(self.params.ef_search);
-        check("hnsw_ef", ef, 1..=usize::MAX)?;
-        let scan = |reason| Strategy::Scan { documents, reason };
-        if params.exact {
-            return Ok(scan(ScanReason::Requested));
-        }
-        let ef = self.ef_for(ef, limit, documents);
-        // Measured with m from 4 to 255: for each vector that a walk keeps, it takes as long as a
-        // scan of 2 · m to 18 · m. So a scan within this bound is no slower, and exact.
-        let compared = ef.saturating_mul(2 * self.params.m);
-        let scanned = documents <= compared;
-        Ok(if scanned { scan(ScanReason::Cheaper { ef }) } else { Strategy::Graph { ef } })
-    }
-
-    /// The `ef` of a walk that finds `ef`, and `limit`, of `documents` allowed ones.
-    fn ef_for(&self, ef: usize, limit: usize, documents: usize) -> usize {
-        let all = self.len();
-        if documents == all {
-            return ef.max(limit);
-        }
-        // How many of those found are allowed is up to chance: twice the limit leaves room.
-        let wanted = ef.max(limit.saturating_mul(2));
-        (wanted as f64 * all as f64 / documents as f64).ceil() as usize
-    }
-
-    fn walk(
-        &self,
-        query: &[f32],
-        limit: usize,
-        ef: usize,
-        allowed: Option<&Allowed>,
-    ) -> Vec<Candidate> {
-        let found = self.graph.walk(query, ef);
-        let found = found.filter(|&document| allowed.is_none_or(|set| set.contains(document)));
-        let mut top = Top::new(limit);
-        top.extend(found.filter_map(|document| self.exact.candidate(query, document)));
-        top.into_ranking()
-    }
-
-    /// The same vectors, for exact searches.
-    pub fn exact(&self) -> &ExactIndex {
-        &self.exact
-    }
-
-    /// The parameters it was built with.
-    pub fn params(&self) -> HnswParams {
-        self.params
+        Ok(())
     }
 
     /// What nearness means here.
     pub fn distance(&self) -> Distance {
-        self.exact.distance()
+        self.published.read().distance()
     }
 
-    /// Number of documents.
-    pub fn len(&self) -> usize {
-        self.exact.len()
-    }
-
-    /// Whether there are no documents.
-    pub fn is_empty(&self) -> bool {
-        self.exact.is_empty()
+    /// The parameters it was made with.
+    pub fn params(&self) -> HnswParams {
+        self.published.read().params()
     }
 
     /// Number of columns.
     pub fn dim(&self) -> usize {
-        self.exact.dim()
+        self.published.read().dim()
+    }
+
+    /// Number of documents.
+    pub fn len(&self) -> usize {
+        self.published.read().len()
+    }
+
+    /// Whether there are no documents.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A graph that is to replace another.
+struct Rebuilt {
+    graph: Arc<Graph>,
+    writer: Writer,
+    /// Nodes of the other graph, and where their vectors are in this one.
+    moved: HashMap<NodeId, NodeId>,
+}
+
+impl Rebuilt {
+    /// Takes the vectors of a view's documents that it doesn't have yet.
+    fn take(&mut self, view: &HnswView) -> Result<()> {
+        let mut new = Vec::new();
+        for (_, node) in view.documents.iter() {
+            if let Some(vector) = view.graph.vector(node)
+                && !self.moved.contains_key(&node)
+            {
+                let vector = Arc::clone(vector);
+                self.moved.insert(node, self.writer.node(&self.graph, vector, &mut new)?);
+            }
+        }
+        self.graph.link_all(&new);
+        Ok(())
+    }
+
+    /// A view's documents, on this graph.
+    fn view_of(&self, view: &HnswView) -> HnswView {
+        let mut documents = Documents::default();
+        documents.stamp = view.stamp();
+        for (number, node) in view.documents.iter() {
+            documents.set(number, self.moved.get(&node).copied());
+        }
+        HnswView { graph: Arc::clone(&self.graph), documents: Arc::new(documents) }
     }
 }
 
 impl fmt::Debug for HnswIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut index = f.debug_struct("HnswIndex");
-        index.field("distance", &self.distance()).field("params", &self.params);
-        index.field("len", &self.len()).field("dim", &self.dim()).finish_non_exhaustive()
+        fmt::Debug::fmt(&self.view(), f)
     }
 }

@@ -36,7 +36,7 @@ impl Distance {
     }
 
     /// The score of two vectors that were both [prepared](Distance::prepare).
-    pub(super) fn similarity(self, a: &[f32], b: &[f32]) -> f32 {
+    pub(crate) fn similarity(self, a: &[f32], b: &[f32]) -> f32 {
         match self {
             // Rounding may take the product of two unit vectors past 1.
             Self::Cosine => dot(a, b).clamp(-1.0, 1.0),
@@ -46,11 +46,12 @@ impl Distance {
         }
     }
 
-    /// A vector as it is compared: for the cosine at unit length, otherwise as it is.
+    /// A vector as it is compared: for the cosine at unit length, otherwise as it is. Preparing it
+    /// again changes nothing.
     pub(super) fn prepare(self, vector: &[f32]) -> Cow<'_, [f32]> {
         match self {
-            Self::Cosine => unit(vector).collect::<Vec<_>>().into(),
-            Self::Dot | Self::Euclid => vector.into(),
+            Self::Cosine if !is_unit(vector) => unit(vector).collect::<Vec<_>>().into(),
+            _ => vector.into(),
         }
     }
 
@@ -80,6 +81,12 @@ impl FromStr for Distance {
             Error::InvalidParameter { name: "the distance", expected, got: name.into() }
         })
     }
+}
+
+/// Whether a vector has length 1, as exactly as f32 can hold one: rounding each value to f32 changes
+/// the square of the length by up to 2⁻²³.
+fn is_unit(vector: &[f32]) -> bool {
+    (wide_dot(vector, vector) - 1.0).abs() < 2_f64.powi(-23)
 }
 
 /// `fast`, or if that overflowed, `wide` limited to f32's range.

@@ -10,8 +10,8 @@
 //! use maxfold::recall::{Allowed, Distance, HnswIndex, HnswParams, SearchParams};
 //!
 //! let vectors = DenseVectors::new(vec![1.0, 0.0, 0.8, 0.6, 0.0, 1.0, -1.0, 0.0], 2)?;
-//! let mut index = HnswIndex::build(Distance::Cosine, HnswParams::default(), vectors)?;
-//! index.push(&[3.0, 4.0])?;
+//! let index = HnswIndex::build(Distance::Cosine, HnswParams::default(), &vectors)?;
+//! index.insert([(4, &[3.0, 4.0][..])])?;
 //!
 //! let query = [2.0, 0.0];
 //! let found = index.search(&query, 2, SearchParams::default(), None)?;
@@ -35,25 +35,42 @@
 //! | `allowed.rs` | [`Allowed`]: a set of documents that a search is restricted to |
 //! | `exact.rs` | [`ExactIndex`]: every vector is compared |
 //! | `params.rs` | [`HnswParams`], [`SearchParams`] |
-//! | `twins.rs` | which documents have equal vectors |
-//! | `graph.rs` | the graph of hnsw_rs, guarded against its traps |
-//! | `hnsw.rs` | [`HnswIndex`]: a walk on the graph, or a scan, whichever is better |
+//! | `graph.rs` | the graph: vectors, and links between near ones |
+//! | `vectors.rs` | the vectors of its nodes |
+//! | `links.rs` | its links: hnsw_rs |
+//! | `documents.rs` | which documents have which vectors |
+//! | `hnsw.rs` | [`HnswIndex`]: a graph that grows while it is searched, and how it is rebuilt |
+//! | `batch.rs` | [`HnswBatch`]: changes that show together |
+//! | `view.rs` | [`HnswView`]: a walk on the graph, or a scan, whichever is better |
+//! | `snapshot.rs` | the graph on disk: links and hashes |
+//! | `loader.rs` | [`HnswLoader`]: an index from a snapshot and the vectors that there are now |
 //! | `strategy.rs` | [`Recalled`]: candidates, and which of the two it was |
 
 mod allowed;
+mod batch;
+mod documents;
 mod exact;
 mod graph;
 mod hnsw;
+mod links;
+mod loader;
 mod metric;
 mod params;
 mod ranking;
+mod snapshot;
 mod strategy;
-mod twins;
+mod vectors;
+mod view;
+
+use graph::NodeId;
 
 pub use allowed::Allowed;
+pub use batch::HnswBatch;
 pub use exact::ExactIndex;
 pub use hnsw::HnswIndex;
+pub use loader::{HnswLoader, Loaded};
 pub use metric::Distance;
 pub use params::{HnswParams, SearchParams};
 pub use ranking::Candidate;
 pub use strategy::{Recalled, ScanReason, Strategy};
+pub use view::HnswView;

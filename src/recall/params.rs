@@ -17,7 +17,8 @@ use crate::{Error, Result};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HnswParams {
-    /// Links of a vector on each layer, twice as many on the lowest: 2 to 255.
+    /// Links of a vector on each layer, twice as many on the lowest: 2 to 255. Or 0, for no graph:
+    /// then every search is a scan.
     pub m: usize,
     /// How many near vectors are considered as links of a new one: 1 to 65,536.
     pub ef_construct: usize,
@@ -32,17 +33,20 @@ impl Default for HnswParams {
     }
 }
 
-/// hnsw_rs divides by the logarithm of `m`, and keeps it in a byte.
+/// One link leads nowhere; with more than 255, a scan would be faster.
 const M: RangeInclusive<usize> = 2..=255;
 
-/// hnsw_rs reserves room for so many vectors at each insertion.
 const EF_CONSTRUCT: RangeInclusive<usize> = 1..=1 << 16;
 
 impl HnswParams {
-    /// Refuses what no graph can be built with.
-    pub(crate) fn check(&self) -> Result<()> {
-        check("m", self.m, M)?;
-        check("ef_construct", self.ef_construct, EF_CONSTRUCT)
+    /// Refuses parameters outside their ranges.
+    pub(crate) fn check(self) -> Result<()> {
+        if self.m != 0 && !M.contains(&self.m) {
+            let expected = format!("0 or {} to {}", M.start(), M.end());
+            return Err(Error::InvalidParameter { name: "m", expected, got: self.m.to_string() });
+        }
+        check("ef_construct", self.ef_construct, EF_CONSTRUCT)?;
+        check("ef_search", self.ef_search, 1..=usize::MAX)
     }
 }
 

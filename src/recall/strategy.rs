@@ -38,6 +38,10 @@ pub enum Strategy {
 pub enum ScanReason {
     /// The search asks for it.
     Requested,
+    /// There is no graph: `m` is 0.
+    NoGraph,
+    /// They are few and known: the candidates of an earlier stage.
+    Candidates,
     /// A walk that finds enough allowed documents would take longer.
     Cheaper {
         /// How many near vectors the walk would have to keep.
@@ -67,6 +71,8 @@ impl fmt::Display for ScanReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Requested => write!(f, "as requested"),
+            Self::NoGraph => write!(f, "there is no graph"),
+            Self::Candidates => write!(f, "the candidates of an earlier stage"),
             Self::Cheaper { ef } => write!(f, "cheaper than a graph walk with ef {ef}"),
             Self::WalkFellShort { found, wanted } => {
                 write!(f, "a graph walk found {found} of {wanted}")

@@ -76,11 +76,10 @@ impl<P> SearchEngine<P> {
     /// # Errors
     /// A dimension of 0, or HNSW parameters out of range.
     pub fn new(config: EngineConfig) -> Result<Self> {
-        let no_vectors = DenseVectors::empty(config.dense_dim)?;
         Ok(Self {
             ids: Vec::new(),
             documents: HashMap::new(),
-            dense: HnswIndex::build(config.distance, config.hnsw, no_vectors)?,
+            dense: HnswIndex::new(config.distance, config.hnsw, config.dense_dim)?,
             tokens: MultiVectors::empty(config.token_dim)?,
             payloads: Vec::new(),
             reranker: match config.reranker {
@@ -97,7 +96,11 @@ impl<P> SearchEngine<P> {
     /// or infinity.
     pub fn add(&mut self, points: Vec<Point<P>>) -> Result<()> {
         let dense = self.check(&points)?;
-        self.dense.extend(&dense)?;
+        let first = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        if points.len() > (u32::MAX - first) as usize {
+            return Err(Error::TooMany { what: "documents", most: u32::MAX });
+        }
+        self.dense.insert((first..).zip(dense.iter()))?;
         for point in points {
             self.documents.insert(point.id, self.ids.len());
             self.ids.push(point.id);

@@ -1,0 +1,81 @@
+//! Changes to an index that show together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
+
+use super::graph::{Graph, NodeId};
+use super::hnsw::{HnswIndex, Writer};
+use crate::Result;
+use crate::multivector::{check_dimension, check_finite};
+
+/// Changes to an [`HnswIndex`] that show together, when they are published, or not at all.
+///
+/// The work is done before: [`HnswBatch::insert`] links vectors into the graph, where no search
+/// finds them yet. So a batch can go along with a transaction of a store: insert, commit, publish.
+/// A batch that is dropped leaves vectors in the graph that are never found, like those removed.
+pub struct HnswBatch<'i> {
+    index: &'i HnswIndex,
+    writer: MutexGuard<'i, Writer>,
+    graph: Arc<Graph>,
+    /// The vector that a document will have; `None` to remove it.
+    changes: HashMap<u32, Option<NodeId>>,
+}
+
+impl<'i> HnswBatch<'i> {
+    pub(super) fn new(index: &'i HnswIndex) -> Self {
+        let writer = index.writer.lock();
+        let graph = index.view().graph;
+        Self { index, writer, graph, changes: HashMap::new() }
+    }
+
+    /// Gives documents their vectors, new ones or others than before. Of several for a document, the
+    /// last counts.
+    ///
+    /// # Errors
+    /// [`Error::InPoint`](crate::Error::InPoint) with the number of a document whose vector has another dimension, or NaN
+    /// or infinity: then the batch is as before. More than 2³² − 1 vectors.
+    pub fn insert<'v>(&mut self, points: impl IntoIterator<Item = (u32, &'v [f32])>) -> Result<()> {
+        let graph = &*self.graph;
+        let prepare = |(number, vector): (u32, &'v [f32])| {
+            prepared(graph, vector)
+                .map(|vector| (number, vector))
+                .map_err(|error| error.in_point(number))
+        };
+        let points: Vec<_> = points.into_iter().map(prepare).collect::<Result<_>>()?;
+        self.insert_prepared(points)
+    }
+
+    pub(super) fn insert_prepared(&mut self, points: Vec<(u32, Arc<[f32]>)>) -> Result<()> {
+        let mut new = Vec::new();
+        let node =
+            |(number, vector)| Ok((number, Some(self.writer.node(&self.graph, vector, &mut new)?)));
+        let nodes: Result<Vec<_>> = points.into_iter().map(node).collect();
+        self.graph.link_all(&new);
+        self.changes.extend(nodes?);
+        Ok(())
+    }
+
+    /// Removes a document, if there is one of that number.
+    pub fn remove(&mut self, number: u32) {
+        self.changes.insert(number, None);
+    }
+
+    /// Lets everything show at once. The stamp says which state of the caller's data this is, the
+    /// number of a transaction for example.
+    pub fn publish(self, stamp: u64) {
+        let mut view = self.index.published.write();
+        // A copy only if a view of the state before is in use.
+        let documents = Arc::make_mut(&mut view.documents);
+        self.changes.into_iter().for_each(|(number, node)| documents.set(number, node));
+        documents.stamp = stamp;
+    }
+}
+
+/// A vector as it is compared.
+pub(super) fn prepared(graph: &Graph, vector: &[f32]) -> Result<Arc<[f32]>> {
+    check_dimension(|| "a dense vector".into(), graph.vectors.dim, vector.len())?;
+    check_finite(vector, graph.vectors.dim)?;
+    Ok(Arc::from(graph.vectors.distance.prepare(vector)))
+}

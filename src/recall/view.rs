@@ -1,0 +1,211 @@
+//! An index as of one moment, and how it is searched.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use roaring::RoaringBitmap;
+
+use super::documents::Documents;
+use super::exact::best;
+use super::graph::{Graph, NodeId};
+use super::params::check;
+use super::ranking::{Candidate, Top};
+use super::{Allowed, Distance, HnswParams};
+use super::{Recalled, ScanReason, SearchParams, Strategy};
+use crate::Result;
+
+/// An [`HnswIndex`](super::HnswIndex) as of one published batch. A clone costs nothing.
+///
+/// A walk looks at a small part of the vectors, and so may miss a near one. Every search decides
+/// between the walk and an exact scan, and says which it was:
+///
+/// - It scans where no more documents are allowed than a walk would look at.
+/// - With a filter, it walks as though there were none, with an `ef` so much larger that enough of
+///   what it finds is allowed. Few allowed documents make for a large `ef`, and so for a scan.
+/// - It scans after a walk that found fewer documents than asked for, though more are allowed.
+///
+/// So a search always returns as many documents as are allowed, up to its limit, and with the same
+/// scores as a scan.
+#[derive(Clone)]
+pub struct HnswView {
+    pub(super) graph: Arc<Graph>,
+    pub(super) documents: Arc<Documents>,
+}
+
+impl HnswView {
+    /// The `limit` documents that are nearest to `query`, or nearly so, of those allowed: score
+    /// descending, then number ascending. `None` allows all.
+    ///
+    /// # Errors
+    /// A query of another dimension, NaN or infinity; `hnsw_ef` of 0.
+    pub fn search(
+        &self,
+        query: &[f32],
+        limit: usize,
+        params: SearchParams,
+        allowed: Option<&Allowed>,
+    ) -> Result<Recalled> {
+        let query = super::batch::prepared(&self.graph, query)?;
+        let search = Search { view: self, query: &query, limit, allowed: self.allowed(allowed) };
+        search.run(params)
+    }
+
+    /// Those allowed documents that there are; `None` if there are no others.
+    fn allowed(&self, allowed: Option<&Allowed>) -> Option<RoaringBitmap> {
+        let there = self.documents.numbers();
+        let allowed = allowed?.numbers().map(|allowed| allowed & there).unwrap_or_default();
+        (allowed.len() < there.len()).then_some(allowed)
+    }
+
+    /// What the batch was published with; 0 before the first.
+    pub fn stamp(&self) -> u64 {
+        self.documents.stamp
+    }
+
+    /// The numbers of all documents.
+    pub fn numbers(&self) -> &RoaringBitmap {
+        self.documents.numbers()
+    }
+
+    /// Whether there is a document of that number.
+    pub fn contains(&self, number: u32) -> bool {
+        self.documents.node_of(number).is_some()
+    }
+
+    /// A document's vector as it is compared: for the cosine at unit length.
+    pub fn vector(&self, number: u32) -> Option<&[f32]> {
+        self.graph.vector(self.documents.node_of(number)?).map(|vector| &**vector)
+    }
+
+    /// What nearness means here.
+    pub fn distance(&self) -> Distance {
+        self.graph.vectors.distance
+    }
+
+    /// The parameters that the index was made with.
+    pub fn params(&self) -> HnswParams {
+        self.graph.params
+    }
+
+    /// Number of columns.
+    pub fn dim(&self) -> usize {
+        self.graph.vectors.dim
+    }
+
+    /// Number of documents.
+    pub fn len(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// Whether there are no documents.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for HnswView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut view = f.debug_struct("HnswView");
+        view.field("distance", &self.distance()).field("params", &self.params());
+        view.field("dim", &self.dim()).field("len", &self.len()).field("stamp", &self.stamp());
+        view.finish_non_exhaustive()
+    }
+}
+
+/// In the time that a walk takes for each vector that it keeps, a scan compares so many for each of
+/// the `m` links of a vector.
+const SCANS_PER_LINK: usize = 2;
+
+/// One search.
+struct Search<'s> {
+    view: &'s HnswView,
+    /// Prepared.
+    query: &'s [f32],
+    limit: usize,
+    /// `None` for all.
+    allowed: Option<RoaringBitmap>,
+}
+
+impl Search<'_> {
+    fn run(&self, params: SearchParams) -> Result<Recalled> {
+        let strategy = self.plan(params)?;
+        let documents = self.documents();
+        let reason = match strategy {
+            Strategy::Scan { reason, .. } => reason,
+            Strategy::Graph { ef } => {
+                let candidates = self.walk(ef);
+                let (found, wanted) = (candidates.len(), self.limit.min(documents));
+                if found == wanted {
+                    return Ok(Recalled { candidates, strategy });
+                }
+                ScanReason::WalkFellShort { found, wanted }
+            }
+        };
+        let candidates = self.scan();
+        Ok(Recalled { candidates, strategy: Strategy::Scan { documents, reason } })
+    }
+
+    /// How many documents are allowed.
+    fn documents(&self) -> usize {
+        self.allowed.as_ref().map_or(self.view.len(), |allowed| allowed.len() as usize)
+    }
+
+    fn plan(&self, params: SearchParams) -> Result<Strategy> {
+        let HnswParams { m, ef_search, .. } = self.view.params();
+        let ef = params.hnsw_ef.unwrap_or(ef_search);
+        check("hnsw_ef", ef, 1..=usize::MAX)?;
+        let (ef, documents) = (self.ef_for(ef), self.documents());
+        let reason = match params.exact {
+            true => ScanReason::Requested,
+            _ if m == 0 => ScanReason::NoGraph,
+            _ if documents <= ef.saturating_mul(SCANS_PER_LINK * m) => ScanReason::Cheaper { ef },
+            _ => return Ok(Strategy::Graph { ef }),
+        };
+        Ok(Strategy::Scan { documents, reason })
+    }
+
+    /// The `ef` of a walk past all vectors of the graph that finds `ef`, and the limit, of allowed
+    /// documents.
+    fn ef_for(&self, ef: usize) -> usize {
+        let part = self.documents().max(1) as f64 / self.view.graph.len().max(1) as f64;
+        let part = part.min(1.0);
+        // How many of those found are allowed is up to chance: three standard deviations of room.
+        let limit = self.limit as f64;
+        let wanted = limit + 3.0 * (limit * (1.0 - part)).sqrt();
+        (wanted.max(ef as f64) / part).ceil() as usize
+    }
+
+    fn walk(&self, ef: usize) -> Vec<Candidate> {
+        let mut top = Top::new(self.limit);
+        for node in self.view.graph.nearest(self.query, ef) {
+            let documents = self.documents_of(node);
+            top.extend(documents.filter_map(|document| self.candidate(document, node)));
+        }
+        top.into_ranking()
+    }
+
+    /// The allowed documents that have a node's vector.
+    fn documents_of(&self, node: NodeId) -> impl Iterator<Item = u32> {
+        let allowed = |number: &u32| self.allowed.as_ref().is_none_or(|set| set.contains(*number));
+        self.view.documents.of(node).filter(allowed)
+    }
+
+    fn candidate(&self, number: u32, node: NodeId) -> Option<Candidate> {
+        let score = self.view.graph.vectors.score(self.query, node)?;
+        Some(Candidate { document: number as usize, score })
+    }
+
+    fn scan(&self) -> Vec<Candidate> {
+        if self.limit == 0 {
+            return Vec::new();
+        }
+        let documents = &self.view.documents;
+        let numbers = self.allowed.as_ref().unwrap_or(documents.numbers());
+        let numbers: Vec<_> = numbers.iter().collect();
+        best(self.limit, self.view.dim(), numbers.into_par_iter(), |number, top| {
+            let node = documents.node_of(number);
+            top.extend(node.and_then(|node| self.candidate(number, node)));
+        })
+    }
+}
