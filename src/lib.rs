@@ -13,7 +13,7 @@
 //! - [`multivector`] holds what is scored, and reads it from a file that Python writes in a line.
 #![cfg_attr(
     feature = "collection",
-    doc = "- [`collection::Collection`] keeps points on disk, with payloads to [`filter`] by."
+    doc = "- [`collection::Collection`] keeps points on disk, with payloads to [`filter`] by; a [`search::Searcher`] recalls and reranks them."
 )]
 //! - [`eval`] says whether it was worth it.
 //!
@@ -51,6 +51,6 @@ pub mod search;
 pub use error::{Error, Result};
 
 /// Compiles the examples of the README.
-#[cfg(all(doctest, feature = "gpu", feature = "recall"))]
+#[cfg(all(doctest, feature = "gpu", feature = "collection"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

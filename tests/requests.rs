@@ -76,7 +76,7 @@ fn configurations_that_are_refused() {
         ),
         (
             vector(r#""size": 4, "distance": "Dot", "hnsw_config": {"m": 1}"#),
-            "config.vectors.v: expected m to be 2 to 255, got 1",
+            "config.vectors.v: expected m to be 0 or 2 to 255, got 1",
         ),
         (
             vector(r#""size": 4, "distance": "Dot", "datatype": "uint8""#),

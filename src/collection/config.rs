@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::point::{self, Values};
+use super::vector::Vector;
 use crate::json::{self, Node, Object};
 use crate::recall::{Distance, HnswParams};
 use crate::{Error, Result};
@@ -90,6 +92,11 @@ impl CollectionConfig {
             name: name.into(),
             known: self.vectors.keys().cloned().collect(),
         })
+    }
+
+    /// What `vector` is compared as, were it the vector `name` of a point.
+    pub(crate) fn prepare(&self, name: &str, vector: &Vector) -> Result<Values> {
+        point::prepare(name.into(), vector.clone(), self).map(|(_, values)| values)
     }
 
     /// Refuses what no collection can have.

@@ -40,12 +40,14 @@
 //! | `state.rs` | what a collection knows of itself |
 //! | `batch.rs` | one transaction of changes |
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
+//! | `gather.rs` | reading vectors of many points |
 //! | `collection.rs` | [`Collection`]: create, open, write, read |
 
 mod batch;
 #[expect(clippy::module_inception)]
 mod collection;
 mod config;
+mod gather;
 mod point;
 mod record;
 mod snapshot;
@@ -58,6 +60,7 @@ mod verify;
 
 pub use collection::{Collection, PayloadIndex};
 pub use config::{CollectionConfig, VectorConfig, VectorKind};
+pub(crate) use point::Values;
 pub use point::{Point, Selector};
 pub use snapshot::Snapshot;
 pub use vector::Vector;

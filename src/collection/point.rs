@@ -77,8 +77,8 @@ pub(super) struct Prepared {
     pub json: Vec<u8>,
 }
 
-/// The values of a vector.
-pub(super) enum Values {
+/// The values of a vector, as they are compared.
+pub(crate) enum Values {
     Dense(Vec<f32>),
     Tokens(TokenMatrix),
 }
@@ -111,7 +111,12 @@ impl Prepared {
     }
 }
 
-fn prepare(name: String, vector: Vector, config: &CollectionConfig) -> Result<(u8, Values)> {
+/// A vector as it is compared with those of its name, which a point may have or a query may ask for.
+pub(super) fn prepare(
+    name: String,
+    vector: Vector,
+    config: &CollectionConfig,
+) -> Result<(u8, Values)> {
     let (slot, expected) = config.slot(&name)?;
     let in_vector = |source| Error::InVector { name: name.clone(), source: Box::new(source) };
     let cosine = expected.distance == Distance::Cosine;

@@ -72,6 +72,11 @@ pub(super) fn vector_key(slot: u8, number: u32) -> [u8; 6] {
     [0, slot, a, b, c, d]
 }
 
+/// The number in the key of a vector.
+pub(super) fn parse_vector_number(key: &[u8]) -> Option<u32> {
+    key.last_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+}
+
 /// The key of a set: its index, and what the point has in there.
 pub(super) fn index_key(index: u32, key: &[u8]) -> Vec<u8> {
     [&index.to_be_bytes(), key].concat()
@@ -107,6 +112,10 @@ pub(super) fn parse_id(bytes: &[u8]) -> Option<PointId> {
 /// An id and the JSON of a payload.
 pub(super) fn point_body(id: PointId, payload: &[u8]) -> Vec<u8> {
     [id_key(id).as_slice(), payload].concat()
+}
+
+pub(super) fn parse_point_id(body: &[u8]) -> Option<PointId> {
+    read_id(body).map(|(id, _)| id)
 }
 
 pub(super) fn parse_point(body: &[u8]) -> Option<(PointId, Payload)> {

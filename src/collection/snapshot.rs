@@ -21,9 +21,9 @@ use crate::{Error, Result};
 /// change: an upsert of an id that is there gives a new number. Token matrices are borrowed from the
 /// map of the file. As long as a snapshot lives, the file can't reuse the space of what is deleted.
 pub struct Snapshot<'c> {
-    collection: &'c Collection,
-    txn: RoTxn<'c, WithoutTls>,
-    state: Arc<State>,
+    pub(super) collection: &'c Collection,
+    pub(super) txn: RoTxn<'c, WithoutTls>,
+    pub(super) state: Arc<State>,
 }
 
 impl<'c> Snapshot<'c> {
@@ -91,11 +91,27 @@ impl<'c> Snapshot<'c> {
         body.map(|body| record::parse_number(body).ok_or_else(damaged)).transpose()
     }
 
+    /// The id of a point.
+    ///
+    /// # Errors
+    /// As [`Snapshot::payload`].
+    pub fn id(&self, number: u32) -> Result<PointId> {
+        let (key, body) = self.point(number)?;
+        record::parse_point_id(body)
+            .ok_or_else(|| self.collection.store.damaged(Table::Points, &key))
+    }
+
     /// The id and the payload of a point.
     ///
     /// # Errors
     /// No point has this number; a record is damaged or can't be read.
     pub fn payload(&self, number: u32) -> Result<(PointId, Payload)> {
+        let (key, body) = self.point(number)?;
+        record::parse_point(body).ok_or_else(|| self.collection.store.damaged(Table::Points, &key))
+    }
+
+    /// The record of a point, with its key.
+    fn point(&self, number: u32) -> Result<([u8; 4], &[u8])> {
         if !self.state.all.contains(number) {
             let (expected, got) = ("that of a point".into(), number.to_string());
             return Err(Error::InvalidParameter { name: "the number", expected, got });
@@ -103,7 +119,7 @@ impl<'c> Snapshot<'c> {
         let key = record::point_key(number);
         let store = &self.collection.store;
         let body = store.get(&self.txn, Table::Points, &key)?;
-        body.and_then(record::parse_point).ok_or_else(|| store.damaged(Table::Points, &key))
+        body.map(|body| (key, body)).ok_or_else(|| store.damaged(Table::Points, &key))
     }
 
     /// The dense vector `name` of a point, as it is compared: with [`Distance::Cosine`] at length 1.
@@ -152,7 +168,12 @@ impl<'c> Snapshot<'c> {
         self.matrix(slot, config, number).map(Some)
     }
 
-    fn matrix(&self, slot: u8, config: &VectorConfig, number: u32) -> Result<TokenMatrixRef<'_>> {
+    pub(super) fn matrix(
+        &self,
+        slot: u8,
+        config: &VectorConfig,
+        number: u32,
+    ) -> Result<TokenMatrixRef<'_>> {
         let store = &self.collection.store;
         let key = record::vector_key(slot, number);
         let damaged = || store.damaged(Table::Vectors, &key);

@@ -138,6 +138,22 @@ impl Store {
         Ok(())
     }
 
+    /// Calls `each` with every key and value of a span, checksums included and not compared.
+    pub fn scan_unchecked<'t>(
+        &self,
+        txn: &'t RoTxn<'_, AnyTls>,
+        table: Table,
+        span: KeySpan<'_>,
+        mut each: impl FnMut(&'t [u8], &'t [u8]),
+    ) -> Result<()> {
+        let failed = |source| self.error("read", source);
+        for record in self.table(table).range(txn, &span).map_err(failed)? {
+            let (key, value) = record.map_err(failed)?;
+            each(key, value);
+        }
+        Ok(())
+    }
+
     pub fn count(&self, txn: &RoTxn<'_, AnyTls>, table: Table) -> Result<u64> {
         self.table(table).len(txn).map_err(|source| self.error("read", source))
     }

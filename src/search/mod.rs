@@ -1,4 +1,9 @@
-//! Recall and rerank in one request, over documents held in memory.
+//! Recall and rerank in one request: on a collection, or over documents held in memory.
+//!
+#![cfg_attr(
+    feature = "collection",
+    doc = "A [`Searcher`] answers [`QueryRequest`]s, Qdrant's, on a [`Collection`](crate::collection::Collection)."
+)]
 //!
 //! A [`SearchEngine`] keeps each document twice, as one dense vector for recall and as a matrix of
 //! token vectors for judging, and with them a payload of the caller's type. A [`Request`] says how
@@ -31,11 +36,19 @@ mod engine;
 mod query;
 #[cfg(feature = "collection")]
 mod query_json;
+#[cfg(feature = "collection")]
+mod query_response;
 mod request;
 mod response;
+#[cfg(feature = "collection")]
+mod searcher;
 
 pub use engine::{EngineConfig, Point, SearchEngine};
 #[cfg(feature = "collection")]
 pub use query::{Prefetch, QueryRequest, WithVector};
+#[cfg(feature = "collection")]
+pub use query_response::{Method, QueryPlan, QueryResponse, ScoredPoint, Stage};
 pub use request::Request;
 pub use response::{Hit, Recall, Report, Response};
+#[cfg(feature = "collection")]
+pub use searcher::{Searcher, SearcherOptions};

@@ -1,0 +1,139 @@
+//! Reading vectors of many points at once.
+
+use std::ops::Bound;
+
+use rayon::prelude::*;
+use roaring::RoaringBitmap;
+
+use super::Snapshot;
+use super::config::VectorKind;
+use super::record::{self, Table};
+use super::store::Store;
+use crate::multivector::TokenMatrixRef;
+use crate::{Error, Result};
+
+/// Bytes of vectors that are worth a thread.
+const BYTES_PER_THREAD: usize = 1 << 18;
+
+/// Steps along the leaves of a tree that cost as much as a descent from its root.
+const STEPS_PER_DESCENT: u64 = 8;
+
+/// A number, and the value of a record.
+type Value<'s> = (u32, &'s [u8]);
+
+impl Snapshot<'_> {
+    /// What `compute` makes of each of these points' dense vectors `name`, in the order of their
+    /// numbers. Points without the vector are left out.
+    ///
+    /// Checksums are compared. It runs on rayon's current thread pool if there is enough to do.
+    ///
+    /// # Errors
+    /// There is no such vector, or it is a multivector; a record is damaged or can't be read.
+    pub(crate) fn map_dense<T: Send>(
+        &self,
+        name: &str,
+        numbers: &RoaringBitmap,
+        compute: impl Fn(u32, &[f32]) -> T + Send + Sync,
+    ) -> Result<Vec<T>> {
+        let (slot, config) = self.collection.slot(name)?;
+        if let VectorKind::Multi = config.kind {
+            let (name, expected, got) = (name.into(), "one vector", "many");
+            return Err(Error::VectorKind { name, expected, got });
+        }
+        let numbers = numbers & &self.state.having[usize::from(slot)];
+        let values = self.values(slot, &numbers)?;
+        let store = &self.collection.store;
+        let one = |buffer: &mut Vec<f32>, (number, value): Value<'_>| {
+            let whole = decode(slot, number, value, config.size, buffer);
+            whole.ok_or_else(|| damaged(store, slot, number))?;
+            Ok(compute(number, buffer))
+        };
+        one_each(values, config.size, one)
+    }
+
+    /// The multivectors `name` of these points, in the order of their numbers; as
+    /// [`Snapshot::tokens`].
+    ///
+    /// # Errors
+    /// As [`Snapshot::tokens`]; one of the points doesn't have the vector.
+    pub(crate) fn all_tokens(
+        &self,
+        name: &str,
+        numbers: &RoaringBitmap,
+    ) -> Result<Vec<TokenMatrixRef<'_>>> {
+        let (slot, config) = self.collection.slot(name)?;
+        if let VectorKind::Dense(_) = config.kind {
+            let (name, expected, got) = (name.into(), "many vectors", "one");
+            return Err(Error::VectorKind { name, expected, got });
+        }
+        numbers.iter().map(|number| self.matrix(slot, config, number)).collect()
+    }
+
+    /// Values of records, none of which may be missing: by descents if they are far apart, else
+    /// along the leaves.
+    fn values(&self, slot: u8, numbers: &RoaringBitmap) -> Result<Vec<Value<'_>>> {
+        let (Some(first), Some(last)) = (numbers.min(), numbers.max()) else {
+            return Ok(Vec::new());
+        };
+        let between = self.state.having[usize::from(slot)].range_cardinality(first..=last);
+        let values = match between < numbers.len() * STEPS_PER_DESCENT {
+            true => self.values_between(slot, first, last, numbers)?,
+            false => numbers.iter().map(|it| self.value(slot, it)).collect::<Result<_>>()?,
+        };
+        match values.iter().map(|(number, _)| *number).eq(numbers.iter()) {
+            true => Ok(values),
+            false => Err(damaged(&self.collection.store, slot, first)),
+        }
+    }
+
+    fn values_between(
+        &self,
+        slot: u8,
+        first: u32,
+        last: u32,
+        numbers: &RoaringBitmap,
+    ) -> Result<Vec<Value<'_>>> {
+        let (first, last) = (record::vector_key(slot, first), record::vector_key(slot, last));
+        let span = (Bound::Included(first.as_slice()), Bound::Included(last.as_slice()));
+        let mut values = Vec::with_capacity(numbers.len() as usize);
+        self.collection.store.scan_unchecked(&self.txn, Table::Vectors, span, |key, value| {
+            let number = record::parse_vector_number(key);
+            values.extend(number.filter(|it| numbers.contains(*it)).map(|it| (it, value)));
+        })?;
+        Ok(values)
+    }
+
+    fn value(&self, slot: u8, number: u32) -> Result<Value<'_>> {
+        let key = record::vector_key(slot, number);
+        let value = self.collection.store.get_unchecked(&self.txn, Table::Vectors, &key)?;
+        value.map(|it| (number, it)).ok_or_else(|| damaged(&self.collection.store, slot, number))
+    }
+}
+
+fn damaged(store: &Store, slot: u8, number: u32) -> Error {
+    store.damaged(Table::Vectors, &record::vector_key(slot, number))
+}
+
+/// The values of a dense vector into a buffer, if its checksum is right.
+fn decode(slot: u8, number: u32, value: &[u8], dim: usize, buffer: &mut Vec<f32>) -> Option<()> {
+    let body = Table::Vectors.open(&record::vector_key(slot, number), value)?;
+    let (values, rest) = body.as_chunks::<4>();
+    buffer.clear();
+    buffer.extend(values.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+    (rest.is_empty() && values.len() == dim).then_some(())
+}
+
+/// One result each, in order, each thread with a buffer of its own.
+fn one_each<T: Send>(
+    values: Vec<Value<'_>>,
+    dim: usize,
+    one: impl Fn(&mut Vec<f32>, Value<'_>) -> Result<T> + Send + Sync,
+) -> Result<Vec<T>> {
+    let worth_a_thread = (BYTES_PER_THREAD / (dim * size_of::<f32>())).max(1);
+    if values.len() < 2 * worth_a_thread {
+        let mut buffer = Vec::new();
+        return values.into_iter().map(|value| one(&mut buffer, value)).collect();
+    }
+    let values = values.into_par_iter().with_min_len(worth_a_thread);
+    values.map_init(Vec::new, one).collect()
+}

@@ -1,0 +1,196 @@
+//! [`QueryResponse`]: what a collection answers, and how it came to that.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::collection::Vector;
+use crate::filter::{Payload, PointId};
+use crate::json;
+use crate::recall::Strategy;
+use crate::rerank::Execution;
+
+/// The points that a [`QueryRequest`](super::QueryRequest) asked for, best first, and how they were
+/// found. In JSON `{"points": […], "plan": {…}}`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryResponse {
+    /// Better scores first, then smaller ids.
+    pub points: Vec<ScoredPoint>,
+    /// How they were found.
+    pub plan: QueryPlan,
+}
+
+/// A point that was found; in JSON as Qdrant writes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScoredPoint {
+    /// Its id.
+    pub id: PointId,
+    /// How near it is: larger is nearer, except with the distance Euclid, where smaller is.
+    pub score: f32,
+    /// The part of its payload that was asked for.
+    pub payload: Option<Payload>,
+    /// The vectors that were asked for, by name, as they are compared.
+    pub vectors: Option<BTreeMap<String, Vector>>,
+}
+
+/// How a request was answered.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct QueryPlan {
+    /// The number of the transaction whose state was searched.
+    pub transaction: u64,
+    /// The prefetches, in their order.
+    pub prefetch: Vec<Stage>,
+    /// What ranked the results.
+    pub query: Stage,
+    /// From the request to its answer.
+    pub time: Duration,
+}
+
+/// One search among the points of a collection.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Stage {
+    /// The vector that was compared.
+    pub using: String,
+    /// How many points could be found: they have the vector, the filters mean them, and they are
+    /// among the candidates, if there were prefetches.
+    pub allowed: u64,
+    /// How many payloads were read to evaluate filters.
+    pub payloads_read: u64,
+    /// How points were compared.
+    pub method: Method,
+    /// How many were found.
+    pub found: usize,
+    /// Time to evaluate filters.
+    pub filter_time: Duration,
+    /// Time to find and compare points.
+    pub time: Duration,
+}
+
+/// How points were compared.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Method {
+    /// By a dense vector.
+    Dense {
+        /// By a walk or a scan, and why.
+        strategy: Strategy,
+        /// How many points were scanned because the graph doesn't have them yet.
+        unindexed: u64,
+    },
+    /// By MaxSim, every allowed point.
+    MaxSim {
+        /// On which backend, and why.
+        execution: Execution,
+    },
+}
+
+impl QueryPlan {
+    /// What computed MaxSim scores, if anything did.
+    pub fn execution(&self) -> Option<&Execution> {
+        let stages = std::iter::once(&self.query).chain(&self.prefetch);
+        stages.into_iter().find_map(|stage| match &stage.method {
+            Method::MaxSim { execution } => Some(execution),
+            Method::Dense { .. } => None,
+        })
+    }
+
+    fn to_json(&self) -> Value {
+        let prefetch: Vec<Value> = self.prefetch.iter().map(Stage::to_json).collect();
+        json!({
+            "transaction": self.transaction,
+            "prefetch": prefetch,
+            "query": self.query.to_json(),
+            "micros": micros(self.time),
+        })
+    }
+}
+
+impl Stage {
+    fn to_json(&self) -> Value {
+        json!({
+            "using": self.using,
+            "allowed": self.allowed,
+            "payloads_read": self.payloads_read,
+            "method": self.method.to_string(),
+            "found": self.found,
+            "filter_micros": micros(self.filter_time),
+            "micros": micros(self.time),
+        })
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl ScoredPoint {
+    fn to_json(&self) -> Value {
+        let vectors = self.vectors.as_ref().map_or(Value::Null, vectors_json);
+        json::object([
+            ("id", self.id.to_json()),
+            ("score", json!(self.score)),
+            ("payload", self.payload.clone().map_or(Value::Null, Value::Object)),
+            ("vector", vectors),
+        ])
+    }
+}
+
+/// Alone, the vector without a name is no object.
+fn vectors_json(vectors: &BTreeMap<String, Vector>) -> Value {
+    match vectors.get("") {
+        Some(vector) if vectors.len() == 1 => vector.to_json(),
+        _ => vectors.iter().map(|(name, vector)| (name.clone(), vector.to_json())).collect(),
+    }
+}
+
+impl Serialize for ScoredPoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+impl Serialize for QueryPlan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+impl Serialize for QueryResponse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        json!({"points": self.points, "plan": self.plan}).serialize(serializer)
+    }
+}
+
+impl fmt::Display for QueryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, stage) in self.prefetch.iter().enumerate() {
+            write!(f, "prefetch {at}: {stage}; ")?;
+        }
+        write!(f, "query: {}", self.query)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { using, allowed, method, found, time, .. } = self;
+        let micros = micros(*time);
+        write!(f, "{using:?}, {allowed} points allowed, {method}, {found} found, {micros} µs")
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dense { strategy, unindexed: 0 } => strategy.fmt(f),
+            Self::Dense { strategy, unindexed } => {
+                write!(f, "{strategy}, and a scan of {unindexed} points not in the graph yet")
+            }
+            Self::MaxSim { execution } => write!(f, "MaxSim on {execution}"),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The graphs of a collection's dense vectors, kept in step with it and beside it on disk.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use roaring::RoaringBitmap;
+
+use crate::collection::{Collection, Snapshot, VectorConfig, VectorKind};
+use crate::recall::{HnswIndex, HnswLoader, HnswParams, HnswView};
+use crate::{Error, Result};
+
+/// Points that are read at once.
+const CHUNK: usize = 1024;
+
+/// A graph is saved after this many changes, or a quarter of its size if that is more.
+const CHANGES_WORTH_SAVING: u64 = 10_000;
+
+/// The graph of one dense vector.
+pub(super) struct Graph {
+    name: String,
+    path: PathBuf,
+    index: HnswIndex,
+    /// Changes since it was saved.
+    unsaved: AtomicU64,
+}
+
+impl Graph {
+    /// The graphs of all vectors that have one, of all points that there are.
+    pub fn open_all(collection: &Collection) -> Result<Vec<Self>> {
+        let snapshot = collection.snapshot()?;
+        let mut graphs = Vec::new();
+        for (slot, (name, config)) in collection.config().vectors().enumerate() {
+            if let VectorKind::Dense(Some(params)) = config.kind
+                && params.m > 0
+            {
+                let path = collection.path().join(format!("graph-{slot}"));
+                graphs.push(Self::open(&snapshot, name, path, config, params)?);
+            }
+        }
+        Ok(graphs)
+    }
+
+    fn open(
+        snapshot: &Snapshot<'_>,
+        name: &str,
+        path: PathBuf,
+        config: &VectorConfig,
+        params: HnswParams,
+    ) -> Result<Self> {
+        let mut loader =
+            match HnswLoader::from_snapshot(&path, config.distance, params, config.size) {
+                Ok(loader) => loader,
+                Err(error) => {
+                    log_unusable(&error);
+                    HnswLoader::new(config.distance, params, config.size)?
+                }
+            };
+        for chunk in chunks(snapshot.having(name)?) {
+            for (number, vector) in vectors(snapshot, name, &chunk)? {
+                loader.add(number, &vector)?;
+            }
+        }
+        let loaded = loader.finish(snapshot.transaction())?;
+        let (kept, inserted) = (loaded.kept, loaded.inserted);
+        log::debug!("graph of {name:?}: {kept} vectors from its file, {inserted} inserted");
+        let unsaved = AtomicU64::new(inserted as u64);
+        Ok(Self { name: name.into(), path, index: loaded.index, unsaved })
+    }
+
+    /// Whose vector it is.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The graph as it is now.
+    pub fn view(&self) -> HnswView {
+        self.index.view()
+    }
+
+    /// Brings it to the state of a snapshot, unless told to stop before. One caller at a time.
+    pub fn follow(&self, snapshot: &Snapshot<'_>, stop: &AtomicBool) -> Result<()> {
+        let (new, gone, stamp) = self.differences(snapshot.having(&self.name)?);
+        for chunk in chunks(&new) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let points = vectors(snapshot, &self.name, &chunk)?;
+            let mut batch = self.index.batch();
+            batch.insert(points.iter().map(|(number, vector)| (*number, vector.as_slice())))?;
+            batch.publish(stamp);
+            self.unsaved.fetch_add(chunk.len(), Ordering::Relaxed);
+        }
+        let mut batch = self.index.batch();
+        gone.iter().for_each(|number| batch.remove(number));
+        batch.publish(snapshot.transaction());
+        self.unsaved.fetch_add(gone.len(), Ordering::Relaxed);
+        self.tend()
+    }
+
+    /// What it lacks, what it has too many, and its stamp.
+    fn differences(&self, having: &RoaringBitmap) -> (RoaringBitmap, RoaringBitmap, u64) {
+        // A view that lives on would have the next batch copy the table of documents.
+        let view = self.index.view();
+        (having - view.numbers(), view.numbers() - having, view.stamp())
+    }
+
+    /// Does what is due after changes.
+    fn tend(&self) -> Result<()> {
+        if self.index.wants_rebuild() {
+            log::debug!("graph of {:?}: rebuilt, as many of its vectors are gone", self.name);
+            self.index.rebuild()?;
+        }
+        let due = CHANGES_WORTH_SAVING.max(self.index.len() as u64 / 4);
+        if self.unsaved.load(Ordering::Relaxed) >= due {
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Writes it beside the collection, if it has changed.
+    pub fn save(&self) -> Result<()> {
+        let unsaved = self.unsaved.swap(0, Ordering::Relaxed);
+        if unsaved == 0 {
+            return Ok(());
+        }
+        let saved = self.index.save(&self.path);
+        if saved.is_err() {
+            self.unsaved.fetch_add(unsaved, Ordering::Relaxed);
+        }
+        saved
+    }
+}
+
+/// A collection that was never closed has no graph; anything else is worth a line.
+fn log_unusable(error: &Error) {
+    match error {
+        Error::Io { source, .. } if source.kind() == ErrorKind::NotFound => {}
+        error => log::warn!("a graph is built anew: {error}"),
+    }
+}
+
+/// The numbers, some at a time.
+fn chunks(numbers: &RoaringBitmap) -> impl Iterator<Item = RoaringBitmap> {
+    let mut numbers = numbers.iter();
+    std::iter::from_fn(move || {
+        let chunk: RoaringBitmap = numbers.by_ref().take(CHUNK).collect();
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
+fn vectors(
+    snapshot: &Snapshot<'_>,
+    name: &str,
+    numbers: &RoaringBitmap,
+) -> Result<Vec<(u32, Vec<f32>)>> {
+    snapshot.map_dense(name, numbers, |number, vector| (number, vector.to_vec()))
+}

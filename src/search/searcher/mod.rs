@@ -1,0 +1,188 @@
+//! [`Searcher`]: a collection that answers requests.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `options.rs` | [`SearcherOptions`] |
+//! | `shared.rs` | what every search shares |
+//! | `graphs.rs`, `resident.rs` | what is derived from the collection: graphs, copies on the GPU |
+//! | `upkeep.rs` | the thread that keeps them in step |
+//! | `reader.rs` | one state of the collection, and the requests that are answered from it |
+//! | `stage.rs` | one search: which points may be found, and the best of them |
+//! | `dense.rs`, `max_sim.rs` | how points are compared |
+//! | `best.rs` | the order of results |
+
+mod best;
+mod dense;
+mod graphs;
+mod max_sim;
+mod options;
+mod reader;
+#[cfg(feature = "gpu")]
+mod resident;
+mod shared;
+mod stage;
+mod upkeep;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+pub use options::SearcherOptions;
+
+use reader::Reader;
+use shared::Shared;
+use upkeep::Upkeep;
+
+use super::{QueryRequest, QueryResponse};
+use crate::Result;
+use crate::collection::Collection;
+use crate::rerank::Reranker;
+
+/// A collection that answers requests.
+///
+/// Searches may run on any number of threads, while others write: a call's answers are all from one
+/// state of the collection, before or after a batch, and nobody waits for anybody.
+///
+/// The HNSW graphs of dense vectors are kept beside the collection; on a GPU, multivectors stay
+/// resident as far as the budget goes. Both follow the collection in a thread of their own, once a
+/// request has seen that there is something new. What they don't have yet is scanned, or sent along,
+/// so an answer never lacks what was written before.
+///
+/// ```
+/// use maxfold::collection::{Collection, CollectionConfig, Point, Vector, VectorConfig};
+/// use maxfold::recall::Distance;
+/// use maxfold::search::{Prefetch, QueryRequest, Searcher};
+///
+/// let config = CollectionConfig::new()
+///     .vector("dense", VectorConfig::dense(2, Distance::Cosine))
+///     .vector("tokens", VectorConfig::multi(2, Distance::Dot));
+/// let directory = tempfile::tempdir().unwrap();
+/// let searcher = Searcher::new(Collection::create(directory.path(), config)?)?;
+///
+/// let tokens = |values: [f32; 4]| Vector::Multi { values: values.into(), dim: 2 };
+/// searcher.collection().upsert(vec![
+///     Point::new(7).vector("dense", vec![0.9, 0.1]).vector("tokens", tokens([1.0, 0.0, 0.5, 0.5])),
+///     Point::new(8).vector("dense", vec![0.1, 0.9]).vector("tokens", tokens([0.0, 1.0, 0.5, 0.5])),
+/// ])?;
+///
+/// let request = QueryRequest::new(tokens([0.0, 1.0, 0.25, 1.0]))
+///     .using("tokens")
+///     .prefetch(Prefetch::new(vec![0.5, 0.5]).using("dense").limit(100))
+///     .limit(1);
+/// let response = searcher.query(&request)?;
+/// assert_eq!((response.points[0].id, response.points[0].score), (8.into(), 2.0));
+/// println!("{}", response.plan);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
+pub struct Searcher {
+    /// Dropped first, as it uses the other.
+    upkeep: Option<Upkeep>,
+    shared: Arc<Shared>,
+}
+
+impl Searcher {
+    /// Searches a collection, on what [`Backend::Auto`](crate::rerank::Backend::Auto) finds.
+    ///
+    /// # Errors
+    /// As [`Searcher::with_options`].
+    pub fn new(collection: Collection) -> Result<Self> {
+        Self::with_options(collection, SearcherOptions::default())
+    }
+
+    /// Opens the collection in a directory, and searches it.
+    ///
+    /// # Errors
+    /// As [`Collection::open`] and [`Searcher::with_options`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::new(Collection::open(path)?)
+    }
+
+    /// Searches a collection as the options say. Graphs are read, or built if need be, and resident
+    /// documents are loaded before it returns.
+    ///
+    /// # Errors
+    /// A record is damaged or can't be read; the GPU gives no memory; no thread can be started.
+    pub fn with_options(collection: Collection, options: SearcherOptions) -> Result<Self> {
+        let (reranker, resident_bytes) = options.take()?;
+        let shared = Arc::new(Shared::open(collection, reranker, resident_bytes)?);
+        let upkeep = Some(Upkeep::start(shared.clone())?);
+        Ok(Self { upkeep, shared })
+    }
+
+    /// The collection, to be written and read.
+    pub fn collection(&self) -> &Collection {
+        &self.shared.collection
+    }
+
+    /// What computes MaxSim.
+    pub fn reranker(&self) -> &Reranker {
+        &self.shared.reranker
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// A name that no vector has; a query of another dimension, without rows, or with NaN or
+    /// infinity; one vector for a multivector, or many for a dense one; a limit of 0; a record is
+    /// damaged or can't be read.
+    pub fn query(&self, request: &QueryRequest) -> Result<QueryResponse> {
+        self.reader()?.answer(request)
+    }
+
+    /// Answers requests, all from the same state of the collection.
+    ///
+    /// # Errors
+    /// As [`Searcher::query`], for the first request that has an error.
+    pub fn query_batch(&self, requests: &[QueryRequest]) -> Result<Vec<QueryResponse>> {
+        let mut reader = self.reader()?;
+        requests.iter().map(|request| reader.answer(request)).collect()
+    }
+
+    fn reader(&self) -> Result<Reader<'_, '_>> {
+        let reader = Reader::new(&self.shared)?;
+        if self.shared.is_behind(reader.snapshot.transaction())
+            && let Some(upkeep) = &self.upkeep
+        {
+            upkeep.wake();
+        }
+        Ok(reader)
+    }
+
+    /// Brings graphs and resident documents up to date with what was written, and saves the graphs.
+    ///
+    /// It need not be called: an answer never lacks anything. After a large import it saves the
+    /// first requests from scanning, and the next open from building graphs.
+    ///
+    /// # Errors
+    /// A record is damaged or can't be read; a file can't be written.
+    pub fn flush(&self) -> Result<()> {
+        self.shared.follow()?;
+        self.shared.save()
+    }
+
+    /// [`Searcher::flush`], and the end. A searcher that is dropped saves graphs as they are.
+    ///
+    /// # Errors
+    /// As [`Searcher::flush`].
+    pub fn close(self) -> Result<()> {
+        self.flush()
+    }
+}
+
+impl Drop for Searcher {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        drop(self.upkeep.take());
+        if let Err(error) = self.shared.save() {
+            log::warn!("graphs have to be built again: {error}");
+        }
+    }
+}
+
+impl std::fmt::Debug for Searcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut searcher = f.debug_struct("Searcher");
+        searcher.field("collection", self.collection()).field("reranker", self.reranker());
+        searcher.finish_non_exhaustive()
+    }
+}

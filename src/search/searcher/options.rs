@@ -1,0 +1,37 @@
+//! What a searcher is made with.
+
+use crate::Result;
+use crate::rerank::{Backend, Reranker};
+
+/// What a [`Searcher`](super::Searcher) is made with.
+#[derive(Debug, Default)]
+pub struct SearcherOptions {
+    reranker: Option<Reranker>,
+    resident_bytes: Option<u64>,
+}
+
+impl SearcherOptions {
+    /// [`Backend::Auto`], and as much of a GPU's memory as suits the adapter.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What computes MaxSim.
+    pub fn reranker(self, reranker: Reranker) -> Self {
+        Self { reranker: Some(reranker), ..self }
+    }
+
+    /// How much of a GPU's memory multivectors may keep between requests, all names together. With 0
+    /// none do: each request sends its candidates.
+    pub fn resident_bytes(self, bytes: u64) -> Self {
+        Self { resident_bytes: Some(bytes), ..self }
+    }
+
+    pub(super) fn take(self) -> Result<(Reranker, Option<u64>)> {
+        let reranker = match self.reranker {
+            Some(reranker) => reranker,
+            None => Reranker::new(Backend::Auto)?,
+        };
+        Ok((reranker, self.resident_bytes))
+    }
+}
