@@ -9,6 +9,8 @@
 //! there, all queries in one request. Bad input: exit code 2, and one line on stderr that begins with
 //! `error:`.
 
+#[path = "support/command_line.rs"]
+mod command_line;
 #[path = "support/headless.rs"]
 mod headless;
 
@@ -97,26 +99,7 @@ struct Top {
 
 fn main() -> ExitCode {
     headless::no_display_wanted();
-    let args = match Args::try_parse() {
-        Ok(args) => args,
-        Err(help) if !help.use_stderr() => help.exit(),
-        Err(error) => return refuse(&first_paragraph(&error.to_string())),
-    };
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(&format!("error: {error}")),
-    }
-}
-
-fn refuse(line: &str) -> ExitCode {
-    eprintln!("{line}");
-    ExitCode::from(2)
-}
-
-/// What clap says is wrong, in one line, without the usage below it.
-fn first_paragraph(message: &str) -> String {
-    let lines = message.lines().take_while(|line| !line.is_empty());
-    lines.map(str::trim).collect::<Vec<_>>().join(" ")
+    command_line::main(run)
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {

@@ -1,10 +1,11 @@
 //! The embedded demo: a bicycle owner's handbook, questions about it, and their vectors.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
+use maxfold::collection::{Point, Vector};
 use maxfold::eval::Qrels;
 use maxfold::multivector::{Interchange, TokenMatrix};
-use maxfold::search::Point;
 use serde::Deserialize;
 
 /// A section of the handbook: what a search result shows.
@@ -26,23 +27,36 @@ pub struct Question {
     pub tokens: TokenMatrix,
 }
 
+const SECTIONS: &str = include_str!("handbook/sections.jsonl");
+const SECTION_VECTORS: &[u8] = include_bytes!("handbook/sections.safetensors");
+
 pub struct Handbook {
-    pub sections: Vec<Point<Section>>,
+    /// By id.
+    pub sections: BTreeMap<u64, Section>,
+    /// What a collection keeps of them.
+    pub points: Vec<Point>,
     pub questions: Vec<Question>,
     /// Which sections answer which question: judged before any ranking was looked at.
     pub qrels: Qrels,
 }
 
 impl Handbook {
+    /// Of the sections and their vectors.
+    pub fn checksum() -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(SECTIONS.as_bytes());
+        hasher.update(SECTION_VECTORS);
+        hasher.finalize()
+    }
+
     /// Reads what is embedded in this program.
     pub fn embedded() -> Result<Self, Box<dyn Error>> {
-        let sections = read_lines::<Section>(include_str!("handbook/sections.jsonl"))?;
-        let vectors = read_vectors(include_bytes!("handbook/sections.safetensors"))?;
-        let sections = sections.into_iter().zip(vectors).map(|(section, (dense, tokens))| Point {
-            id: section.id,
-            dense,
-            tokens,
-            payload: section,
+        let sections = read_lines::<Section>(SECTIONS)?;
+        let vectors = read_vectors(SECTION_VECTORS)?;
+        let points = sections.iter().zip(vectors).zip(read_lines(SECTIONS)?);
+        let points = points.map(|((section, (dense, tokens)), payload)| {
+            let point = Point::new(section.id).vector("dense", dense).payload(payload);
+            point.vector("tokens", Vector::from(tokens.view()))
         });
 
         #[derive(Deserialize)]
@@ -57,7 +71,8 @@ impl Handbook {
         });
 
         Ok(Self {
-            sections: sections.collect(),
+            points: points.collect(),
+            sections: sections.into_iter().map(|section| (section.id, section)).collect(),
             questions: questions.collect(),
             qrels: Qrels::parse_beir(include_str!("handbook/qrels.tsv"))?,
         })

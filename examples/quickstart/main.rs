@@ -1,25 +1,32 @@
 //! Why late interaction is worth it, on real input: a small handbook, recalled with one vector a
-//! section and reranked with one vector a token.
+//! section and reranked with one vector a token. Its collection is made on the first run.
 //!
 //! ```sh
 //! cargo run --release --example quickstart
 //! ```
 
+#[path = "../support/command_line.rs"]
+mod command_line;
 mod handbook;
 #[path = "../support/headless.rs"]
 mod headless;
 mod report;
+mod stored;
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use handbook::{Handbook, Question, Section};
+use handbook::{Handbook, Question};
+use maxfold::collection::Vector;
+use maxfold::filter::PointId;
 use maxfold::gpu::GpuOptions;
 use maxfold::rerank::{Backend, Reranker, RerankerOptions};
-use maxfold::search::{EngineConfig, Request, Response, SearchEngine};
+use maxfold::search::{Prefetch, QueryRequest, QueryResponse, Searcher, SearcherOptions};
 use report::{Answer, Outcome};
+use stored::Stored;
 
 /// Searches a bicycle handbook, with and without late interaction.
 #[derive(Parser)]
@@ -31,6 +38,9 @@ struct Args {
     /// Part of the GPU adapter's name, in any case.
     #[arg(long, value_name = "NAME")]
     adapter: Option<String>,
+    /// The directory of the collection; by default one beside this program.
+    #[arg(long, value_name = "DIR")]
+    collection: Option<PathBuf>,
     /// Prints one JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -44,54 +54,60 @@ const LIMIT: usize = 10;
 
 fn main() -> ExitCode {
     headless::no_display_wanted();
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
-        }
-    }
+    command_line::main(run)
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
-    let handbook = Handbook::embedded()?;
-    let sections = handbook.sections.len();
-    let mut engine = SearchEngine::new(config(args)?)?;
-    engine.add(handbook.sections)?;
+    let mut handbook = Handbook::embedded()?;
+    let Stored { collection, temporary: _temporary } =
+        Stored::open(args.collection.as_deref(), &handbook)?;
+    let searcher = Searcher::with_options(collection, options(args)?)?;
     let prepared = start.elapsed();
 
     let mut answers = Vec::new();
-    for question in handbook.questions {
-        answers.push(answer(&engine, question)?);
+    for question in std::mem::take(&mut handbook.questions) {
+        answers.push(answer(&searcher, question)?);
     }
-    let outcome = Outcome { sections, answers, qrels: handbook.qrels, prepared };
+    let outcome =
+        Outcome { handbook, answers, prepared, execution: searcher.reranker().execution() };
     if args.json {
-        println!("{}", outcome.to_json(&engine)?);
+        println!("{}", outcome.to_json()?);
     } else {
-        outcome.print(&engine)?;
+        outcome.print()?;
     }
-    Ok(())
+    Ok(searcher.close()?)
 }
 
-fn config(args: &Args) -> maxfold::Result<EngineConfig> {
+fn options(args: &Args) -> maxfold::Result<SearcherOptions> {
     let mut gpu = GpuOptions::default();
     if let Some(name) = &args.adapter {
         gpu = gpu.adapter(name);
     }
     let options = RerankerOptions { backend: args.backend, gpu, ..Default::default() };
-    // all-MiniLM-L6-v2: 384 dimensions; its token vectors were projected to 128.
-    Ok(EngineConfig::new(384, 128).reranker(Reranker::with_options(&options)?))
+    Ok(SearcherOptions::new().reranker(Reranker::with_options(&options)?))
 }
 
-/// Asks for every prefetched section, so that both rankings can be told from one response.
-fn answer(engine: &SearchEngine<Section>, question: Question) -> maxfold::Result<Answer> {
-    let request = Request::new(&question.dense, question.tokens.view());
-    let Response { hits, report } = engine.search(&request.prefetch(PREFETCH).limit(PREFETCH))?;
-    let reranked = hits.iter().map(|hit| (hit.id, hit.score)).collect();
-    let mut recalled: Vec<_> =
-        hits.iter().filter_map(|hit| Some((hit.recall?.rank, hit.id, hit.recall?.score))).collect();
-    recalled.sort_unstable_by_key(|&(rank, ..)| rank);
-    let recalled = recalled.into_iter().map(|(_, id, score)| (id, score)).collect();
-    Ok(Answer { question, recalled, reranked, report })
+/// The ranking of recall alone, and that after the rerank of all that it found.
+fn answer(searcher: &Searcher, question: Question) -> Result<Answer, Box<dyn Error>> {
+    let dense = || question.dense.clone();
+    let recall = QueryRequest::new(dense()).using("dense").limit(PREFETCH);
+    let rerank = QueryRequest::new(Vector::from(question.tokens.view()))
+        .using("tokens")
+        .prefetch(Prefetch::new(dense()).using("dense").limit(PREFETCH))
+        .limit(PREFETCH);
+    let responses = searcher.query_batch(&[recall, rerank])?;
+    let [recalled, reranked] = responses.as_slice() else {
+        return Err("expected two answers to two requests".into());
+    };
+    let plan = reranked.plan.clone();
+    Ok(Answer { question, recalled: ranking(recalled), reranked: ranking(reranked), plan })
+}
+
+fn ranking(response: &QueryResponse) -> Vec<(u64, f32)> {
+    let ranked = response.points.iter().map(|point| match point.id {
+        PointId::Number(id) => Some((id, point.score)),
+        PointId::Uuid(_) => None,
+    });
+    ranked.flatten().collect()
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use maxfold::eval::{Gain, Metric, Qrels, Run, evaluate};
-use maxfold::search::{Report, SearchEngine};
+use maxfold::eval::{Gain, Metric, Run, evaluate};
+use maxfold::rerank::Execution;
+use maxfold::search::QueryPlan;
 use serde_json::{Value, json};
 
 use super::LIMIT;
-use super::handbook::{Question, Section};
+use super::handbook::{Handbook, Question};
 
 /// Sections shown of each ranking.
 const PLACES: usize = 3;
@@ -19,15 +20,16 @@ pub struct Answer {
     pub question: Question,
     pub recalled: Vec<(u64, f32)>,
     pub reranked: Vec<(u64, f32)>,
-    pub report: Report,
+    pub plan: QueryPlan,
 }
 
 pub struct Outcome {
-    pub sections: usize,
+    pub handbook: Handbook,
     pub answers: Vec<Answer>,
-    pub qrels: Qrels,
-    /// Time to read the vectors, find a GPU and build the index.
+    /// Time to open the collection, or to make it, and to find a GPU.
     pub prepared: Duration,
+    /// What was chosen to rerank.
+    pub execution: Execution,
 }
 
 /// An answer, and what the rerank changes in its nDCG@10.
@@ -43,9 +45,15 @@ struct Measured {
     rerank: f64,
 }
 
+impl Answer {
+    fn recall_time(&self) -> Duration {
+        self.plan.prefetch.iter().map(|stage| stage.time).sum()
+    }
+}
+
 impl Outcome {
-    pub fn print(&self, engine: &SearchEngine<Section>) -> maxfold::Result<()> {
-        let (sections, questions) = (self.sections, self.answers.len());
+    pub fn print(&self) -> maxfold::Result<()> {
+        let (sections, questions) = (self.handbook.sections.len(), self.answers.len());
         println!(
             "A bicycle handbook: {sections} sections, {questions} questions with judged answers."
         );
@@ -56,31 +64,25 @@ impl Outcome {
         let gains = self.gains()?;
         if let [best, second, .., worst] = gains.as_slice() {
             println!("\nWhere the rerank helps most:");
-            self.print_answer(best.answer, engine);
-            self.print_answer(second.answer, engine);
+            self.print_answer(best.answer);
+            self.print_answer(second.answer);
             println!("\nWhere it hurts most:");
-            self.print_answer(worst.answer, engine);
+            self.print_answer(worst.answer);
         }
-        self.print_figures(&gains, engine)
+        self.print_figures(&gains)
     }
 
-    fn print_answer(&self, answer: &Answer, engine: &SearchEngine<Section>) {
+    fn print_answer(&self, answer: &Answer) {
         println!("\n  “{}”", answer.question.text);
-        self.print_ranking("recall alone", &answer.question.id, &answer.recalled, engine);
-        self.print_ranking("after rerank", &answer.question.id, &answer.reranked, engine);
+        self.print_ranking("recall alone", &answer.question.id, &answer.recalled);
+        self.print_ranking("after rerank", &answer.question.id, &answer.reranked);
     }
 
-    fn print_ranking(
-        &self,
-        name: &str,
-        question: &str,
-        ranking: &[(u64, f32)],
-        engine: &SearchEngine<Section>,
-    ) {
+    fn print_ranking(&self, name: &str, question: &str, ranking: &[(u64, f32)]) {
         println!("    {name}");
         for (place, &(id, score)) in (1..).zip(ranking.iter().take(PLACES)) {
-            let Some(section) = engine.payload(id) else { continue };
-            let mark = match self.qrels.grade(question, &id.to_string()) {
+            let Some(section) = self.handbook.sections.get(&id) else { continue };
+            let mark = match self.handbook.qrels.grade(question, &id.to_string()) {
                 Some(2..) => "●●",
                 Some(1) => "● ",
                 _ => "  ",
@@ -91,11 +93,7 @@ impl Outcome {
         }
     }
 
-    fn print_figures(
-        &self,
-        gains: &[Gained<'_>],
-        engine: &SearchEngine<Section>,
-    ) -> maxfold::Result<()> {
+    fn print_figures(&self, gains: &[Gained<'_>]) -> maxfold::Result<()> {
         println!("\nAll {} questions:\n", self.answers.len());
         println!("  {:<18}{:>14}{:>14}", "", "recall alone", "after rerank");
         for Measured { metric, recall, rerank } in self.measured()? {
@@ -106,12 +104,12 @@ impl Outcome {
         println!(
             "\n  nDCG@10 is better after the rerank for {better} questions, worse for {worse}."
         );
-        let recall = median(self.answers.iter().map(|answer| answer.report.recall_time));
-        let rerank = median(self.answers.iter().map(|answer| answer.report.rerank_time));
-        let candidates = self.answers.first().map_or(0, |answer| answer.report.candidates);
-        println!("\n  backend   {}", self.execution(engine));
+        let recall = median(self.answers.iter().map(|answer| answer.recall_time()));
+        let rerank = median(self.answers.iter().map(|answer| answer.plan.query.time));
+        let candidates = self.answers.first().map_or(0, |answer| answer.plan.query.allowed);
+        println!("\n  backend   {}", self.last_execution());
         println!(
-            "  to start  {} ms: vectors read, backend made ready, index built",
+            "  to start  {} ms: collection opened, backend made ready",
             self.prepared.as_millis()
         );
         println!("  recall    {} µs a question (median)", recall.as_micros());
@@ -122,33 +120,33 @@ impl Outcome {
         Ok(())
     }
 
-    pub fn to_json(&self, engine: &SearchEngine<Section>) -> maxfold::Result<Value> {
+    pub fn to_json(&self) -> maxfold::Result<Value> {
         let mut metrics = serde_json::Map::new();
         for Measured { metric, recall, rerank } in self.measured()? {
             metrics.insert(metric.to_string(), json!({"recall": recall, "rerank": rerank}));
         }
-        let execution = self.execution(engine);
+        let execution = self.last_execution();
         Ok(json!({
             "backend": execution.backend().to_string(),
             "adapter": execution.adapter(),
             "variant": execution.variant(),
             "reason": &*execution.reason,
-            "sections": self.sections,
+            "sections": self.handbook.sections.len(),
             "metrics": metrics,
             "prepared_micros": self.prepared.as_micros() as u64,
-            "questions": self.answers.iter().map(|a| question_json(a, engine)).collect::<Vec<_>>(),
+            "questions": self.answers.iter().map(|it| self.question_json(it)).collect::<Vec<_>>(),
         }))
     }
 
     /// What ran last: another backend than was chosen, if that one failed meanwhile.
-    fn execution(&self, engine: &SearchEngine<Section>) -> maxfold::rerank::Execution {
-        let last = self.answers.last().map(|answer| answer.report.rerank.clone());
-        last.unwrap_or_else(|| engine.reranker().execution())
+    fn last_execution(&self) -> &Execution {
+        let last = self.answers.last().and_then(|answer| answer.plan.execution());
+        last.unwrap_or(&self.execution)
     }
 
     fn measured(&self) -> maxfold::Result<Vec<Measured>> {
         let (recall, rerank) = self.runs()?;
-        let mean = |run, metric| Ok(evaluate(&self.qrels, run, metric)?.mean);
+        let mean = |run, metric| Ok(evaluate(&self.handbook.qrels, run, metric)?.mean);
         let measure = |metric| {
             Ok(Measured { metric, recall: mean(&recall, metric)?, rerank: mean(&rerank, metric)? })
         };
@@ -159,8 +157,8 @@ impl Outcome {
     fn gains(&self) -> maxfold::Result<Vec<Gained<'_>>> {
         let (recall, rerank) = self.runs()?;
         let [ndcg, ..] = METRICS;
-        let before = evaluate(&self.qrels, &recall, ndcg)?.per_query;
-        let after = evaluate(&self.qrels, &rerank, ndcg)?.per_query;
+        let before = evaluate(&self.handbook.qrels, &recall, ndcg)?.per_query;
+        let after = evaluate(&self.handbook.qrels, &rerank, ndcg)?.per_query;
         let mut gains = Vec::new();
         for answer in &self.answers {
             let id = &answer.question.id;
@@ -172,6 +170,27 @@ impl Outcome {
         Ok(gains)
     }
 
+    fn question_json(&self, answer: &Answer) -> Value {
+        let hit = |&(id, score): &(u64, f32)| {
+            let section = self.handbook.sections.get(&id);
+            json!({
+                "id": id,
+                "score": score,
+                "title": section.map(|s| format!("{} › {}", s.page_title, s.section_title)),
+                "link": section.map(|s| format!("{}#{}", s.url, s.anchor)),
+            })
+        };
+        let top = |ranking: &[(u64, f32)]| ranking.iter().take(LIMIT).map(hit).collect::<Vec<_>>();
+        json!({
+            "id": answer.question.id,
+            "text": answer.question.text,
+            "recalled": top(&answer.recalled),
+            "hits": top(&answer.reranked),
+            "recall_micros": answer.recall_time().as_micros() as u64,
+            "rerank_micros": answer.plan.query.time.as_micros() as u64,
+        })
+    }
+
     fn runs(&self) -> maxfold::Result<(Run, Run)> {
         let (mut recall, mut rerank) = (Run::new(), Run::new());
         for Answer { question, recalled, reranked, .. } in &self.answers {
@@ -180,27 +199,6 @@ impl Outcome {
         }
         Ok((recall, rerank))
     }
-}
-
-fn question_json(answer: &Answer, engine: &SearchEngine<Section>) -> Value {
-    let hit = |&(id, score): &(u64, f32)| {
-        let section = engine.payload(id);
-        json!({
-            "id": id,
-            "score": score,
-            "title": section.map(|s| format!("{} › {}", s.page_title, s.section_title)),
-            "link": section.map(|s| format!("{}#{}", s.url, s.anchor)),
-        })
-    };
-    let top = |ranking: &[(u64, f32)]| ranking.iter().take(LIMIT).map(hit).collect::<Vec<_>>();
-    json!({
-        "id": answer.question.id,
-        "text": answer.question.text,
-        "recalled": top(&answer.recalled),
-        "hits": top(&answer.reranked),
-        "recall_micros": answer.report.recall_time.as_micros() as u64,
-        "rerank_micros": answer.report.rerank_time.as_micros() as u64,
-    })
 }
 
 /// The beginning of a text, cut at a word.
