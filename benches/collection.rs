@@ -1,13 +1,19 @@
-//! A collection of 10,000 points (384 dense, 60 to 180 tokens × 128): write, open, read, filter.
+//! A collection of 10,000 points (384 dense, 60 to 180 tokens × 128): write, open, read, filter. And
+//! one of 20,000 points in clusters: recall under filters that keep more or less.
+
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use maxfold::collection::{
     Collection, CollectionConfig, PayloadIndex, Point, Vector, VectorConfig,
 };
 use maxfold::filter::{Filter, IndexKind, Payload};
-use maxfold::recall::Distance;
+use maxfold::recall::{Distance, SearchParams};
+use maxfold::search::{QueryRequest, Searcher};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde_json::json;
 use tempfile::TempDir;
 
 const POINTS: u64 = 10_000;
@@ -108,5 +114,65 @@ fn read(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, write, read);
+/// Points in a hundred clusters, as embeddings are more like than they are like noise.
+fn clustered(rng: &mut StdRng, points: u64) -> Vec<Vec<f32>> {
+    let random =
+        |rng: &mut StdRng| -> Vec<f32> { (0..384).map(|_| rng.random_range(-1.0..1.0)).collect() };
+    let centres: Vec<_> = (0..100).map(|_| random(rng)).collect();
+    let near = |centre: &[f32], noise: Vec<f32>| {
+        centre.iter().zip(noise).map(|(at, noise)| at + noise / 2.0).collect()
+    };
+    (0..points).map(|id| near(&centres[id as usize % 100], random(rng))).collect()
+}
+
+fn searcher(directory: &Path, vectors: Vec<Vec<f32>>, rng: &mut StdRng) -> Searcher {
+    let config = CollectionConfig::new().vector("", VectorConfig::dense(384, Distance::Cosine));
+    let collection = Collection::create(directory, config).unwrap();
+    collection.create_index(PayloadIndex::new("part", IndexKind::Integer).unwrap()).unwrap();
+    let point = |(id, vector)| {
+        let part = Payload::from_iter([("part".into(), rng.random_range(0..1000).into())]);
+        Point::new(id).vector("", Vector::Dense(vector)).payload(part)
+    };
+    let points: Vec<_> = (0..).zip(vectors).map(point).collect();
+    points.chunks(1000).for_each(|chunk| collection.upsert(chunk.to_vec()).unwrap());
+    Searcher::new(collection).unwrap()
+}
+
+/// The nearest 100 of the points that a filter keeps, with the default `ef`; how many of the true
+/// ones they are is printed.
+fn filtered(criterion: &mut Criterion) {
+    let mut rng = StdRng::seed_from_u64(3);
+    let directory = tempfile::tempdir().unwrap();
+    let mut vectors = clustered(&mut rng, 2 * POINTS + 200);
+    let queries = vectors.split_off(2 * POINTS as usize);
+    let searcher = searcher(directory.path(), vectors, &mut rng);
+    let mut group = criterion.benchmark_group("nearest 100 of 20,000");
+    for kept in [1000, 500, 100, 10, 1] {
+        let name = format!("{} % kept", f64::from(kept) / 10.0);
+        let filter = json!({"must": {"key": "part", "range": {"lt": kept}}}).to_string();
+        let request = |query: &Vec<f32>, exact| {
+            let request = QueryRequest::new(query.clone()).limit(100);
+            let request = request.params(SearchParams { exact, ..SearchParams::default() });
+            let filtered = (kept < 1000).then(|| filter.parse().unwrap());
+            filtered.into_iter().fold(request, QueryRequest::filter)
+        };
+        let found = |query, exact| searcher.query(&request(query, exact)).unwrap();
+        let recall = |query| {
+            let [found, exact] = [false, true].map(|exact| {
+                let points = found(query, exact).points;
+                points.iter().map(|point| point.id).collect::<BTreeSet<_>>()
+            });
+            found.intersection(&exact).count() as f64 / exact.len() as f64
+        };
+        let mean = queries.iter().map(recall).sum::<f64>() / queries.len() as f64;
+        println!("{name}: recall {mean:.3}; {}", found(&queries[0], false).plan.query.method);
+        let requests: Vec<_> = queries.iter().map(|query| request(query, false)).collect();
+        let mut requests = requests.iter().cycle();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| searcher.query(requests.next().unwrap()).unwrap());
+        });
+    }
+}
+
+criterion_group!(benches, write, read, filtered);
 criterion_main!(benches);

@@ -353,7 +353,7 @@ fn a_filter_is_kept_and_costs_no_recall() {
         for keep in [0.0, 0.001, 0.01, 0.1, 0.5, 0.9, 1.0] {
             let allowed: Allowed = (0..DOCUMENTS).filter(|_| rng.random_bool(keep)).collect();
             let recall = world.recall(SearchParams::default(), Some(&allowed));
-            assert!(recall > 0.94, "{recall} at {keep}");
+            assert!(recall > 0.95, "{recall} at {keep}");
         }
     }
 }
