@@ -51,8 +51,7 @@ impl Graph {
     /// Links nodes that were [pushed](Graph::push), in parallel.
     pub(super) fn link_all(&self, nodes: &[NodeId]) {
         let Some(links) = &self.links else { return };
-        let linked = self.len() - nodes.len().min(self.len());
-        let alone = ALONE.saturating_sub(linked).min(nodes.len());
+        let alone = ALONE.saturating_sub(links.len()).min(nodes.len());
         nodes[..alone].iter().for_each(|&node| links.insert(node));
         nodes[alone..].par_iter().for_each(|&node| links.insert(node));
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use twox_hash::XxHash3_64;
@@ -181,15 +182,23 @@ impl HnswIndex {
     /// # Errors
     /// None that is known: there are fewer vectors than before.
     pub fn rebuild(&self) -> Result<()> {
+        self.rebuild_unless(&AtomicBool::new(false))
+    }
+
+    /// [`HnswIndex::rebuild`], given up when it is told to stop.
+    pub(crate) fn rebuild_unless(&self, stop: &AtomicBool) -> Result<()> {
         let old = self.view();
         let graph = Arc::new(old.graph.emptied()?);
         let mut rebuilt = Rebuilt { graph, writer: Writer::default(), moved: HashMap::new() };
-        rebuilt.take(&old)?;
+        rebuilt.take(&old, stop)?;
+        if stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         // From here on nothing changes.
         let mut writer = self.writer.lock();
         let now = self.view();
         if Arc::ptr_eq(&now.graph, &old.graph) {
-            rebuilt.take(&now)?;
+            rebuilt.take(&now, &AtomicBool::new(false))?;
             *self.published.write() = rebuilt.view_of(&now);
             *writer = rebuilt.writer;
         }
@@ -222,6 +231,9 @@ impl HnswIndex {
     }
 }
 
+/// Vectors that a rebuild links before it asks whether to stop.
+const CHUNK: usize = 1024;
+
 /// A graph that is to replace another.
 struct Rebuilt {
     graph: Arc<Graph>,
@@ -232,7 +244,7 @@ struct Rebuilt {
 
 impl Rebuilt {
     /// Takes the vectors of a view's documents that it doesn't have yet.
-    fn take(&mut self, view: &HnswView) -> Result<()> {
+    fn take(&mut self, view: &HnswView, stop: &AtomicBool) -> Result<()> {
         let mut new = Vec::new();
         for (_, node) in view.documents.iter() {
             if let Some(vector) = view.graph.vector(node)
@@ -242,7 +254,8 @@ impl Rebuilt {
                 self.moved.insert(node, self.writer.node(&self.graph, vector, &mut new)?);
             }
         }
-        self.graph.link_all(&new);
+        let chunks = new.chunks(CHUNK).take_while(|_| !stop.load(Ordering::Relaxed));
+        chunks.for_each(|chunk| self.graph.link_all(chunk));
         Ok(())
     }
 

@@ -95,7 +95,7 @@ impl Graph {
         gone.iter().for_each(|number| batch.remove(number));
         batch.publish(snapshot.transaction());
         self.unsaved.fetch_add(gone.len(), Ordering::Relaxed);
-        self.tend()
+        self.tend(stop)
     }
 
     /// What it lacks, what it has too many, and its stamp.
@@ -106,10 +106,10 @@ impl Graph {
     }
 
     /// Does what is due after changes.
-    fn tend(&self) -> Result<()> {
+    fn tend(&self, stop: &AtomicBool) -> Result<()> {
         if self.index.wants_rebuild() {
             log::debug!("graph of {:?}: rebuilt, as many of its vectors are gone", self.name);
-            self.index.rebuild()?;
+            self.index.rebuild_unless(stop)?;
         }
         let due = CHANGES_WORTH_SAVING.max(self.index.len() as u64 / 4);
         if self.unsaved.load(Ordering::Relaxed) >= due {
