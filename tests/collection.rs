@@ -504,6 +504,25 @@ fn creating_and_opening() {
     assert!(matches!(Collection::create(file.join("x"), config()), Err(Error::Io { .. })));
 }
 
+/// A process that is forked has the lock too, until it is another program.
+#[cfg(unix)]
+#[test]
+fn a_closed_collection_opens_again_while_processes_start() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(Collection::create(directory.path(), config()).unwrap());
+    let opening = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while opening.load(Relaxed) {
+                std::process::Command::new("true").status().unwrap();
+            }
+        });
+        let opened: Result<()> = (0..300).try_for_each(|_| Collection::open(&directory).map(drop));
+        opening.store(false, Relaxed);
+        opened.unwrap();
+    });
+}
+
 // --- Damage ----------------------------------------------------------------------------------------
 
 /// Reads everything, in every way: an error, or what was written.

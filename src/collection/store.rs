@@ -25,8 +25,18 @@ pub(super) struct Store {
     env: Env<WithoutTls>,
     tables: [Database; 5],
     path: PathBuf,
-    /// Locked as long as it is open.
-    _lock: File,
+    /// Held as long as it is open.
+    _lock: Lock,
+}
+
+/// A locked file.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it would unlock it too, but not while a process that was just forked still has it.
+        drop(self.0.unlock());
+    }
 }
 
 const DATA: &str = "data.mdb";
@@ -235,13 +245,13 @@ fn sync_directories(path: &Path) -> Result<()> {
 }
 
 /// Two processes on one collection would not see each other's graphs.
-fn lock(path: &Path) -> Result<File> {
+fn lock(path: &Path) -> Result<Lock> {
     let file = path.join(LOCK);
     let failed = |source| Error::io("lock", &file, source);
     let lock = File::options().create(true).truncate(false).write(true).open(&file);
     let lock = lock.map_err(failed)?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(fs::TryLockError::WouldBlock) => Err(Error::CollectionInUse { path: path.into() }),
         Err(fs::TryLockError::Error(source)) => Err(failed(source)),
     }
