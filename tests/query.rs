@@ -715,6 +715,10 @@ fn graph_files_may_be_missing_old_damaged_or_of_others() {
     cpu(collection).close().unwrap();
     let foreign = graph_files(other.path());
 
+    // What a kill leaves is removed.
+    let left = ["graph-0.1.partial", "graph-0.1.partial.hnsw.data"];
+    let left = left.map(|name| directory.path().join(name));
+
     let mut states = vec![old.clone(), foreign, Vec::new()];
     for at in 0..old.len() {
         let mut damages = vec![old.clone(); 4];
@@ -727,8 +731,10 @@ fn graph_files_may_be_missing_old_damaged_or_of_others() {
     }
     for files in states {
         put_graph_files(directory.path(), &files);
+        left.iter().for_each(|left| std::fs::write(left, "half").unwrap());
         let searcher = cpu(Collection::open(directory.path()).unwrap());
         assert!(check_graph(&searcher, &mut rng, 1000, MANY as usize + 500) > 10);
+        assert!(!left.iter().any(|left| left.exists()));
     }
 }
 

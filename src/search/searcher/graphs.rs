@@ -1,7 +1,8 @@
 //! The graphs of a collection's dense vectors, kept in step with it and beside it on disk.
 
+use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use roaring::RoaringBitmap;
@@ -28,6 +29,7 @@ pub(super) struct Graph {
 impl Graph {
     /// The graphs of all vectors that have one, of all points that there are.
     pub fn open_all(collection: &Collection) -> Result<Vec<Self>> {
+        remove_leftovers(collection.path());
         let snapshot = collection.snapshot()?;
         let mut graphs = Vec::new();
         for (slot, (name, config)) in collection.config().vectors().enumerate() {
@@ -129,6 +131,19 @@ impl Graph {
             self.unsaved.fetch_add(unsaved, Ordering::Relaxed);
         }
         saved
+    }
+}
+
+/// Removes what a kill left of a graph that was being saved. The collection is locked: nobody is at it.
+fn remove_leftovers(directory: &Path) {
+    let Ok(files) = fs::read_dir(directory) else { return };
+    for file in files.flatten() {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("graph-") && name.contains(".partial") {
+            // It costs room, and no more.
+            drop(fs::remove_file(file.path()));
+        }
     }
 }
 
