@@ -338,7 +338,7 @@ fn a_disk_turns_read_only() {
     let name = path.to_str().unwrap();
     assert_success(&files.ingest(name, &[]).output().unwrap());
     let remount = |how: &str| {
-        let options = format!("remount,{how}");
+        let options = format!("remount,bind,{how}");
         let output = Command::new("mount").args(["-o", &options]).arg(&disk.0).output();
         assert_success(&output.unwrap());
     };

@@ -263,7 +263,7 @@ fn structure_of(data: &Path) -> Result<Option<u64>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         // What LMDB leaves if the very first write fails.
         Ok(metadata) if metadata.len() == 0 => Ok(Some(0)),
-        _ => structure::check(data).map(Some),
+        _ => structure::check(data, LARGEST_MAP as u64).map(Some),
     }
 }
 

@@ -19,13 +19,14 @@ use layout::{
     Page, SUB_TREE, TREE, Tree, u16_at, u32_at, u64_at,
 };
 
-/// Walks an LMDB file; `Ok` is the number of its last transaction.
+/// Walks an LMDB file that may have been mapped with `largest` bytes; `Ok` is the number of its last
+/// transaction.
 ///
 /// # Errors
 /// [`Error::Damaged`]; [`Error::Io`].
-pub(super) fn check(path: &Path) -> Result<u64> {
+pub(super) fn check(path: &Path, largest: u64) -> Result<u64> {
     let file = File::open(path).map_err(|source| Error::io("read", path, source))?;
-    match Walk::new(file).and_then(|mut walk| walk.all()) {
+    match Walk::new(file).and_then(|mut walk| walk.all(largest)) {
         Ok(transaction) => Ok(transaction),
         Err(Fault::Io(source)) => Err(Error::io("read", path, source)),
         Err(Fault::Damage(what)) => Err(Error::Damaged { path: path.into(), what }),
@@ -77,8 +78,12 @@ impl Walk {
         Ok(Self { file, length, page_size: 0, last_page: 0, taken })
     }
 
-    fn all(&mut self) -> Checked<u64> {
+    fn all(&mut self, largest: u64) -> Checked<u64> {
         let meta = self.metas()?;
+        // Pages after the last of the file may have been given out, and never written. But LMDB maps
+        // them all.
+        let mapped = meta.last_page < largest / self.page_size;
+        ensure(mapped, || format!("a last page {}, beyond all maps", meta.last_page))?;
         self.last_page = meta.last_page;
         self.tree(meta.main, Kind::Main)?;
         self.tree(meta.free, Kind::Free)?;
