@@ -1,104 +1,52 @@
-//! The Rust half of the harness: a worker that holds one shape's inputs and times one peer at a time.
+//! The Rust half of the harness: a worker that holds inputs and times one call at a time; and
+//! `peers agree`, which compares answers and stands alone.
 //!
-//! It answers one line of JSON on stdout for each line of JSON on stdin ([`protocol`]); the Python
-//! half, `harness/`, decides what is timed when. A worker serves one shape with one number of
-//! threads and ends with its stdin.
+//! The worker answers one line of JSON on stdout for each line of JSON on stdin ([`protocol`]); the
+//! Python half, `harness/`, decides what is timed when. A worker serves one shape, or one collection,
+//! with one number of threads and ends with its stdin.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `protocol.rs` | requests and answers |
+//! | `worker.rs`, `protocol.rs` | what the worker does; requests and answers |
 //! | `inputs.rs` | the shape's queries and documents, in f16 and widened to f32 |
 //! | `measure.rs` | wall time, CPU time and peak memory of a call |
 //! | `peer.rs` | what is timed: a name and a call |
 //! | `scorers.rs` | Maxfold, lateweave and NumKong |
 //! | `fma.rs` | what the cores can do: loops of independent FMAs |
-//! | `edge.rs` | Qdrant Edge: collections, prefetch and rerank |
+//! | `edge.rs` | Qdrant Edge: prefetch and rerank beside Maxfold's kernel |
+//! | `collection/` | Maxfold's collection beside Qdrant Edge's |
+//! | `agree/` | whether the two answer alike |
+//! | `edge_json.rs` | Qdrant's JSON as requests to Qdrant Edge |
 
+mod agree;
 mod edge;
+mod edge_json;
 mod fma;
 mod inputs;
 mod measure;
 mod peer;
 mod protocol;
 mod scorers;
+mod worker;
 
-use std::io::{BufRead, Write};
-use std::sync::Arc;
-use std::time::Duration;
+use anyhow::Result;
+use clap::Parser;
 
-use anyhow::{Context, Result, anyhow};
-use rayon::{ThreadPool, ThreadPoolBuilder};
+/// Maxfold beside its peers. Without a command: a worker, which takes requests on stdin.
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
 
-use inputs::Inputs;
-use peer::Peer;
-use protocol::{Answer, Request};
+#[derive(clap::Subcommand)]
+enum Command {
+    Agree(agree::Options),
+}
 
 fn main() -> Result<()> {
-    let mut worker = Worker::default();
-    let mut answers = std::io::stdout().lock();
-    for line in std::io::stdin().lock().lines() {
-        let answer = serde_json::from_str(&line?)
-            .context("the request")
-            .and_then(|request| worker.answer(request))
-            .unwrap_or_else(|error| Answer::Failed { error: format!("{error:#}") });
-        serde_json::to_writer(&mut answers, &answer)?;
-        writeln!(answers)?;
-        answers.flush()?;
+    match Args::parse().command {
+        Some(Command::Agree(options)) => agree::run(&options),
+        None => worker::run(),
     }
-    Ok(())
-}
-
-/// What was loaded, ready to be scored and timed.
-#[derive(Default)]
-struct Worker {
-    peers: Vec<Peer>,
-}
-
-impl Worker {
-    fn answer(&mut self, request: Request) -> Result<Answer> {
-        match request {
-            Request::Describe => Ok(Answer::Description { openblas: scorers::openblas() }),
-            Request::Load { documents, queries, threads, only } => {
-                let inputs = Inputs::read(&documents, &queries)?;
-                let pool = pool(threads)?;
-                self.peers = fma::peers(&pool);
-                self.peers.extend(scorers::peers(inputs, &pool, &only)?);
-                Ok(self.loaded(None))
-            }
-            Request::Edge { documents, queries, threads, datatype, folder } => {
-                let inputs = Inputs::read(&documents, &queries)?;
-                let (peers, comparison) =
-                    edge::peers(inputs, &pool(threads)?, threads, datatype, &folder)?;
-                self.peers = peers;
-                Ok(self.loaded(Some(comparison)))
-            }
-            Request::Score { peer } => {
-                let (scores, peak_bytes) = measure::peak_beside(|| self.peer(&peer)?.call())?;
-                Ok(Answer::Scores { scores, peak_bytes })
-            }
-            Request::Time { peer, at_least } => {
-                let peer = self.peer(&peer)?;
-                let timing = measure::time(Duration::from_secs_f64(at_least), || peer.call())?;
-                Ok(Answer::Timed { timing, flops: peer.flops() })
-            }
-        }
-    }
-
-    fn peer(&mut self, name: &str) -> Result<&mut Peer> {
-        let found = self.peers.iter_mut().find(|peer| peer.name() == name);
-        found.ok_or_else(|| anyhow!("no peer is called {name:?}"))
-    }
-
-    fn loaded(&self, comparison: Option<edge::Comparison>) -> Answer {
-        Answer::Loaded { peers: self.peers.iter().map(Peer::describe).collect(), comparison }
-    }
-}
-
-/// The one pool that all peers of this worker run on.
-fn pool(threads: usize) -> Result<Arc<ThreadPool>> {
-    // NumKong asks for it once a thread; elsewhere than on AMX machines it does nothing.
-    let start = |_| {
-        numkong::configure_thread();
-    };
-    Ok(Arc::new(ThreadPoolBuilder::new().num_threads(threads).start_handler(start).build()?))
 }
