@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import subprocess
 import sys
 
-from . import bench, report, workers
+from . import bench, collection, report, workers
 from .bench import EdgeMeasured, Measured, Plan
 from .shapes import SHAPES
 
@@ -14,7 +15,11 @@ RECORDS = workers.HERE.parent / "records"
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="benches/peers/run", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benches/peers/run",
+        description=__doc__,
+        epilog="`run collection` and `run agree` compare collections, and have options of their own",
+    )
     parser.add_argument(
         "--only",
         default="",
@@ -45,6 +50,10 @@ def progress(run: Measured | EdgeMeasured) -> None:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["agree"]:
+        raise SystemExit(subprocess.run([*workers.RUST, *sys.argv[1:]]).returncode)
+    if sys.argv[1:2] == ["collection"]:
+        return collection.main(sys.argv[2:])
     given = arguments()
     threads = [int(count) for count in given.threads.split(",")]
     rounds = min(given.rounds, 3) if given.quick else given.rounds

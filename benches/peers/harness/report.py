@@ -274,6 +274,11 @@ def facts_text(facts: dict) -> str:
 
 def facts(plan: Plan, command: str) -> dict:
     """Date, machine, versions and command."""
+    return machine(command, plan.rounds) | versions(plan.settings)
+
+
+def machine(command: str, rounds: int) -> dict:
+    """All but the versions of peers."""
     processor = workers.processor()
     relevant = [
         flag for flag in processor["flags"] if flag.startswith(("avx", "fma", "f16c", "amx"))
@@ -281,12 +286,11 @@ def facts(plan: Plan, command: str) -> dict:
     return {
         "date": datetime.date.today().isoformat(),
         "command": f"`{command}`",
-        "rounds": plan.rounds,
+        "rounds": rounds,
         "processor": f"{processor['model']}, {physical_cores()} cores",
         "flags": " ".join(relevant),
         "system": f"{system()}, Linux {platform.release()}",
         "maxfold": revision(),
-        **versions(plan.settings),
     }
 
 
@@ -310,34 +314,46 @@ def revision() -> str:
     return found.stdout.strip() or "unknown"
 
 
-def versions(settings: dict[str, str]) -> dict:
+def locked() -> dict[str, str]:
+    """The crates, and their versions."""
     lock = tomllib.loads((workers.HERE / "Cargo.lock").read_text())
-    of = {package["name"]: package["version"] for package in lock["package"]}
+    return {package["name"]: package["version"] for package in lock["package"]}
+
+
+def compilers() -> str:
+    rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True)
+    return f"{rustc.stdout.strip()}; Python {sys.version.split()[0]}"
+
+
+def edge_versions() -> dict:
+    return {"qdrant-edge": locked()["qdrant-edge"], "compilers": compilers()}
+
+
+def versions(settings: dict[str, str]) -> dict:
+    of = locked()
     core = workers.cores(1)
     with workers.rust(core, settings) as rust, workers.python(core, settings) as python:
         linked, numpy = rust.ask("describe")["openblas"], python.ask("describe")["openblas"]
-    rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True)
     return {
         "maxsim-cpu": version("maxsim-cpu"),
         "numpy": f"{version('numpy')} ({numpy})",
         "lateweave": f"{of['lateweave']} ({linked})",
         "numkong": of["numkong"],
-        "qdrant-edge": of["qdrant-edge"],
-        "compilers": f"{rustc.stdout.strip()}; Python {sys.version.split()[0]}",
+        **edge_versions(),
     }
 
 
-def raw(runs: list[Measured], edges: list[EdgeMeasured], facts: dict) -> str:
-    """Everything measured, for machines."""
-    content = {"facts": facts, "shapes": [asdict(run) for run in runs]}
-    content["edge"] = [asdict(run) for run in edges]
-    return json.dumps(content, indent=1) + "\n"
-
-
 def write(folder: Path, runs: list[Measured], edges: list[EdgeMeasured], facts: dict) -> Path:
-    folder.mkdir(exist_ok=True)
+    """The tables, and everything measured for machines."""
     kind = "peers-avx2" if "--avx2" in facts["command"] else "peers"
-    path = folder / f"{facts['date']}-{kind}.md"
-    path.write_text(document(runs, edges, facts))
-    path.with_suffix(".json").write_text(raw(runs, edges, facts))
+    raw = {"facts": facts, "shapes": [asdict(run) for run in runs]}
+    raw["edge"] = [asdict(run) for run in edges]
+    return keep(folder / f"{facts['date']}-{kind}.md", document(runs, edges, facts), raw)
+
+
+def keep(path: Path, document: str, raw: dict) -> Path:
+    """A record: a document, and JSON beside it."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(document)
+    path.with_suffix(".json").write_text(json.dumps(raw, indent=1) + "\n")
     return path

@@ -19,6 +19,7 @@
 //! | `edge_json.rs` | Qdrant's JSON as requests to Qdrant Edge |
 
 mod agree;
+mod collection;
 mod edge;
 mod edge_json;
 mod fma;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::collection::{self, Bench};
 use crate::inputs::Inputs;
 use crate::peer::Peer;
-use crate::protocol::{Answer, Request};
+use crate::protocol::{Answer, Request, Step};
 use crate::{edge, fma, measure, scorers};
 
 /// Answers requests until stdin ends.
@@ -32,6 +33,7 @@ pub fn run() -> Result<()> {
 #[derive(Default)]
 struct Worker {
     peers: Vec<Peer>,
+    bench: Option<Bench>,
 }
 
 impl Worker {
@@ -52,6 +54,7 @@ impl Worker {
                 self.peers = peers;
                 Ok(self.loaded(Some(comparison)))
             }
+            Request::Collection(step) => self.collection(step),
             Request::Score { peer } => {
                 let (scores, peak_bytes) = measure::peak_beside(|| self.peer(&peer)?.call())?;
                 Ok(Answer::Scores { scores, peak_bytes })
@@ -60,6 +63,33 @@ impl Worker {
                 let peer = self.peer(&peer)?;
                 let timing = measure::time(Duration::from_secs_f64(at_least), || peer.call())?;
                 Ok(Answer::Timed { timing, flops: peer.flops() })
+            }
+        }
+    }
+
+    fn collection(&mut self, step: Step) -> Result<Answer> {
+        // They hold what they search.
+        self.peers.clear();
+        let none = || anyhow!("there are no points");
+        match step {
+            Step::Points { shape, threads, folder } => {
+                let bench = self.bench.insert(Bench::new(shape, threads, folder));
+                let (token_bytes, dense_bytes) = bench.bytes();
+                Ok(Answer::Points { token_bytes, dense_bytes })
+            }
+            Step::Ingest { engine } => {
+                Ok(Answer::Ingested(self.bench.as_mut().ok_or_else(none)?.ingest(engine)?))
+            }
+            Step::Open { rebuild } => {
+                let seconds = self.bench.as_mut().ok_or_else(none)?.open(rebuild)?;
+                Ok(Answer::Opened { seconds })
+            }
+            Step::Searches { candidates } => {
+                let bench = self.bench.as_ref().ok_or_else(none)?;
+                let (peers, quality) = bench.searches(&candidates)?;
+                self.peers = peers;
+                let peers = self.peers.iter().map(Peer::describe).collect();
+                Ok(Answer::Searches { peers, quality, requests: collection::REQUESTS })
             }
         }
     }
