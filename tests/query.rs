@@ -18,7 +18,8 @@ use maxfold::filter::{IndexKind, PointId};
 use maxfold::recall::{SearchParams, Strategy};
 use maxfold::rerank::{Backend, Reranker};
 use maxfold::search::{
-    Method, Prefetch, QueryRequest, QueryResponse, Searcher, SearcherOptions, WithVector,
+    Method, Prefetch, QueryRequest, QueryResponse, ScoredPoint, Searcher, SearcherOptions,
+    WithVector,
 };
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -478,7 +479,13 @@ fn change(searcher: &Searcher, model: &mut Model, rng: &mut StdRng) {
 
 // --- Readers during writes -------------------------------------------------------------------------
 
-const MOVING: u64 = 40;
+const STEPS: &str = r#"{"vectors": {
+    "dot": {"size": 3, "distance": "Dot", "hnsw_config": {"m": 8, "ef_construct": 32}},
+    "raw": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}
+}}"#;
+
+/// Enough that a graph is walked.
+const MOVING: u64 = 400;
 
 /// What the points are after a step: odd ones write all of them, even ones delete every fifth.
 fn state(step: u64) -> BTreeMap<u64, u64> {
@@ -487,54 +494,60 @@ fn state(step: u64) -> BTreeMap<u64, u64> {
     (0..MOVING).filter(|id| !gone(*id)).map(|id| (id, written)).collect()
 }
 
+/// Of the point `id`, written by a step. Everything of it tells the step.
+fn moving(id: u64, step: u64) -> Point {
+    let dot = vec![id as f32, (step % 7) as f32, (step % 512) as f32];
+    let raw = Vector::Multi { values: [&dot[..], &[1.0]].concat(), dim: 4 };
+    let payload = json!({"step": step, "class": (id + step) % 4}).as_object().unwrap().clone();
+    Point::new(id).vector("dot", dot).vector("raw", raw).payload(payload)
+}
+
 fn take_step(collection: &Collection, step: u64) {
     if step.is_multiple_of(2) {
         let gone = (0..MOVING).filter(|id| (id + step).is_multiple_of(5)).map(PointId::from);
         collection.delete(gone.collect::<Vec<_>>()).unwrap();
-        return;
+    } else {
+        collection.upsert((0..MOVING).map(|id| moving(id, step)).collect()).unwrap();
     }
-    let point = |id: u64| {
-        let values = vec![id as f32, (step % 7) as f32, 0.0];
-        let raw = Vector::Multi { values: [&values[..], &[0.0]].concat(), dim: 4 };
-        let payload = json!({"step": step}).as_object().unwrap().clone();
-        Point::new(id).vector("dot", values).vector("raw", raw).payload(payload)
-    };
-    collection.upsert((0..MOVING).map(point).collect()).unwrap();
 }
 
-/// The best `limit` of the points of a step, as they are to be found.
-fn best_of(step: u64, limit: usize) -> Vec<(u64, u64, f64)> {
-    let found = state(step).into_iter().rev().take(limit);
-    found.map(|(id, written)| (id, written, (id + written % 7) as f64)).collect()
-}
-
-fn seen(response: &QueryResponse) -> Vec<(u64, u64, f64)> {
-    let points = response.points.iter().map(|point| {
-        let PointId::Number(id) = point.id else { panic!("{}", point.id) };
-        let step = point.payload.as_ref().unwrap()["step"].as_u64().unwrap();
-        (id, step, f64::from(point.score))
+/// The best `limit` of the points of a step, as they are to be found; of one class, if need be.
+fn best_of(step: u64, class: Option<u64>, limit: usize) -> Vec<ScoredPoint> {
+    let points = state(step).into_iter().rev();
+    let points = points.filter(|(id, step)| class.is_none_or(|class| (id + step) % 4 == class));
+    let found = points.take(limit).map(|(id, step)| {
+        let Point { id, vectors, payload } = moving(id, step);
+        let PointId::Number(number) = id else { panic!("{id}") };
+        let score = (number + step % 7) as f32;
+        ScoredPoint { id, score, payload: Some(payload), vectors: Some(vectors) }
     });
-    points.collect()
+    found.collect()
 }
 
-/// Every answer is the state before or after a step, whatever is written meanwhile.
+/// Every answer is the state after one step, and after the same step all that a call answers,
+/// whatever is written meanwhile.
 ///
 /// `MAXFOLD_SECONDS` says how long it is tried.
 #[test]
 fn readers_see_one_state_while_others_write() {
     let seconds = std::env::var("MAXFOLD_SECONDS").map_or(2, |it| it.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
-    let collection = Collection::create(directory.path(), CONFIG.parse().unwrap()).unwrap();
+    let collection = Collection::create(directory.path(), STEPS.parse().unwrap()).unwrap();
+    for (key, kind) in [("class", IndexKind::Integer), ("step", IndexKind::Integer)] {
+        collection.create_index(PayloadIndex::new(key, kind).unwrap()).unwrap();
+    }
     take_step(&collection, 1);
-    let reranker = Reranker::new(Backend::Cpu).unwrap();
-    let searcher = with(collection, SearcherOptions::new().reranker(reranker));
+    let searcher = cpu(collection);
+    // Each step is one transaction.
+    let first = searcher.collection().snapshot().unwrap().transaction() - 1;
     let (done, step, answers) = (AtomicBool::new(false), AtomicU64::new(1), AtomicU64::new(0));
     thread::scope(|scope| {
         for reader in 0..4 {
             let (searcher, done, step, answers) = (&searcher, &done, &step, &answers);
             scope.spawn(move || {
+                let mut rng = StdRng::seed_from_u64(reader);
                 while !done.load(Ordering::SeqCst) {
-                    look(searcher, step, reader);
+                    look(searcher, first, step, &mut rng);
                     answers.fetch_add(1, Ordering::SeqCst);
                 }
             });
@@ -548,30 +561,43 @@ fn readers_see_one_state_while_others_write() {
         done.store(true, Ordering::SeqCst);
     });
     let (steps, answers) = (step.into_inner(), answers.into_inner());
+    println!("{steps} steps, {answers} answers");
     assert!(steps > 20 && answers > 20, "{steps} steps, {answers} answers");
 }
 
-fn look(searcher: &Searcher, step: &AtomicU64, reader: u64) {
-    let all = json!({
-        "query": [[1, 0, 0, 0], [0, 1, 0, 0]], "using": "raw", "limit": 100, "with_payload": true,
-    });
+/// Asks for everything that there is to see, in one call, and for a count.
+fn look(searcher: &Searcher, first: u64, step: &AtomicU64, rng: &mut StdRng) {
+    let class = rng.random_range(0..4);
+    let filter = json!({"must": {"key": "class", "match": {"value": class}}});
+    let dense = json!({"query": [1, 1, 0], "using": "dot", "limit": 15});
+    let mut walk = dense.clone();
+    (walk["params"], walk["limit"]) = (json!({"hnsw_ef": 16}), json!(5));
+    let mut exact = dense.clone();
+    (exact["params"], exact["filter"]) = (json!({"exact": true}), filter.clone());
+    let all = json!({"query": [[1, 0, 0, 0], [0, 1, 0, 0]], "using": "raw", "limit": 1000});
     let mut few = all.clone();
-    few["prefetch"] = json!({"query": [1, 1, 0], "using": "dot", "limit": 15});
+    few["prefetch"] = exact.clone();
+    let mut requests = [all, few, exact, walk];
+    requests.iter_mut().for_each(|it| {
+        (it["with_payload"], it["with_vector"]) = (json!(true), json!(true));
+    });
     let before = step.load(Ordering::SeqCst);
-    let responses = match reader % 2 {
-        0 => searcher.query_batch(&[read(&all), read(&few)]).unwrap(),
-        _ => vec![searcher.query(&read(&all)).unwrap()],
-    };
+    let responses = searcher.query_batch(&requests.each_ref().map(read)).unwrap();
+    let counted = searcher.collection().count(&filter.to_string().parse().unwrap()).unwrap();
     // The step that was being taken may have been seen before it was noted.
     let after = step.load(Ordering::SeqCst) + 1;
-    let seen: Vec<_> = responses.iter().map(seen).collect();
-    let is = |step: &u64| {
-        seen[0] == best_of(*step, 100) && seen.get(1).is_none_or(|few| *few == best_of(*step, 15))
-    };
-    assert!(
-        (before..=after).any(|step| is(&step)),
-        "{seen:?} is no state from {before} to {after}"
-    );
+    let steps: BTreeSet<_> = responses.iter().map(|it| it.plan.transaction - first).collect();
+    let step = *steps.first().unwrap();
+    assert!(steps.len() == 1 && (before..=after).contains(&step), "{before} {steps:?} {after}");
+    let [all, few, exact, walk] = responses.try_into().unwrap();
+    assert_eq!(all.points, best_of(step, None, 1000));
+    assert_eq!(few.points, best_of(step, Some(class), 15));
+    assert_eq!(exact.points, best_of(step, Some(class), 15));
+    // A walk may miss some, but has nothing that there isn't.
+    let there = best_of(step, None, 1000);
+    assert!(walk.points.len() == 5 && walk.points.iter().all(|it| there.contains(it)), "{walk:?}");
+    let count = |step| best_of(step, Some(class), 1000).len() as u64;
+    assert!((step..=after).any(|step| count(step) == counted), "{counted} after {step}");
 }
 
 // --- Graphs ----------------------------------------------------------------------------------------
