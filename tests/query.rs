@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use half::f16;
 use maxfold::collection::{Collection, PayloadIndex, Point, Vector};
-use maxfold::filter::{IndexKind, PointId};
+use maxfold::filter::{Filter, IndexKind, PointId};
 use maxfold::recall::{SearchParams, Strategy};
 use maxfold::rerank::{Backend, Reranker};
 use maxfold::search::{
@@ -761,6 +761,42 @@ fn graph_files_may_be_missing_old_damaged_or_of_others() {
         let searcher = cpu(Collection::open(directory.path()).unwrap());
         assert!(check_graph(&searcher, &mut rng, 1000, MANY as usize + 500) > 10);
         assert!(!left.iter().any(|left| left.exists()));
+    }
+}
+
+/// Whatever graph is beside the collection: one of before they were deleted, too.
+#[test]
+fn deleted_points_never_come_back() {
+    let mut rng = StdRng::seed_from_u64(8);
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), GRAPH.parse().unwrap()).unwrap();
+    collection.upsert((0..MANY).map(|id| graph_point(&mut rng, id)).collect()).unwrap();
+    cpu(collection).close().unwrap();
+    let files = std::fs::read_dir(directory.path()).unwrap().map(|it| it.unwrap().path());
+    let graphs = files.filter(|it| it.file_name().unwrap() != "data.mdb");
+    let old: Vec<_> = graphs.map(|it| (it.clone(), std::fs::read(it).unwrap())).collect();
+    for round in 0..3 {
+        let searcher = cpu(Collection::open(directory.path()).unwrap());
+        // By their ids, and by a filter.
+        let end = PointId::from(200 * (round + 1));
+        searcher
+            .collection()
+            .delete((200 * round..200 * (round + 1)).map(PointId::from).collect::<Vec<_>>())
+            .unwrap();
+        let few = json!({"must": {"key": "n", "range": {"gte": 990 - 10 * round}}}).to_string();
+        searcher.collection().delete(few.parse::<Filter>().unwrap()).unwrap();
+        searcher.close().unwrap();
+        old.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+        let searcher = cpu(Collection::open(directory.path()).unwrap());
+        for _ in 0..20 {
+            let found = searcher.query(&graph_request(&mut rng, 1000).limit(50)).unwrap();
+            assert_eq!(found.points.len(), 50);
+            let gone = |point: &ScoredPoint| {
+                point.id < end
+                    || point.payload.as_ref().unwrap()["n"].as_u64() >= Some(990 - 10 * round)
+            };
+            assert!(!found.points.iter().any(gone), "{found:?}");
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Shared {
     pub residents: Vec<Resident>,
     /// The transaction that all of it has followed to.
     followed: AtomicU64,
-    /// Held by whoever brings it up to date.
+    /// Held by whoever brings it up to date, or saves it.
     following: Mutex<()>,
     /// Tells them to stop.
     pub stop: AtomicBool,
@@ -81,6 +81,8 @@ impl Shared {
 
     /// Writes graphs that have changed.
     pub fn save(&self) -> Result<()> {
+        // Following saves too: a file is not to be written by two at once.
+        let _alone = self.following.lock().unwrap_or_else(PoisonError::into_inner);
         self.graphs.iter().try_for_each(Graph::save)
     }
 }
