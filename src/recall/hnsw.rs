@@ -27,7 +27,7 @@ use crate::{Error, Result};
 /// When there are too many of them, [`HnswIndex::wants_rebuild`] says so.
 ///
 /// The graph is that of hnsw_rs, which logs under its own name. Memory: the vectors in f32, once,
-/// and about 2 KB a document with the default `m`. Insertion is parallel, on rayon's current thread
+/// and about 3 KB a document with the default `m`. Insertion is parallel, on rayon's current thread
 /// pool, so two graphs of the same vectors may differ.
 ///
 /// ```
@@ -154,7 +154,7 @@ impl HnswIndex {
     /// file's: for [`HnswLoader`](super::HnswLoader). Until all are complete, what was saved before
     /// stays; then it is removed.
     ///
-    /// Their size is about 900 bytes a document with the default `m`: vectors of documents are not
+    /// Their size is about 700 bytes a document with the default `m`: vectors of documents are not
     /// in them. Changes wait meanwhile, searches don't.
     ///
     /// # Errors
