@@ -240,6 +240,10 @@ fn recall(index: &HnswIndex, model: &Model) -> (f64, usize) {
 
 const PARAMS: HnswParams = HnswParams { m: 8, ef_construct: 60, ef_search: 40 };
 
+/// Where recall counts. With half as many links, one graph in twenty has a cluster of 30 that walks
+/// don't come to (measured: recall 0.94).
+const DENSER: HnswParams = HnswParams { m: 16, ef_construct: 100, ef_search: 40 };
+
 #[test]
 fn a_snapshot_gives_the_same_answers() {
     let folder = tempfile::tempdir().unwrap();
@@ -264,8 +268,7 @@ fn a_snapshot_gives_the_same_answers() {
     }
 }
 
-/// Of 20, 3 are gone, and 2 have other vectors; 2 are new. Measured, with a narrow walk: recall up to
-/// 0.024 below that of a graph built at once; 0.08 if links aren't mended in both directions.
+/// Of 400, 50 went before it was saved and 6 after, 10 have other vectors since, and 40 are new.
 #[test]
 fn a_snapshot_may_be_older_than_the_vectors() {
     let folder = tempfile::tempdir().unwrap();
@@ -274,30 +277,30 @@ fn a_snapshot_may_be_older_than_the_vectors() {
     let vectors = clustered(&mut rng, 5000, 16);
     for distance in Distance::ALL {
         let mut model = of(&vectors[..4000]);
-        let index = HnswIndex::new(distance, PARAMS, 16).unwrap();
+        let index = HnswIndex::new(distance, DENSER, 16).unwrap();
         insert(&index, &model);
         // Some go before the snapshot, some after: a node without a document, and one without a vector.
         let mut batch = index.batch();
         (0..500).for_each(|number| batch.remove(number));
         batch.publish(1);
         index.save(&path).unwrap();
-        model.retain(|&number, _| number >= 600);
+        model.retain(|&number, _| number >= 560);
         model.extend((8000..).zip(vectors[4000..4400].iter().cloned()));
-        model.extend((2000..).zip(vectors[4400..4800].iter().cloned()));
+        model.extend((2000..).zip(vectors[4400..4500].iter().cloned()));
         let loaded = load(&path, &index, &model, 2);
-        assert_eq!((loaded.kept, loaded.inserted, loaded.index.len()), (3000, 800, 3800));
+        assert_eq!((loaded.kept, loaded.inserted, loaded.index.len()), (3340, 500, 3840));
         let numbers = loaded.index.search(&vectors[0], 9000, EXACT, None).unwrap().candidates;
         let numbers: HashSet<_> = numbers.iter().map(|it| it.document as u32).collect();
         assert_eq!(numbers, model.keys().copied().collect());
-        let built = HnswIndex::new(distance, PARAMS, 16).unwrap();
+        let built = HnswIndex::new(distance, DENSER, 16).unwrap();
         insert(&built, &model);
         let ((built, _), (loaded, walks)) = (recall(&built, &model), recall(&loaded.index, &model));
-        assert!(loaded > built - 0.05 && built > 0.95, "{distance}: {loaded}, {built} if built");
+        assert!(loaded > built - 0.02 && built > 0.95, "{distance}: {loaded}, {built} if built");
         assert!(walks > 40, "{distance}: {walks} walks");
-        // Where most is gone, what is left is inserted anew.
-        model.retain(|&number, _| number < 2000);
+        // Where much went since, what is left is inserted anew.
+        model.retain(|&number, _| number >= 620);
         let loaded = load(&path, &index, &model, 3);
-        assert_eq!((loaded.kept, loaded.inserted), (0, 1400));
+        assert_eq!((loaded.kept, loaded.inserted), (0, 3780));
     }
 }
 
@@ -306,7 +309,7 @@ fn a_rebuild_leaves_out_what_is_gone_and_takes_in_what_comes() {
     let mut rng = StdRng::seed_from_u64(6);
     let vectors = clustered(&mut rng, 6000, 16);
     let mut model = of(&vectors[..5000]);
-    let index = HnswIndex::new(Distance::Cosine, PARAMS, 16).unwrap();
+    let index = HnswIndex::new(Distance::Cosine, DENSER, 16).unwrap();
     insert(&index, &model);
     assert!(!index.wants_rebuild());
     let mut batch = index.batch();

@@ -19,7 +19,8 @@ use crate::Result;
 /// Vectors that were in the snapshot take their links from there; others are inserted; what the
 /// snapshot has besides is never found. So the index holds exactly what it was given, whatever the
 /// snapshot says, and the closer that is to the present, the faster it is loaded. Where fewer than
-/// two thirds of the snapshot's vectors are left, it is not used.
+/// two thirds of the snapshot's vectors are left, or more than a twentieth went since it was
+/// written, it is not used.
 ///
 /// A snapshot can't be used that is missing, damaged or of another kind of index: answer the error
 /// with a loader [from nothing](HnswLoader::new).
@@ -135,7 +136,9 @@ impl HnswLoader {
     pub fn finish(self, stamp: u64) -> Result<Loaded> {
         let Self { snapshot, kept, documents, .. } = self;
         let (mut kept, all) = (kept.len() as usize, snapshot.vectors.len());
-        let graph = if 3 * kept < 2 * all {
+        // Without its vector a node is no place to pass through, and a hole in the graph.
+        let lost = snapshot.vectors.iter().filter(|vector| vector.is_none()).count();
+        let graph = if 3 * kept < 2 * all || 20 * lost > all {
             kept = 0;
             snapshot.graph.emptied()?
         } else {
