@@ -1,38 +1,22 @@
 // Matches: for each query token of a hit the document token that is most similar to it.
 //
-// It runs over hits alone, so it needs no tiles: a workgroup takes one query token, and a thread
-// every sixty-fourth row.
+// It runs over hits alone, so it needs no tiles: a workgroup takes a task, and a thread every
+// sixty-fourth row. Matches of the parts of a document are put together afterwards.
 
 const THREADS = 64u;
-const DEPTH = 8u;
+// Octets that are summed up in one chain.
+const CHAIN = 32u;
 
-// Neighbouring rows of one hit of one query.
-struct MatchSegment {
-    // In the page that is bound.
-    first_row: u32,
-    rows: u32,
-    // In the table of queries.
-    query: u32,
-    // Where the matches of the pair start: one for each token of the query.
-    first_match: u32,
-    // The document token of the first row.
-    first_token: u32,
-}
-
-// A document token, and its similarity, ordered(). Zeros are below all.
+// A row, counted in its task, and its similarity, ordered(). Zeros are below all.
 struct Match {
     similarity: u32,
     token: u32,
 }
 
-@group(0) @binding(1) var<storage, read> query: array<Quad>;
-@group(0) @binding(2) var<storage, read> spans: array<QuerySpan>;
-@group(0) @binding(3) var<storage, read> segments: array<MatchSegment>;
-// A run for each pair; cleared before the first segment. No two segments of one dispatch are of the
-// same pair.
-@group(0) @binding(4) var<storage, read_write> matches: array<Match>;
-// The page.
-@group(1) @binding(0) var<storage, read> rows: array<Quad>;
+@group(0) @binding(4) var<storage, read> query: array<vec4<u32>>;
+// One for each query token of a task.
+@group(0) @binding(5) var<storage, read_write> matches: array<Match>;
+@group(1) @binding(0) var<storage, read> rows: array<vec4<u32>>;
 
 var<workgroup> best: array<Match, THREADS>;
 
@@ -47,25 +31,31 @@ fn better(a: Match, b: Match) -> Match {
     return b;
 }
 
-// Blocks of DEPTH quads, each with a sum of its own, as in the first pass.
-fn similarity(query_row: u32, row: u32) -> f32 {
+fn dot_of_octets(a: vec4<u32>, b: vec4<u32>) -> f32 {
     var sum = 0.0;
-    for (var quad = 0u; quad < params.quads; quad += DEPTH) {
-        var block = 0.0;
-        for (var at = quad; at < min(quad + DEPTH, params.quads); at++) {
-            let q = widen(query[query_row * params.quads + at]);
-            block += dot(q, widen(rows[row * params.quads + at]));
-        }
-        sum += block;
+    for (var pair = 0u; pair < 4u; pair++) {
+        sum += dot(widen(a[pair]), widen(b[pair]));
     }
     return sum;
 }
 
-fn best_of_rows(thread: u32, segment: MatchSegment, query_row: u32) -> Match {
+fn similarity(token: u32, row: u32) -> f32 {
+    var sum = 0.0;
+    for (var chain = 0u; chain < params.row_octets; chain += CHAIN) {
+        var part = 0.0;
+        for (var octet = chain; octet < min(chain + CHAIN, params.row_octets); octet++) {
+            let of_query = query[token * params.query_octets + octet];
+            part += dot_of_octets(of_query, rows[row * params.row_octets + octet]);
+        }
+        sum += part;
+    }
+    return sum;
+}
+
+fn best_of_rows(thread: u32, task: Task, token: u32) -> Match {
     var mine = Match(0u, 0xffffffffu);
-    for (var row = thread; row < segment.rows; row += THREADS) {
-        let found = ordered(similarity(query_row, segment.first_row + row));
-        mine = better(mine, Match(found, segment.first_token + row));
+    for (var row = thread; row < task.rows; row += THREADS) {
+        mine = better(mine, Match(ordered(similarity(token, task.first_row + row)), row));
     }
     return mine;
 }
@@ -73,18 +63,19 @@ fn best_of_rows(thread: u32, segment: MatchSegment, query_row: u32) -> Match {
 @compute @workgroup_size(THREADS)
 fn find_matches(
     @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let item = item_index(workgroup);
-    if item >= params.items {
+    let chunk = params.first_unit + workgroup_index(workgroup);
+    if chunk >= params.end_unit {
         return;
     }
-    let segment = segments[params.first_item + item];
-    let span = spans[segment.query];
-    for (var token = workgroup.z; token < span.tokens; token += workgroups.z) {
+    let run = run_of(chunk);
+    let block = block_of(run, chunk);
+    let tasks = tasks_of(run, chunk);
+    let task = task_of(run, block, tasks.x);
+    for (var token = 0u; token < block.tokens; token++) {
         workgroupBarrier();
-        best[thread] = best_of_rows(thread, segment, span.first_token + token);
+        best[thread] = best_of_rows(thread, task, block.first_token + token);
         for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
             workgroupBarrier();
             if thread < stride {
@@ -92,8 +83,7 @@ fn find_matches(
             }
         }
         if thread == 0u {
-            let cell = segment.first_match + token;
-            matches[cell] = better(matches[cell], best[0]);
+            matches[task.result + token] = best[0];
         }
     }
 }

@@ -1,53 +1,94 @@
-// Second pass: the score of a pair is the sum of its maxima over the query tokens.
+// Sums: the score of a pair, a query and one of its candidates, from the maxima that tasks left; where a
+// document was divided, or a query.
 
 const THREADS = 64u;
+// Query tokens that a thread sums up in one go, as a kernel does with the tokens of a block.
+const RUN = 64u;
 
-@group(0) @binding(1) var<storage, read> spans: array<QuerySpan>;
-// ordered(); a run for each pair.
-@group(0) @binding(2) var<storage, read> maxima: array<u32>;
-// Cleared before the first part of a query; later parts add.
-@group(0) @binding(3) var<storage, read_write> scores: array<f32>;
+// Neighbouring pairs of one query.
+struct Sum {
+    // Counted in the dispatch.
+    first_pair: u32,
+    // Where the scores of the pairs start, one after the other.
+    first_score: u32,
+    // Where the maxima of the first pair start; from those of one part to the next's; parts of a pair.
+    first_cell: u32,
+    cells: u32,
+    parts: u32,
+    // Tokens of the query.
+    tokens: u32,
+}
+
+@group(0) @binding(1) var<storage, read> sums: array<Sum>;
+@group(0) @binding(2) var<storage, read_write> results: array<f32>;
 
 var<workgroup> partial: array<f32, THREADS>;
 
-// The query of a pair: the last one that doesn't start after it.
-fn span_of(pair: u32) -> QuerySpan {
-    var low = 0u;
-    var high = params.queries;
+// The sum of a pair: the last one that doesn't start after it.
+fn sum_of(pair: u32) -> Sum {
+    var low = params.first_entry;
+    var high = low + params.entries;
     while high - low > 1u {
         let middle = (low + high) / 2u;
-        if spans[middle].first_pair <= pair {
+        if sums[middle].first_pair <= pair {
             low = middle;
         } else {
             high = middle;
         }
     }
-    return spans[low];
+    return sums[low];
 }
 
+// The maximum of a query token over the parts of a pair; 0 past the last token.
+fn maximum(sum: Sum, first: u32, token: u32) -> f32 {
+    if token >= sum.tokens {
+        return 0.0;
+    }
+    var best = results[first + token];
+    for (var part = 1u; part < sum.parts; part++) {
+        best = max(best, results[first + part * sum.cells + token]);
+    }
+    return best;
+}
+
+// Four chains side by side: the same order wherever a query's score is summed up.
+fn run_of_tokens(sum: Sum, first: u32, token: u32) -> f32 {
+    var four = vec4<f32>();
+    for (var at = token; at < min(token + RUN, sum.tokens); at += 4u) {
+        four += vec4(
+            maximum(sum, first, at),
+            maximum(sum, first, at + 1u),
+            maximum(sum, first, at + 2u),
+            maximum(sum, first, at + 3u),
+        );
+    }
+    return (four.x + four.y) + (four.z + four.w);
+}
+
+// A pair of a short query has a thread, one of a long query all threads of a workgroup.
 @compute @workgroup_size(THREADS)
 fn sum(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let pair = item_index(workgroup);
-    if pair >= params.items {
-        return;
-    }
-    let span = span_of(pair);
-    let first = span.first_maximum + (pair - span.first_pair) * span.tokens;
+    let sharing = params.sharing;
+    let pair = workgroup_index(workgroup) * (THREADS / sharing) + thread / sharing;
+    let sum = sum_of(min(pair, params.end_unit - 1u));
+    let first = sum.first_cell + (pair - sum.first_pair) * sum.parts * sum.cells;
     var total = 0.0;
-    for (var token = thread; token < span.tokens; token += THREADS) {
-        total += unordered(maxima[first + token]);
+    if pair < params.end_unit {
+        for (var token = thread % sharing * RUN; token < sum.tokens; token += sharing * RUN) {
+            total += run_of_tokens(sum, first, token);
+        }
     }
     partial[thread] = total;
-    for (var stride = THREADS / 2u; stride > 0u; stride /= 2u) {
+    for (var stride = sharing / 2u; stride > 0u; stride /= 2u) {
         workgroupBarrier();
         if thread < stride {
             partial[thread] += partial[thread + stride];
         }
     }
-    if thread == 0u {
-        scores[params.first_item + pair] += partial[0];
+    if pair < params.end_unit && thread % sharing == 0u {
+        results[sum.first_score + pair - sum.first_pair] = partial[thread];
     }
 }

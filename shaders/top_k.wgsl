@@ -1,5 +1,5 @@
-// Third pass, where the best k are wanted: the best of each block of scores, in order. It is repeated
-// over what it wrote, until one block is left for each query.
+// The best of each block of scores, in order. It is repeated over what it wrote, until one block is left
+// for each query.
 
 const BLOCK = 2048u;
 const THREADS = 256u;
@@ -13,7 +13,7 @@ struct Block {
     keep: u32,
 }
 
-// A pair of the request, and its score, ordered().
+// The place of a score, and the score, ordered().
 struct Entry {
     score: u32,
     pair: u32,
@@ -71,17 +71,17 @@ fn write(thread: u32, block: Block) {
     }
 }
 
-// Of scores, as the second pass leaves them.
+// Of scores.
 @compute @workgroup_size(THREADS)
 fn top_k_of_scores(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let item = item_index(workgroup);
-    if item >= params.items {
+    let item = workgroup_index(workgroup);
+    if item >= params.entries {
         return;
     }
-    let block = blocks[params.first_item + item];
+    let block = blocks[params.first_entry + item];
     let width = power_of_two(block.count);
     for (var at = thread; at < width; at += THREADS) {
         // Filled up with what is worse than any score.
@@ -95,17 +95,17 @@ fn top_k_of_scores(
     write(thread, block);
 }
 
-// Of entries, as this pass leaves them.
+// Of entries.
 @compute @workgroup_size(THREADS)
 fn top_k_of_entries(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let item = item_index(workgroup);
-    if item >= params.items {
+    let item = workgroup_index(workgroup);
+    if item >= params.entries {
         return;
     }
-    let block = blocks[params.first_item + item];
+    let block = blocks[params.first_entry + item];
     let width = power_of_two(block.count);
     for (var at = thread; at < width; at += THREADS) {
         var entry = Entry(0u, 0xffffffffu);

@@ -469,6 +469,16 @@ pub enum Error {
         got: f32,
     },
 
+    /// A kernel that can't be compiled: a fault of ours.
+    #[cfg(feature = "gpu")]
+    #[error("cannot compile a kernel of {variant}: {reason}")]
+    KernelRefused {
+        /// The shader variant.
+        variant: crate::gpu::ShaderVariant,
+        /// What the compiler said.
+        reason: String,
+    },
+
     /// The device refused a call: out of memory, or a fault of ours.
     #[cfg(feature = "gpu")]
     #[error("expected the GPU to take a call: {source}")]

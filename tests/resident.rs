@@ -308,7 +308,7 @@ fn a_request_is_a_few_kilobytes() {
     let documents = Values::Unit.documents(&mut rng, &[180; 50], 128);
     let store = filled(&gpu, &documents);
     let query = Values::Unit.query(&mut rng, 32, 128);
-    let candidates: Vec<u64> = (0..1_000).map(|at| at % 50).collect();
+    let candidates: Vec<u64> = (0..1_000).map(|at| at / 20).collect();
     for queries in [1, 16] {
         let requests = vec![Query { tokens: query.view(), candidates: &candidates }; queries];
         let answer = gpu.rank(&requests, Some(&store), &|_| None, Wanted::best(10)).unwrap();
@@ -317,7 +317,8 @@ fn a_request_is_a_few_kilobytes() {
         let candidates = 16 * 1_000 * queries;
         let tokens = queries * 32 * 128 * 2;
         assert!(bytes_up as usize <= candidates + tokens + 2_048, "{bytes_up}");
-        assert!(bytes_down as usize <= queries * 10 * 8 + 64, "{bytes_down}");
+        // Eleven of each, so that a tie at the last place shows.
+        assert!(bytes_down as usize <= queries * 11 * 8 + 64, "{bytes_down}");
         assert_eq!(submissions, 1);
         // Each row once, and little else.
         let necessary = (queries * 1_000 * 180 * 256) as f64;

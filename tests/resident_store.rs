@@ -18,9 +18,9 @@ use support::{Values, filled, gpu_context};
 
 const DIM: usize = 16;
 
-/// Pages of 512 rows of `DIM` columns.
+/// Pages of 512 rows of `DIM` columns, and the eighteen that a tile may read past the last.
 fn small_pages() -> GpuOptions {
-    GpuOptions::default().binding_limit(16 << 10).workgroup_limit(256)
+    GpuOptions::default().binding_limit((512 + 18) * 2 * DIM as u64).workgroup_limit(256)
 }
 
 /// Small integers, so that every backend is exact.

@@ -1,34 +1,40 @@
-// Fused multiply-adds in f32: eight chains of four a thread.
+// Fused multiply-adds in f32: eight chains of four a thread. Where they start, and what they multiply by
+// and add, comes from a buffer, so that no compiler knows the results.
 
 const STEPS = 512u;
 const THREADS = 256u;
+const CHAINS = 8u;
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;
+// Starts of the chains; then a factor, which is 1, and a summand, which is 1.
+@group(0) @binding(0) var<storage, read> input: array<vec4<f32>>;
+// A sum a thread.
+@group(0) @binding(1) var<storage, read_write> output: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn operations(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let x = vec4<f32>(f32(thread)) * 1e-3;
-    var a = x;
-    var b = x + 1.0;
-    var c = x + 2.0;
-    var d = x + 3.0;
-    var e = x + 4.0;
-    var f = x + 5.0;
-    var g = x + 6.0;
-    var h = x + 7.0;
+fn measure(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let factor = input[CHAINS];
+    let summand = input[CHAINS + 1u];
+    var a = input[0];
+    var b = input[1];
+    var c = input[2];
+    var d = input[3];
+    var e = input[4];
+    var f = input[5];
+    var g = input[6];
+    var h = input[7];
     for (var step = 0u; step < STEPS; step++) {
-        a = fma(a, x, x);
-        b = fma(b, x, x);
-        c = fma(c, x, x);
-        d = fma(d, x, x);
-        e = fma(e, x, x);
-        f = fma(f, x, x);
-        g = fma(g, x, x);
-        h = fma(h, x, x);
+        a = fma(a, factor, summand);
+        b = fma(b, factor, summand);
+        c = fma(c, factor, summand);
+        d = fma(d, factor, summand);
+        e = fma(e, factor, summand);
+        f = fma(f, factor, summand);
+        g = fma(g, factor, summand);
+        h = fma(h, factor, summand);
     }
     let all = a + b + c + d + e + f + g + h;
-    // Every result is asked for; none is NaN.
-    if dot(all, all) >= 0.0 && thread == 0u {
-        out[workgroup.x] = f32(2u * 4u * 8u * STEPS * THREADS);
-    }
+    output[workgroup.x * THREADS + thread] = all.x + all.y + all.z + all.w;
 }

@@ -1,6 +1,6 @@
 //! How near the GPU path comes to what the machine can do: measured times beside two floors, the
-//! bytes over the bandwidth of a copy and the operations over the arithmetic rate, both measured in
-//! the same run.
+//! bytes over the rate at which a shader reads and the operations over the arithmetic rate, both measured
+//! in the same run.
 //!
 //! ```sh
 //! cargo run --release --example roofline
@@ -71,8 +71,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         options = options.calibration(calibration);
     }
     let variants = variants(gpu.adapter(), args.variant);
-    let rates = variants.iter().map(|variant| Rates::measure(&gpu, *variant, args.quick));
-    let rates: Vec<Rates> = rates.collect::<Result<_, _>>()?;
+    let rates: Vec<Result<Rates, String>> = variants
+        .iter()
+        .map(|variant| Rates::measure(&gpu, *variant, args.quick).map_err(|it| it.to_string()))
+        .collect();
+    drop(gpu);
     table::rates(&variants, &rates);
     for shape in Shape::ALL.iter().filter(|shape| shape.name.contains(&args.shape)) {
         let inputs = Inputs::new(if args.quick { shape.smaller() } else { *shape })?;
@@ -80,13 +83,33 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             inputs.export(folder)?;
         }
         table::head(&inputs.shape);
+        let mut best = None;
         for (variant, rates) in variants.iter().zip(&rates) {
-            let gpu = GpuContext::with_options(&options.clone().variant(*variant))?;
-            let measured = Measured::new(&gpu, &inputs, args)?;
-            table::row(&gpu, &inputs.shape, rates, &measured);
+            match measured(&inputs, &options, *variant, rates, args) {
+                Ok(measured) => best = Measured::faster(best, measured),
+                Err(reason) => table::refused(*variant, &reason.to_string()),
+            }
+        }
+        if let (Some(folder), Some(best)) = (&args.export, &best) {
+            best.export(&folder.join(format!("{}.ours", shape.name)))?;
         }
     }
     Ok(())
+}
+
+/// Measures a shape on a variant, and prints it.
+fn measured(
+    inputs: &Inputs,
+    options: &GpuOptions,
+    variant: ShaderVariant,
+    rates: &Result<Rates, String>,
+    args: &Args,
+) -> Result<Measured, Box<dyn Error>> {
+    let rates = rates.as_ref().map_err(String::as_str)?;
+    let gpu = GpuContext::with_options(&options.clone().variant(variant))?;
+    let measured = Measured::new(&gpu, inputs, args)?;
+    table::row(&gpu, &inputs.shape, rates, &measured);
+    Ok(measured)
 }
 
 /// Those of the adapter, or the one that was asked for.

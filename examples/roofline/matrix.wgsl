@@ -1,4 +1,5 @@
-// Multiplications of matrices in matrix units: four chains a subgroup.
+// Multiplications of matrices in matrix units: four chains a subgroup. Matrices come from a buffer, so that
+// no compiler knows the results.
 enable f16;
 enable wgpu_cooperative_matrix;
 
@@ -8,39 +9,38 @@ alias Sums = coop_matTILExTILE<f32, C>;
 
 const STEPS = 512u;
 const THREADS = 128u;
+const CELLS = TILE * TILE;
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;
-
-var<workgroup> inputs: array<f16, TILE * TILE>;
-var<workgroup> results: array<f32, TILE * TILE>;
+// Ones: two matrices that are multiplied.
+@group(0) @binding(0) var<storage, read> input: array<f16>;
+// A matrix a workgroup, written by all of its subgroups alike; and how many they are.
+@group(0) @binding(1) var<storage, read_write> output: array<f32>;
 
 @compute @workgroup_size(THREADS)
-fn operations(
+fn measure(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
     @builtin(num_subgroups) subgroups: u32,
 ) {
-    for (var at = thread; at < TILE * TILE; at += THREADS) {
-        inputs[at] = f16(f32(at) * 1e-3);
-    }
-    workgroupBarrier();
-    let left = coopLoadT<Left>(&inputs[0], TILE);
-    let right = coopLoad<Right>(&inputs[0], TILE);
+    let left = coopLoadT<Left>(&input[0], TILE);
+    // Matrices of their own, which only happen to be alike.
+    let p = coopLoad<Right>(&input[CELLS], TILE);
+    let q = coopLoad<Right>(&input[2u * CELLS], TILE);
+    let r = coopLoad<Right>(&input[3u * CELLS], TILE);
+    let s = coopLoad<Right>(&input[4u * CELLS], TILE);
     var a: Sums;
     var b: Sums;
     var c: Sums;
     var d: Sums;
     for (var step = 0u; step < STEPS; step++) {
-        a = coopMultiplyAdd(left, right, a);
-        b = coopMultiplyAdd(left, right, b);
-        c = coopMultiplyAdd(left, right, c);
-        d = coopMultiplyAdd(left, right, d);
+        a = coopMultiplyAdd(left, p, a);
+        b = coopMultiplyAdd(left, q, b);
+        c = coopMultiplyAdd(left, r, c);
+        d = coopMultiplyAdd(left, s, d);
     }
-    // All subgroups write the same.
-    coopStoreT(a + b + c + d, &results[0], TILE);
-    workgroupBarrier();
-    // Every result is asked for; none is NaN.
-    if results[thread % (TILE * TILE)] >= 0.0 && thread == 0u {
-        out[workgroup.x] = f32(2u * TILE * TILE * TILE * 4u * STEPS * subgroups);
+    let first = workgroup.x * (CELLS + 4u);
+    coopStoreT(a + b + c + d, &output[first], TILE);
+    if thread == 0u {
+        output[first + CELLS] = f32(subgroups);
     }
 }

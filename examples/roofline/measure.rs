@@ -1,6 +1,7 @@
 //! One shape on one variant: right first, then timed.
 
 use std::error::Error;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use maxfold::gpu::{GpuContext, ResidentStore, Statistics};
@@ -10,6 +11,7 @@ use maxfold::rerank::{Query, Wanted};
 
 use super::Args;
 use super::shapes::Inputs;
+use super::table::milliseconds;
 
 /// Hits of each query.
 const LIMIT: usize = 10;
@@ -17,12 +19,14 @@ const LIMIT: usize = 10;
 /// Untimed requests, then timed ones: so many, or fewer if they take longer than this.
 const WARM_UP: usize = 20;
 const REPEATS: usize = 300;
-const LONG_ENOUGH: Duration = Duration::from_secs(5);
+const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
 /// Times, sorted, and what one request cost.
 pub struct Measured {
     gpu_times: Vec<Duration>,
     calls: Vec<Duration>,
+    /// Calls less their time on the GPU.
+    host: Vec<Duration>,
     pub statistics: Statistics,
 }
 
@@ -40,26 +44,59 @@ impl Measured {
             check(inputs, query.tokens, scores.collect())?;
         }
         let (warm_up, repeats) = if args.quick { (1, 3) } else { (WARM_UP, REPEATS) };
-        let mut statistics = rank(Wanted::best(LIMIT))?.statistics;
-        for _ in 1..warm_up {
-            statistics = rank(Wanted::best(LIMIT))?.statistics;
-        }
-        let (mut gpu_times, mut calls) = (Vec::new(), Vec::new());
         let start = Instant::now();
-        while calls.len() < repeats && (calls.len() < 3 || start.elapsed() < LONG_ENOUGH) {
+        let enough =
+            |done: usize, most: usize| done >= most || (done >= 3 && start.elapsed() > LONG_ENOUGH);
+        let mut warm = 0;
+        while !enough(warm, warm_up) {
+            rank(Wanted::best(LIMIT))?;
+            warm += 1;
+        }
+        let mut measured = Self {
+            gpu_times: Vec::new(),
+            calls: Vec::new(),
+            host: Vec::new(),
+            statistics: rank(Wanted::best(LIMIT))?.statistics,
+        };
+        let start = Instant::now();
+        while measured.calls.len() < repeats
+            && (measured.calls.len() < 3 || start.elapsed() < LONG_ENOUGH)
+        {
             let call = Instant::now();
             let answer = rank(Wanted::best(LIMIT))?;
-            calls.push(call.elapsed());
-            gpu_times.extend(answer.statistics.gpu_time);
+            measured.add(call.elapsed(), answer.statistics.gpu_time);
         }
-        gpu_times.sort_unstable();
-        calls.sort_unstable();
-        Ok(Self { gpu_times, calls, statistics })
+        for times in [&mut measured.gpu_times, &mut measured.calls, &mut measured.host] {
+            times.sort_unstable();
+        }
+        Ok(measured)
+    }
+
+    fn add(&mut self, call: Duration, gpu_time: Option<Duration>) {
+        self.calls.push(call);
+        self.gpu_times.extend(gpu_time);
+        self.host.extend(gpu_time.map(|time| call.saturating_sub(time)));
+    }
+
+    /// The one whose calls are faster.
+    pub fn faster(best: Option<Self>, other: Self) -> Option<Self> {
+        Some(best.filter(|best| best.percentile(50) <= other.percentile(50)).unwrap_or(other))
+    }
+
+    /// Writes milliseconds of kernels and of a call, for a comparison.
+    pub fn export(&self, path: &Path) -> std::io::Result<()> {
+        let kernel = self.gpu_time().map_or("nan".into(), milliseconds);
+        std::fs::write(path, format!("{kernel} {}\n", milliseconds(self.percentile(50))))
     }
 
     /// The median of the time between the timestamps around the kernels.
     pub fn gpu_time(&self) -> Option<Duration> {
         self.gpu_times.get(self.gpu_times.len() / 2).copied()
+    }
+
+    /// The median of what a call takes beside that.
+    pub fn host(&self) -> Option<Duration> {
+        self.host.get(self.host.len() / 2).copied()
     }
 
     /// From call to result: what so many of a hundred requests stay within.

@@ -1,28 +1,36 @@
-//! What the machine can do: the bandwidth of a copy, and the rate of multiply-adds.
+//! What the machine can do: how fast a shader reads, and multiplies. Every result is checked, so that nothing
+//! is measured that a compiler has left out.
 
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use maxfold::gpu::{GpuContext, Multiply, ShaderVariant};
+use maxfold::gpu::{GpuContext, ShaderVariant};
+use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{
-    BufferDescriptor, BufferUsages, CommandEncoder, ComputePipeline, ComputePipelineDescriptor,
-    Device, MapMode, PollType, ShaderModuleDescriptor, ShaderSource,
+    Buffer, BufferDescriptor, BufferUsages, ComputePipeline, ComputePipelineDescriptor, MapMode,
+    PollType, ShaderModuleDescriptor, ShaderSource,
 };
 
 /// The limits that a variant is held against.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
-    /// Bytes a second, read and written.
+    /// Bytes a second that a shader reads.
     pub bytes: f64,
     /// Additions and multiplications a second, of the kind that the variant uses.
     pub operations: f64,
 }
 
 /// Beyond the caches of any GPU.
-const COPY_BYTES: u64 = 512 << 20;
+const READ_BYTES: usize = 512 << 20;
 
 /// Workgroups that keep any GPU busy.
 const WORKGROUPS: u32 = 4_096;
+
+/// What the loops in `fma.wgsl` and `matrix.wgsl` do.
+const STEPS: f64 = 512.0;
+const FMA_CHAINS: f64 = 8.0 * 4.0;
+const FMA_THREADS: f64 = 256.0;
+const MATRIX_CHAINS: f64 = 4.0;
 
 impl Rates {
     pub fn measure(
@@ -30,79 +38,129 @@ impl Rates {
         variant: ShaderVariant,
         quick: bool,
     ) -> Result<Self, Box<dyn Error>> {
-        let (copied, workgroups, long_enough) = match quick {
-            true => (16 << 20, 16, Duration::from_millis(2)),
-            false => (COPY_BYTES, WORKGROUPS, Duration::from_millis(100)),
+        let meter = match quick {
+            true => Meter { gpu, workgroups: 16, long_enough: Duration::from_millis(2) },
+            false => Meter { gpu, workgroups: WORKGROUPS, long_enough: Duration::from_millis(100) },
         };
         let limits = gpu.device().limits();
-        let copied = copied.min(limits.max_buffer_size).min(limits.max_storage_buffer_binding_size);
-        let meter = Meter { gpu, long_enough };
-        let operations = meter.operations(variant.multiply, workgroups)?;
-        Ok(Self { bytes: meter.bytes(copied)?, operations })
+        let most = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);
+        let read = if quick { 16 << 20 } else { READ_BYTES }.min(most as usize);
+        let operations = match variant {
+            ShaderVariant::F16Matrix16 => meter.matrices(16)?,
+            ShaderVariant::F16Matrix8 => meter.matrices(8)?,
+            _ => meter.multiply_adds()?,
+        };
+        Ok(Self { bytes: meter.read(read & !15)?, operations })
     }
 }
 
 struct Meter<'a> {
     gpu: &'a GpuContext,
+    workgroups: u32,
     long_enough: Duration,
 }
 
 impl Meter<'_> {
-    /// Bytes a second that a copy reads and writes.
-    fn bytes(&self, bytes: u64) -> Result<f64, Box<dyn Error>> {
-        let bytes = bytes & !3;
-        let usage = BufferUsages::COPY_SRC | BufferUsages::COPY_DST;
-        let [from, to] = ["from", "to"].map(|label| {
-            let label = Some(label);
-            let descriptor =
-                BufferDescriptor { label, size: bytes, usage, mapped_at_creation: false };
-            self.gpu.device().create_buffer(&descriptor)
-        });
-        let seconds = self.seconds_each(|encoder, times| {
-            for _ in 0..times {
-                encoder.copy_buffer_to_buffer(&from, 0, &to, 0, bytes);
-            }
-        })?;
-        Ok(2.0 * bytes as f64 / seconds)
+    /// Bytes a second that a shader reads.
+    fn read(&self, bytes: usize) -> Result<f64, Box<dyn Error>> {
+        let words: Vec<u32> = (0..bytes as u32 / 4).collect();
+        let expected = words.iter().fold(0_u32, |sum, word| sum.wrapping_add(*word));
+        let threads = self.workgroups as usize * 256;
+        let shader = include_str!("read.wgsl");
+        let (seconds, output) = self.run(shader, bytemuck::cast_slice(&words), threads)?;
+        let sums: &[u32] = bytemuck::cast_slice(&output);
+        check(
+            f64::from(expected),
+            f64::from(sums.iter().fold(0, |all: u32, it| all.wrapping_add(*it))),
+        )?;
+        Ok(bytes as f64 / seconds)
     }
 
-    /// Operations a second of a loop of multiply-adds that touches no memory.
-    fn operations(&self, multiply: Multiply, workgroups: u32) -> Result<f64, Box<dyn Error>> {
+    /// Operations a second of multiply-adds.
+    fn multiply_adds(&self) -> Result<f64, Box<dyn Error>> {
+        // Starts, factor and summand.
+        let input: Vec<f32> = [[0.0; 32].as_slice(), &[1.0; 8]].concat();
+        let threads = self.workgroups as usize * FMA_THREADS as usize;
+        let (seconds, output) =
+            self.run(include_str!("fma.wgsl"), bytemuck::cast_slice(&input), threads)?;
+        let sums: &[f32] = bytemuck::cast_slice(&output);
+        for sum in sums {
+            check(STEPS * FMA_CHAINS, f64::from(*sum))?;
+        }
+        Ok(2.0 * STEPS * FMA_CHAINS * threads as f64 / seconds)
+    }
+
+    /// Operations a second of matrix units.
+    fn matrices(&self, tile: usize) -> Result<f64, Box<dyn Error>> {
+        let cells = tile * tile;
+        let input = vec![half::f16::ONE; 5 * cells];
+        let shader = include_str!("matrix.wgsl").replace("TILE", &format!("{tile}u"));
+        let shader =
+            shader.replace(&format!("coop_mat{tile}ux{tile}u"), &format!("coop_mat{tile}x{tile}"));
+        let stride = cells + 4;
+        let count = self.workgroups as usize * stride;
+        let (seconds, output) = self.run(&shader, bytemuck::cast_slice(&input), count)?;
+        let sums: &[f32] = bytemuck::cast_slice(&output);
+        let mut subgroups = 0.0;
+        for workgroup in sums.chunks_exact(stride) {
+            for cell in &workgroup[..cells] {
+                check(STEPS * MATRIX_CHAINS * tile as f64, f64::from(*cell))?;
+            }
+            subgroups += f64::from(workgroup[cells]);
+        }
+        let of_subgroup = 2.0 * (tile * tile * tile) as f64 * MATRIX_CHAINS * STEPS;
+        Ok(of_subgroup * subgroups / seconds)
+    }
+
+    /// Seconds of one dispatch, and what it wrote: `words` words.
+    fn run(
+        &self,
+        shader: &str,
+        input: &[u8],
+        words: usize,
+    ) -> Result<(f64, Vec<u8>), Box<dyn Error>> {
         let device = self.gpu.device();
-        let pipeline = pipeline(device, &source(multiply)?);
-        let usage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
-        let size = u64::from(workgroups) * 4;
-        let descriptor = BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
-        let out = device.create_buffer(&descriptor);
+        let pipeline = self.pipeline(shader);
+        let usage = BufferUsages::STORAGE;
+        let input = device.create_buffer_init(&BufferInitDescriptor {
+            label: None,
+            contents: input,
+            usage,
+        });
+        let output = device.create_buffer(&BufferDescriptor {
+            label: None,
+            size: words as u64 * 4,
+            usage: usage | BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        let entries = [(0, &input), (1, &output)].map(|(binding, buffer)| wgpu::BindGroupEntry {
+            binding,
+            resource: buffer.as_entire_binding(),
+        });
         let bindings = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
             layout: &pipeline.get_bind_group_layout(0),
-            entries: &[wgpu::BindGroupEntry { binding: 0, resource: out.as_entire_binding() }],
+            entries: &entries,
         });
-        let seconds = self.seconds_each(|encoder, times| {
+        let seconds = self.seconds(|times| {
+            let mut encoder = device.create_command_encoder(&Default::default());
             let mut pass = encoder.begin_compute_pass(&Default::default());
             pass.set_pipeline(&pipeline);
             pass.set_bind_group(0, &bindings, &[]);
-            for _ in 0..times {
-                pass.dispatch_workgroups(workgroups, 1, 1);
-            }
+            (0..times).for_each(|_| pass.dispatch_workgroups(self.workgroups, 1, 1));
+            drop(pass);
+            encoder.finish()
         })?;
-        let workgroup = self.first_number(&out)?;
-        Ok(f64::from(workgroup) * f64::from(workgroups) / seconds)
+        Ok((seconds, self.contents(&output)?))
     }
 
     /// Seconds of one of many, in one submission that takes long enough. The least of three counts.
-    fn seconds_each(
-        &self,
-        record: impl Fn(&mut CommandEncoder, u32),
-    ) -> Result<f64, Box<dyn Error>> {
-        let (device, queue) = (self.gpu.device(), self.gpu.queue());
+    fn seconds(&self, record: impl Fn(u32) -> wgpu::CommandBuffer) -> Result<f64, Box<dyn Error>> {
         let timed = |times| -> Result<Duration, Box<dyn Error>> {
-            let mut encoder = device.create_command_encoder(&Default::default());
-            record(&mut encoder, times);
-            let start = Instant::now();
-            queue.submit([encoder.finish()]);
-            device.poll(PollType::wait_indefinitely())?;
+            let commands = record(times);
+            let start = std::time::Instant::now();
+            self.gpu.queue().submit([commands]);
+            self.gpu.device().poll(PollType::wait_indefinitely())?;
             Ok(start.elapsed())
         };
         let mut times = 1;
@@ -114,50 +172,44 @@ impl Meter<'_> {
         Ok(least.as_secs_f64() / f64::from(times))
     }
 
-    /// The first number of a buffer.
-    fn first_number(&self, buffer: &wgpu::Buffer) -> Result<f32, Box<dyn Error>> {
+    fn contents(&self, buffer: &Buffer) -> Result<Vec<u8>, Box<dyn Error>> {
         let (device, queue) = (self.gpu.device(), self.gpu.queue());
-        let usage = BufferUsages::MAP_READ | BufferUsages::COPY_DST;
-        let descriptor =
-            BufferDescriptor { label: None, size: 4, usage, mapped_at_creation: false };
-        let readback = device.create_buffer(&descriptor);
+        let readback = device.create_buffer(&BufferDescriptor {
+            label: None,
+            size: buffer.size(),
+            usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
         let mut encoder = device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, 0, &readback, 0, 4);
+        encoder.copy_buffer_to_buffer(buffer, 0, &readback, 0, buffer.size());
         queue.submit([encoder.finish()]);
         readback.map_async(MapMode::Read, .., |_| {});
         device.poll(PollType::wait_indefinitely())?;
-        Ok(bytemuck::pod_read_unaligned(&readback.get_mapped_range(..)?))
+        Ok(readback.get_mapped_range(..)?.to_vec())
+    }
+
+    fn pipeline(&self, source: &str) -> ComputePipeline {
+        let source = ShaderSource::Wgsl(source.into());
+        let descriptor = ShaderModuleDescriptor { label: None, source };
+        let checks = wgpu::ShaderRuntimeChecks::unchecked();
+        // SAFETY: the loops in these shaders count to constants, or to a buffer's length; indices are
+        // constants, or within what was dispatched; nothing is divided by.
+        let module = unsafe { self.gpu.device().create_shader_module_trusted(descriptor, checks) };
+        self.gpu.device().create_compute_pipeline(&ComputePipelineDescriptor {
+            label: None,
+            layout: None,
+            module: &module,
+            entry_point: Some("measure"),
+            compilation_options: Default::default(),
+            cache: None,
+        })
     }
 }
 
-fn pipeline(device: &Device, source: &str) -> ComputePipeline {
-    let source = ShaderSource::Wgsl(source.into());
-    let descriptor = ShaderModuleDescriptor { label: None, source };
-    // SAFETY: the loops in `fma.wgsl` and `matrix.wgsl` count to a constant, indices are constants or
-    // within what was dispatched, and nothing is divided by.
-    let module = unsafe {
-        device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked())
-    };
-    device.create_compute_pipeline(&ComputePipelineDescriptor {
-        label: None,
-        layout: None,
-        module: &module,
-        entry_point: Some("operations"),
-        compilation_options: Default::default(),
-        cache: None,
-    })
-}
-
-/// A shader that writes how many operations a workgroup of it is.
-fn source(multiply: Multiply) -> Result<String, String> {
-    let matrix = |tile: u32| {
-        let tile = tile.to_string();
-        include_str!("matrix.wgsl").replace("TILE", &tile)
-    };
-    match multiply {
-        Multiply::Fma => Ok(include_str!("fma.wgsl").into()),
-        Multiply::Matrix16 => Ok(matrix(16)),
-        Multiply::Matrix8 => Ok(matrix(8)),
-        other => Err(format!("expected a multiplication that has a rate, got {other:?}")),
+fn check(expected: f64, got: f64) -> Result<(), Box<dyn Error>> {
+    if expected == got {
+        Ok(())
+    } else {
+        Err(format!("a rate's result is {got}, not {expected}").into())
     }
 }

@@ -18,30 +18,38 @@ pub struct Shape {
     pub query_tokens: usize,
     pub document_tokens: usize,
     pub dim: usize,
+    /// Whether all queries have the same candidates.
+    pub shared: bool,
 }
 
 impl Shape {
-    /// Text, text with a deep prefetch, concurrent searches, pages found by a question and by a page.
-    pub const ALL: [Self; 5] = [
+    /// Text, from a few candidates to a deep prefetch; concurrent searches, with candidates of their own and
+    /// with the same; pages found by a question and by a page.
+    pub const ALL: [Self; 8] = [
+        Self::new("text-1x10", [1, 10, 32, 300]),
+        Self::new("text-1x100", [1, 100, 32, 300]),
         Self::new("text-1x1000", [1, 1_000, 32, 300]),
         Self::new("text-1x10000", [1, 10_000, 32, 300]),
         Self::new("text-16x1000", [16, 1_000, 32, 180]),
+        Self { shared: true, ..Self::new("text-16-shared", [16, 1_000, 32, 180]) },
         Self::new("colpali-20-tokens", [1, 1_000, 20, 1_030]),
         Self::new("colpali-1024-tokens", [1, 1_000, 1_024, 1_030]),
     ];
 
     const fn new(name: &'static str, sizes: [usize; 4]) -> Self {
         let [queries, candidates, query_tokens, document_tokens] = sizes;
-        Self { name, queries, candidates, query_tokens, document_tokens, dim: 128 }
+        let (dim, shared) = (128, false);
+        Self { name, queries, candidates, query_tokens, document_tokens, dim, shared }
     }
 
     /// The same with a fiftieth of the candidates.
     pub fn smaller(self) -> Self {
-        Self { candidates: self.candidates / 50, ..self }
+        Self { candidates: (self.candidates / 50).max(2), ..self }
     }
 
+    /// Documents that differ.
     pub fn documents(self) -> usize {
-        self.queries * self.candidates
+        if self.shared { self.candidates } else { self.queries * self.candidates }
     }
 
     /// Bytes that have to be read and written, whoever computes it: f16 matrices once, and ten
@@ -53,8 +61,8 @@ impl Shape {
 
     /// A multiplication and an addition a column of each pair of tokens.
     pub fn operations(self) -> f64 {
-        let pairs = self.documents() as f64 * (self.query_tokens * self.document_tokens) as f64;
-        2.0 * pairs * self.dim as f64
+        let pairs = (self.queries * self.candidates) as f64;
+        2.0 * pairs * (self.query_tokens * self.document_tokens * self.dim) as f64
     }
 }
 
@@ -86,7 +94,7 @@ impl Inputs {
         Ok(Self { shape, queries, pool, starts })
     }
 
-    /// The document with this id. Those of query `q` have the ids from `q · candidates` on.
+    /// The document with this id. Those of query `q` have the ids from `q · candidates` on, or from 0.
     pub fn document(&self, id: u64) -> Option<TokenMatrixRef<'_>> {
         let dim = self.shape.dim;
         let start = *self.starts.get(id as usize)?;
@@ -97,13 +105,15 @@ impl Inputs {
     /// The ids of a query's candidates.
     pub fn candidates(&self, query: usize) -> Vec<u64> {
         let count = self.shape.candidates as u64;
-        (0..count).map(|at| query as u64 * count + at).collect()
+        let first = if self.shape.shared { 0 } else { query as u64 * count };
+        (first..first + count).collect()
     }
 
     /// Writes `NAME.queries` and `NAME.docs`, little-endian f16 one after the other, and
-    /// `NAME.shape`, what they are.
+    /// `NAME.shape`, what they are: five sizes, and whether candidates are shared.
     pub fn export(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
-        let Shape { name, queries, candidates, query_tokens, document_tokens, dim } = self.shape;
+        let Shape { name, queries, candidates, query_tokens, document_tokens, dim, shared } =
+            self.shape;
         fs::create_dir_all(folder)?;
         let create = |kind: &str| File::create(folder.join(format!("{name}.{kind}")));
         let mut file = BufWriter::new(create("queries")?);
@@ -116,7 +126,7 @@ impl Inputs {
             write(&mut file, document)?;
         }
         file.flush()?;
-        let shape = [queries, candidates, query_tokens, document_tokens, dim];
+        let shape = [queries, candidates, query_tokens, document_tokens, dim, usize::from(shared)];
         writeln!(create("shape")?, "{}", shape.map(|size| size.to_string()).join(" "))?;
         Ok(())
     }

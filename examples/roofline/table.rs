@@ -8,21 +8,29 @@ use super::measure::Measured;
 use super::rates::Rates;
 use super::shapes::Shape;
 
-pub fn rates(variants: &[ShaderVariant], rates: &[Rates]) {
-    println!("\n| variant | copy, GB/s read and written | multiply-adds, TFLOP/s |\n|---|---|---|");
-    for (variant, Rates { bytes, operations }) in variants.iter().zip(rates) {
-        println!("| {variant} | {:.1} | {:.3} |", bytes / 1e9, operations / 1e12);
+pub fn rates(variants: &[ShaderVariant], rates: &[Result<Rates, String>]) {
+    println!("\n| variant | read by a shader, GB/s | multiply-adds, TFLOP/s |\n|---|---|---|");
+    for (variant, rates) in variants.iter().zip(rates) {
+        match rates {
+            Ok(Rates { bytes, operations }) => {
+                println!("| {variant} | {:.1} | {:.3} |", bytes / 1e9, operations / 1e12);
+            }
+            Err(reason) => println!("| {variant} | {reason} | |"),
+        }
     }
 }
 
 pub fn head(shape: &Shape) {
-    let Shape { name, queries, candidates, query_tokens, document_tokens, dim } = shape;
-    println!("\n{name}: {queries} × {candidates} of {query_tokens} × {document_tokens} × {dim}\n");
+    let Shape { name, queries, candidates, query_tokens, document_tokens, dim, shared } = shape;
+    let same = if *shared { ", the same for all" } else { "" };
     println!(
-        "| variant | GPU, ms | call p50 | p95 | floor by bytes | by operations | floor / GPU \
+        "\n{name}: {queries} × {candidates}{same} of {query_tokens} × {document_tokens} × {dim}\n"
+    );
+    println!(
+        "| variant | GPU, ms | call p50 | p95 | host p50 | floor by bytes | by operations | floor / GPU \
          | GB/s | TFLOP/s | bytes / necessary | fetched / necessary | sent, read back |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
 }
 
 /// The floors are of what is necessary; bytes and operations that the kernel has beyond are its own
@@ -38,11 +46,12 @@ pub fn row(gpu: &GpuContext, shape: &Shape, rates: &Rates, measured: &Measured) 
         None => "no timestamps".into(),
     };
     println!(
-        "| {} | {} | {} | {} | {:.4} | {:.4} | {} | {} | {} | {:.3} | {:.3} | {}, {} |",
+        "| {} | {} | {} | {} | {} | {:.4} | {:.4} | {} | {} | {} | {:.3} | {:.3} | {}, {} |",
         gpu.variant(),
         gpu_time.map_or("no timestamps".into(), milliseconds),
         milliseconds(measured.percentile(50)),
         milliseconds(measured.percentile(95)),
+        measured.host().map_or("no timestamps".into(), milliseconds),
         floors[0] * 1e3,
         floors[1] * 1e3,
         per_gpu(floor),
@@ -55,6 +64,11 @@ pub fn row(gpu: &GpuContext, shape: &Shape, rates: &Rates, measured: &Measured) 
     );
 }
 
-fn milliseconds(time: Duration) -> String {
+pub fn milliseconds(time: Duration) -> String {
     format!("{:.4}", time.as_secs_f64() * 1e3)
+}
+
+/// What is said of a variant that wasn't measured.
+pub fn refused(variant: ShaderVariant, reason: &str) {
+    println!("| {variant} | {reason} |{}", " |".repeat(11));
 }

@@ -6,16 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::adapter::AdapterDescription;
 use super::context::GpuContext;
-use super::device::Gpu;
-use super::known::Known;
-use super::probe;
+use super::device::{Gpu, room};
+use super::probe::{self, Known};
 use super::shader::ShaderVariant;
 use super::tuning::{Tuning, Tunings};
 use super::wait::Polling;
 use crate::{Error, Result};
 
 /// First line of a calibration that is saved; the number is that of the format.
-const HEADER: &str = "maxfold calibration 1";
+const HEADER: &str = "maxfold calibration 2";
 
 /// A measurement takes so long at least, so that what a dispatch costs in itself doesn't matter.
 const LONG_ENOUGH: Duration = Duration::from_millis(2);
@@ -117,17 +116,13 @@ impl Bench<'_> {
     /// The best sizes of a variant, and what it costs with them: the product of seconds for short
     /// and for long queries.
     fn variant(&mut self, variant: ShaderVariant) -> Result<(Tunings, f64)> {
-        let (short, long) = Tunings::candidates(variant, &self.gpu.device.limits());
         let mut best = (None, None);
         let mut refused = None;
-        // They are tried two at a time: one for short queries, one for long ones.
-        for at in 0..short.len().max(long.len()) {
-            let pick = |all: &[Tuning]| all.get(at).or(all.last()).copied();
-            let (Some(short), Some(long)) = (pick(&short), pick(&long)) else { break };
-            match self.both(variant, Tunings { short, long }) {
+        for tunings in Tunings::candidates(variant, &room(&self.gpu.maker.device)) {
+            match self.both(variant, tunings) {
                 Ok((short_time, long_time)) => {
-                    improve(&mut best.0, short, short_time);
-                    improve(&mut best.1, long, long_time);
+                    improve(&mut best.0, tunings.short, short_time);
+                    improve(&mut best.1, tunings.long, long_time);
                 }
                 Err(error) => refused = Some(error),
             }
@@ -230,11 +225,7 @@ fn sizes(line: &str) -> Result<(ShaderVariant, Tunings)> {
     let (variant, sizes) = line.split_once(": short ").ok_or_else(wrong)?;
     let (short, long) = sizes.split_once(" long ").ok_or_else(wrong)?;
     let variant: ShaderVariant = variant.parse()?;
-    let tuning = |sizes: &str| {
-        let sizes: Option<Vec<u32>> = sizes.split(' ').map(|size| size.parse().ok()).collect();
-        Some(Tuning::new(sizes?.try_into().ok()?))
-    };
-    let (short, long) = (tuning(short).ok_or_else(wrong)?, tuning(long).ok_or_else(wrong)?);
+    let (short, long) = (short.parse()?, long.parse()?);
     let tunings = Tunings { short, long };
     if tunings.suit(variant) { Ok((variant, tunings)) } else { Err(wrong()) }
 }
@@ -246,13 +237,12 @@ fn malformed(expected: &str, got: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use wgpu::Limits;
-
+    use super::super::tuning::tests::room;
     use super::*;
 
     fn calibration() -> Calibration {
         let variants = ShaderVariant::ALL
-            .map(|variant| (variant, Tunings::expected(variant, &Limits::defaults()).unwrap()));
+            .map(|variant| (variant, Tunings::candidates(variant, &room(false))[0]));
         let (adapter, driver) = ("A GPU: new".into(), "1.2 (beta)".into());
         Calibration { adapter, driver, variants: variants.to_vec() }
     }
@@ -271,11 +261,11 @@ mod tests {
             let error = text.replacen(from, to, 1).parse::<Calibration>().unwrap_err();
             assert!(error.to_string().contains("expected"), "{error}");
         };
-        refused("calibration 1", "calibration 2");
+        refused("calibration 2", "calibration 1");
         refused("driver", "drivers");
         refused("matrix16", "matrix4");
-        refused("long 64", "long 63");
-        refused("short 64", "short 0");
+        refused("long 128", "long 127");
+        refused("short 128", "short 0");
         refused("short", "brief");
         assert!("".parse::<Calibration>().is_err());
     }

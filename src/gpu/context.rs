@@ -3,21 +3,15 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use wgpu::{Adapter, Device, Limits, Queue};
+use wgpu::{Adapter, Device, Queue};
 
 use super::adapter::{self, AdapterDescription};
-use super::calibration::Calibration;
-use super::device::{Gpu, request_device};
-use super::engine::{Wish, Work};
+use super::device::{Gpu, request_device, room};
 use super::options::GpuOptions;
 use super::probe;
 use super::shader::ShaderVariant;
-use super::source::Given;
-use super::store::ResidentStore;
-use super::tuning::Tunings;
+use super::tuning::{Room, Tunings};
 use super::wait::Polling;
-use crate::multivector::{TokenMatrixRef, check_dimensions};
-use crate::ranking::DocumentId;
 use crate::{Error, Result};
 
 /// A GPU that scored a known batch correctly, ready to score.
@@ -124,12 +118,11 @@ impl GpuContext {
         lost: Arc<OnceLock<String>>,
         polling: Polling,
     ) -> Result<Self> {
-        let limits = options.limits(&device.limits())?;
+        let limits = options.limits(&device)?;
         let mut refused = None;
-        for (variant, tunings) in candidates(&adapter, options, &device.limits())? {
+        for (variant, tunings) in candidates(&adapter, options, &room(&device))? {
             let (device, queue) = (device.clone(), queue.clone());
-            let gpu = Gpu::new(device, queue, limits, variant, tunings, Arc::clone(&lost));
-            match gpu {
+            match Gpu::new(device, queue, limits, (variant, tunings), Arc::clone(&lost)) {
                 Ok(gpu) => match probe::check(&gpu, polling).await {
                     Ok(()) => return Ok(Self { gpu: Arc::new(gpu), adapter }),
                     Err(error) => refused = Some(error),
@@ -139,44 +132,6 @@ impl GpuContext {
             log::warn!("{adapter}: {variant} is not used: {refused:?}");
         }
         Err(refused.unwrap_or_else(no_variant))
-    }
-
-    /// The MaxSim score of each document, in their order. Blocks until they are there.
-    ///
-    /// # Errors
-    /// A document's dimension is not the query's; the device is lost or out of memory.
-    pub fn score(
-        &self,
-        query: TokenMatrixRef<'_>,
-        documents: &[TokenMatrixRef<'_>],
-    ) -> Result<Vec<f32>> {
-        pollster::block_on(self.run(query, documents, Polling::Caller))
-    }
-
-    /// [`GpuContext::score`], async, for any executor.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn score_async(
-        &self,
-        query: TokenMatrixRef<'_>,
-        documents: &[TokenMatrixRef<'_>],
-    ) -> Result<Vec<f32>> {
-        self.run(query, documents, Polling::Thread).await
-    }
-
-    async fn run(
-        &self,
-        query: TokenMatrixRef<'_>,
-        documents: &[TokenMatrixRef<'_>],
-        polling: Polling,
-    ) -> Result<Vec<f32>> {
-        check_dimensions(query, documents)?;
-        let (queries, candidates) = ([query], [documents.len()]);
-        let (source, wish) = (&Given(documents), Wish::Scores);
-        let work = Work { queries: &queries, candidates: &candidates, source, wish };
-        let (results, _) = self.gpu.run(&work, polling).await?;
-        Ok(results.scores.into_iter().flatten().collect())
     }
 
     /// The adapter it runs on.
@@ -189,14 +144,9 @@ impl GpuContext {
         self.gpu.variant
     }
 
-    /// Whether a store is this context's.
-    pub fn owns<Id: DocumentId>(&self, store: &ResidentStore<Id>) -> bool {
-        store.is_of(&self.gpu)
-    }
-
     /// The wgpu device, for a host program that wants to share it.
     pub fn device(&self) -> &Device {
-        &self.gpu.device
+        &self.gpu.maker.device
     }
 
     /// The wgpu queue of [`GpuContext::device`].
@@ -220,23 +170,26 @@ fn no_variant() -> Error {
     Error::NoAdapter { wanted: "a GPU that runs a shader variant".into(), available: Vec::new() }
 }
 
-/// The variants to try, each with its sizes: those of a calibration first.
+/// The variants to try, each with its sizes: those of a calibration first, then what is expected to be
+/// fastest.
 fn candidates(
     adapter: &AdapterDescription,
     options: &GpuOptions,
-    limits: &Limits,
+    room: &Room,
 ) -> Result<Vec<(ShaderVariant, Tunings)>> {
     if let Some(variant) = options.variant.filter(|it| !adapter.variants.contains(it)) {
         let (supported, adapter) = (adapter.variants.clone(), adapter.name.clone());
         return Err(Error::VariantUnsupported { variant, adapter, supported });
     }
-    let calibration = options.calibration.as_ref().filter(|it| it.is_of(adapter));
-    let preferred = calibration.map_or(&[][..], Calibration::preferred).iter().copied();
-    let expected = adapter.variants.iter();
-    let expected = expected.filter_map(|it| Some((*it, Tunings::expected(*it, limits)?)));
+    let calibrated = options.calibration.iter().filter(|it| it.is_of(adapter));
+    let preferred = calibrated.flat_map(|it| it.preferred().iter().copied());
+    let expected = adapter.variants.iter().flat_map(|variant| {
+        // Where sizes are wrong, others of the variant may be right.
+        Tunings::candidates(*variant, room).into_iter().map(move |tunings| (*variant, tunings))
+    });
     let runs = |(variant, tunings): &(ShaderVariant, Tunings)| {
         adapter.variants.contains(variant)
-            && tunings.fit(*variant, limits)
+            && tunings.fit(*variant, room)
             && options.variant.is_none_or(|forced| forced == *variant)
     };
     Ok(preferred.chain(expected).filter(runs).collect())

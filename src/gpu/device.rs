@@ -1,20 +1,20 @@
 //! [`Gpu`]: a device, what is compiled for it, and what is kept between requests.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wgpu::{
-    Adapter, Buffer, BufferUsages, Device, DeviceDescriptor, ErrorFilter, ExperimentalFeatures,
+    Adapter, Backend, Device, DeviceDescriptor, DeviceType, ErrorFilter, ExperimentalFeatures,
     Features, MemoryHints, Queue, Trace,
 };
 
 use super::adapter::AdapterDescription;
-use super::pipelines::Pipelines;
-use super::plan::DeviceLimits;
+use super::buffers::{Maker, Needs, Workspace};
+use super::kernels::Kernels;
+use super::plan::{DeviceLimits, Plan};
 use super::shader::ShaderVariant;
-use super::tuning::Tunings;
+use super::tuning::{Room, Shape, Tuning, Tunings};
 use super::wait::Poller;
-use super::workspace::{self, Workspace};
 use crate::{Error, Result};
 
 /// Sets of buffers kept between requests: a burst of concurrent requests gives the rest back.
@@ -22,15 +22,15 @@ const IDLE_WORKSPACES: usize = 8;
 
 /// What the modules of `gpu` work with.
 pub(super) struct Gpu {
-    pub device: Device,
+    pub maker: Maker,
     pub queue: Queue,
     pub limits: DeviceLimits,
     pub variant: ShaderVariant,
     pub tunings: Tunings,
-    pub pipelines: Pipelines,
+    pub kernels: Kernels,
     pub poller: Poller,
-    /// Buffers created so far: none in the steady state.
-    pub buffers_created: AtomicU64,
+    /// The kernels that were found right, each with numbers of columns.
+    proven: Mutex<HashSet<(Shape, Tuning, usize)>>,
     lost: Arc<OnceLock<String>>,
     idle: Mutex<Vec<Workspace>>,
 }
@@ -40,36 +40,26 @@ impl Gpu {
         device: Device,
         queue: Queue,
         limits: DeviceLimits,
-        variant: ShaderVariant,
-        tunings: Tunings,
+        (variant, tunings): (ShaderVariant, Tunings),
         lost: Arc<OnceLock<String>>,
     ) -> Result<Self> {
-        let pipelines = checked(&device, || Pipelines::new(&device, variant, tunings))?;
+        let room = room(&device);
+        let kernels = checked(&device, || Kernels::new(&device, variant, room))?;
         let poller = Poller::new(device.clone());
-        let (buffers_created, idle) = Default::default();
-        Ok(Self {
-            device,
-            queue,
-            limits,
-            variant,
-            tunings,
-            pipelines,
-            poller,
-            buffers_created,
-            lost,
-            idle,
-        })
+        let (proven, idle, created) = Default::default();
+        let maker = Maker { device, created };
+        Ok(Self { maker, queue, limits, variant, tunings, kernels, poller, proven, lost, idle })
     }
 
     /// The same device with another variant, or with other sizes.
     pub(super) fn compiled_with(&self, variant: ShaderVariant, tunings: Tunings) -> Result<Self> {
-        let (device, queue) = (self.device.clone(), self.queue.clone());
-        Self::new(device, queue, self.limits, variant, tunings, Arc::clone(&self.lost))
+        let (device, queue) = (self.maker.device.clone(), self.queue.clone());
+        Self::new(device, queue, self.limits, (variant, tunings), Arc::clone(&self.lost))
     }
 
     /// Runs wgpu calls and returns the error that they caused, if any.
     pub(super) fn checked<T>(&self, calls: impl FnOnce() -> T) -> Result<T> {
-        let result = checked(&self.device, calls);
+        let result = checked(&self.maker.device, calls);
         self.check_alive()?;
         result
     }
@@ -81,14 +71,22 @@ impl Gpu {
         }
     }
 
-    /// Creates a buffer, and counts it.
-    pub(super) fn buffer(&self, label: &str, bytes: usize, usage: BufferUsages) -> Buffer {
-        workspace::create(&self.device, &self.buffers_created, label, bytes, usage)
+    /// Whether the kernel of a plan was found right.
+    pub(super) fn is_proven(&self, plan: &Plan) -> bool {
+        let proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        proven.contains(&(plan.shape, plan.tuning, plan.dim))
     }
 
-    /// Buffers of a request that has ended, if there are any.
-    pub(super) fn take_workspace(&self) -> Option<Workspace> {
-        self.idle.lock().ok()?.pop()
+    pub(super) fn note_proven(&self, plan: &Plan) {
+        let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        proven.insert((plan.shape, plan.tuning, plan.dim));
+    }
+
+    /// Buffers for a batch: those of `old`, or of a request that has ended, where they are large enough.
+    pub(super) fn workspace(&self, needs: Needs, old: Option<Workspace>) -> Result<Workspace> {
+        let old = old.or_else(|| self.idle.lock().ok()?.pop());
+        let limit = self.limits.binding_bytes;
+        self.checked(|| Workspace::new(&self.maker, &self.kernels, needs, limit, old))
     }
 
     /// Keeps buffers for the next request, unless enough are kept.
@@ -98,6 +96,18 @@ impl Gpu {
         {
             idle.push(workspace);
         }
+    }
+}
+
+/// What a device has that the sizes of kernels depend on.
+pub(super) fn room(device: &Device) -> Room {
+    let info = device.adapter_info();
+    let passes = device.features().contains(Features::PASSTHROUGH_SHADERS);
+    Room {
+        limits: device.limits(),
+        least_lanes: info.subgroup_min_size.max(1),
+        spirv: passes && info.backend == Backend::Vulkan,
+        software: info.device_type == DeviceType::Cpu,
     }
 }
 
@@ -122,12 +132,12 @@ pub(super) async fn request_device(
     adapter: &Adapter,
     description: &AdapterDescription,
 ) -> Result<(Device, Queue)> {
-    let wanted =
-        ShaderVariant::ALL.iter().fold(Features::TIMESTAMP_QUERY, |all, v| all | v.features());
+    let beside = Features::TIMESTAMP_QUERY | Features::PASSTHROUGH_SHADERS;
+    let wanted = ShaderVariant::ALL.iter().fold(beside, |all, v| all | v.features());
     let required_features = adapter.features() & wanted;
     // SAFETY: cooperative matrices are the only experimental feature asked for. The shader that uses
-    // them, `multiply_matrix.wgsl`, does so in control flow that a subgroup takes together, and within
-    // the arrays that it loads from and stores to.
+    // them, `maxsim_matrix.wgsl`, does so in control flow that a subgroup takes together, and within the
+    // arrays that it loads from and stores to, whose slack is that of `plan.rs`.
     let experimental_features = unsafe { ExperimentalFeatures::enabled() };
     let request = adapter.request_device(&DeviceDescriptor {
         label: Some("maxfold"),

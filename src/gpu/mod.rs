@@ -11,66 +11,77 @@
 //! # Ok::<(), maxfold::Error>(())
 //! ```
 //!
-//! What to dispatch is decided apart from how:
+//! A request goes one way: `request.rs` → `plan.rs` → `layout.rs` → `record.rs` → the GPU → `results.rs`.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `adapter.rs` | which adapters there are, and which is taken |
-//! | `options.rs` | what a context is made with |
-//! | `shader.rs` | shader variants as data, their source, and the structs they share with WGSL |
-//! | `tuning.rs` | sizes of a variant's tiles, and how a dispatch is spread over workgroups; no GPU in it |
-//! | `calibration.rs` | which variant and which sizes an adapter is fastest with |
-//! | `pipelines.rs` | a variant, compiled |
-//! | `device.rs` | a device, what is compiled for it, and what is kept between requests |
-//! | `plan.rs` | how a request is split so that every limit is kept; no GPU in it |
-//! | `unit.rs` | what one submission computes; no GPU in it |
+//! | `request.rs` | a request, from queries and ids to hits |
+//! | `run.rs` | its batches and their units, one after the other |
+//! | `plan.rs` | how it is split so that every limit is kept; no GPU in it |
+//! | `layout.rs` | the tables that kernels read, and where results are; no GPU in it |
 //! | `top_k.rs` | how the best are found on the device; no GPU in it |
-//! | `source.rs` | where candidates are found: in the store, in the caller's memory |
-//! | `workspace.rs`, `slot.rs` | the buffers of a request, and of a unit of it, reused by the next |
-//! | `engine.rs` | a request: rounds, batches, units, and reading back |
-//! | `progress.rs` | how far a batch has come: what is resident, then what is streamed |
-//! | `submit.rs`, `record.rs` | one unit: what goes up, what is dispatched |
+//! | `batch.rs` | what is read back together, and what it needs |
+//! | `record.rs` | one unit: what goes up, what is dispatched |
 //! | `results.rs`, `statistics.rs` | what came back, and what it cost |
-//! | `warm_up.rs` | paying for everything before the first request |
-//! | `wait.rs` | waiting for the GPU, blocking or async |
-//! | `known.rs`, `probe.rs` | the known batches that a device has to score correctly before it is trusted |
+//! | `source.rs` | where candidates are found |
 //! | `store/` | [`ResidentStore`]: documents that stay in the GPU's memory |
-//! | `rank.rs` | many queries, each with candidates of its own |
-//! | `context.rs` | [`GpuContext`], which ties them together |
+//! | `buffers.rs` | the buffers of a request, reused by the next |
+//! | `wait.rs` | waiting for the GPU, blocking or async |
+//! | `warm_up.rs` | paying for everything before the first request |
+//! | `shader.rs` | shader variants as data, their source, and the structs they share with WGSL |
+//! | `tuning.rs` | sizes of kernels, and shapes that they are compiled for; no GPU in it |
+//! | `spirv.rs` | kernels as SPIR-V, where naga's or WGSL won't do; no GPU in it |
+//! | `kernels.rs` | a variant's kernels, compiled |
+//! | `adapter.rs`, `device.rs` | which adapters there are; a device, and what is kept with it |
+//! | `probe.rs` | known batches that a device has to score correctly before it is trusted |
+//! | `calibration.rs` | which variant and which sizes an adapter is fastest with |
+//! | `options.rs`, `context.rs` | [`GpuContext`], and what it is made with |
+//!
+//! | word | |
+//! |---|---|
+//! | pair | a query and one of its candidates |
+//! | group | queries with the same candidates; rows are read once for all of them |
+//! | slice | some candidates of a group |
+//! | batch | slices whose results are read back together: nearly always all |
+//! | unit | what goes up together: what is resident, then page after page of streamed rows |
+//! | page | a buffer of rows; a *piece* of a document lies in one, and its *slot* says where |
+//! | run | documents of a page, for the same query tokens, that are divided into as many parts |
+//! | block | query tokens that a kernel takes at once |
+//! | task | a block, and the rows of a document, or of a part of one |
+//! | chunk | tasks that one subgroup, or workgroup, takes one after the other |
+//! | cell | the maximum, or match, of one query token over the rows of a task |
 
 mod adapter;
+mod batch;
+mod buffers;
 mod calibration;
 mod context;
 mod device;
-mod engine;
-mod known;
+mod kernels;
+mod layout;
 mod options;
-mod pipelines;
 mod plan;
 mod probe;
-mod progress;
-mod rank;
 mod record;
+mod request;
 mod results;
+mod run;
 mod shader;
-mod slot;
 mod source;
+mod spirv;
 mod statistics;
 mod store;
-mod submit;
 mod top_k;
 mod tuning;
-mod unit;
 mod wait;
 mod warm_up;
-mod workspace;
 
 pub use adapter::{AdapterDescription, adapters};
 pub use calibration::Calibration;
 pub use context::GpuContext;
 pub use options::GpuOptions;
-pub use rank::Answer;
-pub use shader::{Element, Multiply, ShaderVariant};
+pub use request::Answer;
+pub use shader::ShaderVariant;
 pub use statistics::Statistics;
 pub use store::{Loaded, ResidentStore, StoreStatistics};
 pub use warm_up::Shape;

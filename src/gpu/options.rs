@@ -1,6 +1,6 @@
 //! [`GpuOptions`]: what a context is made with.
 
-use wgpu::{CooperativeMatrixProperties, Limits};
+use wgpu::{CooperativeMatrixProperties, Device, DeviceType};
 
 use super::calibration::Calibration;
 use super::plan::DeviceLimits;
@@ -65,22 +65,31 @@ impl GpuOptions {
         Self { workgroups: Some(workgroups), ..self }
     }
 
-    pub(super) fn limits(&self, device: &Limits) -> Result<DeviceLimits> {
-        let allowed = device.max_storage_buffer_binding_size.min(device.max_buffer_size);
+    pub(super) fn limits(&self, device: &Device) -> Result<DeviceLimits> {
+        let (limits, info) = (device.limits(), device.adapter_info());
+        let allowed = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let binding_bytes = self.binding_bytes.unwrap_or(allowed).min(allowed);
-        let allowed = device.max_compute_workgroups_per_dimension;
+        let allowed = limits.max_compute_workgroups_per_dimension;
         let workgroups = self.workgroups.unwrap_or(allowed).min(allowed);
         let refused = |name, expected: &str, got: u64| {
             let (expected, got) = (expected.into(), got.to_string());
             Err(Error::InvalidParameter { name, expected, got })
         };
-        if binding_bytes < 1024 {
-            return refused("the binding limit", "at least 1024 bytes", binding_bytes);
+        if binding_bytes < 4096 {
+            return refused("the binding limit", "at least 4096 bytes", binding_bytes);
         }
         if workgroups == 0 {
             return refused("the workgroup limit", "at least 1", 0);
         }
-        let binding_bytes = usize::try_from(binding_bytes).unwrap_or(usize::MAX);
-        Ok(DeviceLimits { binding_bytes, workgroups })
+        Ok(DeviceLimits {
+            binding_bytes: usize::try_from(binding_bytes).unwrap_or(usize::MAX),
+            workgroups,
+            most_lanes: info.subgroup_max_size.max(1),
+            // Half a second at a trillion multiply-adds a second, and at a tenth of that.
+            submission_work: match info.device_type {
+                DeviceType::DiscreteGpu => 1 << 39,
+                _ => 1 << 36,
+            },
+        })
     }
 }

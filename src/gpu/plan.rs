@@ -1,29 +1,23 @@
 //! How a request is split so that every limit of a device is kept. No GPU in it.
 //!
-//! ```text
-//! request ─▶ rounds ─▶ batches ─▶ units
-//! ```
-//!
-//! A *pair* is a query and one of its candidates. A round is as many pairs as their scores fit a
-//! binding; its best, or its scores, are read back at its end. A batch is as many pairs as their
-//! maxima and their queries' tokens fit a binding; it ends with a sum. A query beyond a binding is
-//! cut into parts, whose sums add up. A unit is one submission: see `unit.rs`.
+//! A *group* is one query, or several with the same candidates: their tokens follow one another, and rows
+//! are read once for all of them. A *slice* is some candidates of a group. A *batch* is slices whose results
+//! are read back together: a request is one batch, unless that exceeds a limit; then it is halved.
 
 use std::ops::Range;
 
-use super::shader::{Block, QUAD_BYTES, QUAD_COLUMNS, QuerySpan, Segment};
-use super::tuning::QUERY_TILE;
+use super::shader::{OCTET_BYTES, OCTET_COLUMNS, ShaderVariant};
+use super::tuning::{Shape, Tuning, Tunings};
 use crate::{Error, Result};
 
-/// Bytes of a streamed page at most, whatever the binding limit: copying one overlaps computing the
-/// last.
-const PAGE_BYTES: usize = 32 << 20;
+/// Query tokens that are read past the last: a block has 64 at most.
+pub(super) const TOKEN_SLACK: usize = 64;
 
-/// Bytes of a batch's maxima at most.
-const MAXIMA_BYTES: usize = 64 << 20;
+/// Rows that are read past the last of a page: a tile has 16, and may begin 16 columns late.
+pub(super) const ROW_SLACK: usize = 18;
 
-/// Segments of a unit at most.
-const UNIT_SEGMENTS: usize = 1 << 16;
+/// Rows of maxima that a document may have, of whatever parts it consists.
+const MAXIMA_ROWS: usize = 32;
 
 /// What a device allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,316 +26,306 @@ pub(super) struct DeviceLimits {
     pub binding_bytes: usize,
     /// Workgroups in each dimension of a dispatch.
     pub workgroups: u32,
+    /// Lanes of a subgroup at most.
+    pub most_lanes: u32,
+    /// Multiplications of a submission: drivers take one that keeps them waiting for seconds for a hang.
+    pub submission_work: u64,
 }
 
 impl DeviceLimits {
-    /// Workgroups of a dispatch, folded into x and y.
-    pub(super) fn items(&self) -> usize {
-        let width = self.workgroups as usize;
-        width.saturating_mul(width)
+    /// Columns of a row at most: whole tiles of a query token, and of the slack behind it, fit a binding.
+    pub(super) fn most_columns(&self) -> usize {
+        self.binding_bytes / ((TOKEN_SLACK + 1) * size_of::<half::f16>()) / 16 * 16
     }
 
-    /// Workgroups in x and y for a number of items.
-    pub(super) fn fold(&self, items: usize) -> (u32, u32) {
-        let width = self.workgroups as usize;
-        (items.min(width) as u32, items.div_ceil(width) as u32)
+    /// Submissions that so many multiplications are cut into.
+    pub(super) fn pieces(&self, work: u64) -> usize {
+        work.div_ceil(self.submission_work).max(1) as usize
     }
 
-    /// Segments of a unit at most.
-    pub(super) fn segments(&self) -> usize {
-        UNIT_SEGMENTS.min(self.items()).min(self.binding_bytes / (2 * size_of::<Segment>()))
+    /// Cuts units of work into as many dispatches as workgroups allow, but at least `pieces`; with each
+    /// its workgroups in x and y, of which every one takes so many units.
+    pub(super) fn split(
+        &self,
+        units: Range<usize>,
+        of_workgroup: usize,
+        pieces: usize,
+    ) -> impl Iterator<Item = (Range<usize>, (u32, u32))> + use<> {
+        let width = self.workgroups as usize;
+        let most = width.saturating_mul(width).saturating_mul(of_workgroup);
+        let step = units.len().div_ceil(pieces).clamp(1, most);
+        let end = units.end;
+        units.step_by(step).map(move |start| {
+            let units = start..end.min(start + step);
+            let workgroups = units.len().div_ceil(of_workgroup);
+            (units, (workgroups.min(width) as u32, workgroups.div_ceil(width) as u32))
+        })
     }
 }
 
-/// Sizes of a request's pieces, all within the limits.
+/// What is wanted of every pair, a query and one of its candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Its score.
+    Scores,
+    /// Its score, if it is one of its query's best so many: from 1 to `top_k::MOST_KEPT`.
+    Best(usize),
+    /// Its matches.
+    Matches,
+}
+
+/// Some neighbouring queries with the same candidates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    pub queries: Range<usize>,
+    /// Tokens of each query.
+    pub tokens: Vec<usize>,
+    pub candidates: usize,
+}
+
+/// Some candidates of a group, and some of its tokens: all, unless its query is beyond a binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Slice {
+    pub group: usize,
+    pub tokens: Range<usize>,
+    pub candidates: Range<usize>,
+}
+
+/// Sizes that a request is laid out by.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub limits: DeviceLimits,
+    pub wish: Wish,
+    /// Tokens of the longest query.
+    pub tokens: usize,
     /// Columns of a row.
     pub dim: usize,
-    /// Quads of a row.
-    pub quads: usize,
-    /// Query tokens of a batch.
-    pub batch_tokens: usize,
-    /// Maxima of a batch: one for each query token of each pair.
-    pub batch_cells: usize,
-    /// Pairs of a round.
-    pub round_pairs: usize,
-    /// Queries of a round.
-    pub round_lists: usize,
-    /// Rows of a streamed page.
-    pub page_rows: usize,
-    /// Segments of a unit.
-    pub segments: usize,
+    /// Octets of a row, and of a query token.
+    pub row_octets: usize,
+    pub query_octets: usize,
+    /// What the kernel is compiled for.
+    pub shape: Shape,
+    pub tuning: Tuning,
 }
 
 impl Plan {
-    /// Splits requests of `dim` columns whose queries and candidates have a result of `cell_bytes`
-    /// for each query token of each pair.
+    /// For queries of up to `tokens` tokens and rows of `dim` columns.
     ///
     /// # Errors
-    /// A single row exceeds a binding.
-    pub(super) fn new(limits: DeviceLimits, dim: usize, cell_bytes: usize) -> Result<Self> {
-        let quads = dim.div_ceil(QUAD_COLUMNS);
-        let row_bytes = quads * QUAD_BYTES;
-        let binding = limits.binding_bytes;
-        if row_bytes > binding {
-            let expected = format!("at most {}, what one binding holds", binding / 2);
+    /// A row, with the slack that tiles need, exceeds a binding.
+    pub(super) fn new(
+        limits: DeviceLimits,
+        (variant, tunings): (ShaderVariant, Tunings),
+        wish: Wish,
+        (tokens, dim): (usize, usize),
+    ) -> Result<Self> {
+        let most = limits.most_columns();
+        if dim > most {
+            let expected = format!("at most {most}, what one binding holds");
             let got = dim.to_string();
             return Err(Error::InvalidParameter { name: "the dimension", expected, got });
         }
-        let tiles = limits.workgroups as usize;
-        // A query has a token at least, and an entry in the table of queries.
-        let batch_tokens = (binding / row_bytes.max(cell_bytes).max(size_of::<QuerySpan>()))
-            .clamp(1, QUERY_TILE * tiles);
         Ok(Self {
             limits,
+            wish,
+            tokens,
             dim,
-            quads,
-            batch_tokens,
-            batch_cells: binding.min(MAXIMA_BYTES.max(batch_tokens * cell_bytes)) / cell_bytes,
-            // Scores of four bytes, entries of the best of eight.
-            round_pairs: (binding / 8).min(limits.items()),
-            // Each has a block in each pass of top-k, of which there are fewer than 32.
-            round_lists: (binding / (32 * size_of::<Block>())).max(1),
-            page_rows: (binding.min(PAGE_BYTES) / row_bytes).max(1),
-            segments: limits.segments(),
+            row_octets: dim.div_ceil(OCTET_COLUMNS),
+            query_octets: Shape::query_octets(variant, dim),
+            shape: Shape::new(variant, tunings, dim, tokens),
+            tuning: tunings.of(tokens),
         })
     }
 
     /// Bytes of a row on the device.
     pub(super) fn row_bytes(&self) -> usize {
-        self.quads * QUAD_BYTES
+        self.row_octets * OCTET_BYTES
     }
 
-    /// The rounds of a request whose queries have these numbers of candidates.
-    pub(super) fn rounds(&self, candidates: &[usize]) -> Vec<Round> {
-        let mut rounds = Vec::new();
-        let mut round = Round::default();
-        for (query, &count) in candidates.iter().enumerate() {
-            let mut next = 0;
-            while next < count {
-                let is_full = round.pairs == self.round_pairs;
-                if is_full || round.lists.len() == self.round_lists {
-                    rounds.push(std::mem::take(&mut round));
-                }
-                let end = count.min(next + self.round_pairs - round.pairs);
-                round.pairs += end - next;
-                round.lists.push(List { query, candidates: next..end });
-                next = end;
-            }
-        }
-        rounds.extend((round.pairs > 0).then_some(round));
-        rounds
+    /// Bytes of a query token on the device.
+    pub(super) fn query_bytes(&self) -> usize {
+        self.query_octets * OCTET_BYTES
     }
 
-    /// The batches of a round, whose queries have these numbers of tokens.
-    pub(super) fn batches(&self, round: &Round, tokens: &[usize]) -> Vec<Batch> {
-        let mut batches = vec![Batch::default()];
-        let mut first_score = 0;
-        for list in &round.lists {
-            let tokens = tokens[list.query];
-            for start in (0..tokens).step_by(self.batch_tokens) {
-                let part = start..tokens.min(start + self.batch_tokens);
-                self.add_part(&mut batches, list, part, first_score, tokens);
-            }
-            first_score += list.candidates.len();
-        }
-        batches.retain(|batch| batch.pairs > 0);
-        batches
+    /// Query tokens of a slice at most.
+    pub(super) fn most_tokens(&self) -> usize {
+        let rows = self.limits.binding_bytes / self.query_bytes();
+        let maxima = self.limits.binding_bytes / (2 * MAXIMA_ROWS * size_of::<u32>());
+        rows.saturating_sub(TOKEN_SLACK).min(maxima).max(1)
     }
 
-    /// Adds the candidates of a list with a part of its query. Queries share a batch if they are
-    /// whole: then the scores of a batch follow one another.
-    fn add_part(
+    /// Puts neighbouring queries with the same candidates together, as long as they fit. `same` says
+    /// whether a query has those of the one before it.
+    pub(super) fn groups(
         &self,
-        batches: &mut Vec<Batch>,
-        list: &List,
-        part: Range<usize>,
-        first_score: usize,
-        tokens: usize,
-    ) {
-        let whole = part.len() == tokens;
-        let mut next = list.candidates.start;
-        while next < list.candidates.end {
-            let last = batches.len() - 1;
-            let room = self.room(&batches[last], part.len());
-            if room == 0 || (!whole && batches[last].pairs > 0) {
-                batches.push(Batch::default());
-                continue;
+        queries: impl Iterator<Item = (usize, usize)>,
+        same: impl Fn(usize) -> bool,
+    ) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        for (query, (tokens, candidates)) in queries.enumerate() {
+            let last = groups.last_mut().filter(|last| {
+                let together = last.tokens.iter().sum::<usize>() + tokens;
+                self.wish != Wish::Matches && together <= self.most_tokens() && same(query)
+            });
+            match last {
+                Some(group) => {
+                    group.queries.end = query + 1;
+                    group.tokens.push(tokens);
+                }
+                None => groups.push(Group {
+                    queries: query..query + 1,
+                    tokens: vec![tokens],
+                    candidates,
+                }),
             }
-            let end = list.candidates.end.min(next + room);
-            let score = first_score + next - list.candidates.start;
-            let slice = Slice { query: list.query, part: part.clone(), candidates: next..end };
-            batches[last].push(slice, score);
-            next = end;
         }
-        if !whole {
-            batches.push(Batch::default());
+        groups
+    }
+
+    /// Every candidate of every group.
+    pub(super) fn slices(&self, groups: &[Group]) -> Vec<Slice> {
+        let mut slices = Vec::new();
+        for (number, group) in groups.iter().enumerate().filter(|(_, it)| it.candidates > 0) {
+            let tokens = group.tokens.iter().sum::<usize>();
+            for start in (0..tokens).step_by(self.most_tokens()) {
+                let tokens = start..tokens.min(start + self.most_tokens());
+                slices.push(Slice { group: number, tokens, candidates: 0..group.candidates });
+            }
+        }
+        slices
+    }
+
+    /// Whether some slices may fit one batch, wherever their candidates are.
+    pub(super) fn may_fit(&self, groups: &[Group], slices: &[Slice]) -> bool {
+        let sum = |of: &dyn Fn(&Slice) -> usize| slices.iter().map(of).sum::<usize>();
+        let tokens = sum(&|slice| slice.tokens.len()) + TOKEN_SLACK;
+        let items = sum(&|slice| slice.candidates.len());
+        let results = sum(&|slice| self.least_results(&groups[slice.group], slice));
+        let binding = self.limits.binding_bytes;
+        tokens.saturating_mul(self.query_bytes()) <= binding
+            && items.saturating_mul(size_of::<u32>()) <= binding
+            && results.saturating_mul(size_of::<u32>()) <= binding
+    }
+
+    /// Words of a slice's results at least.
+    fn least_results(&self, group: &Group, slice: &Slice) -> usize {
+        let candidates = slice.candidates.len();
+        let cells = candidates.saturating_mul(slice.tokens.len());
+        match self.wish {
+            Wish::Matches => 2 * cells,
+            // Entries of the best have two words.
+            _ if self.is_direct(group, slice) => 2 * candidates,
+            _ => 2 * group.tokens.len() * candidates + cells,
         }
     }
 
-    /// How many pairs of a query of `tokens` a batch has room for.
-    fn room(&self, batch: &Batch, tokens: usize) -> usize {
-        if batch.tokens + tokens > self.batch_tokens {
-            return 0;
-        }
-        (self.batch_cells - batch.cells) / tokens
+    /// Whether the kernel computes scores, and not only maxima.
+    pub(super) fn is_direct(&self, group: &Group, slice: &Slice) -> bool {
+        self.wish != Wish::Matches
+            && group.tokens.len() == 1
+            && slice.tokens.len() <= self.shape.tokens
     }
 }
 
-/// Pairs whose results are read back together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Round {
-    /// Their scores lie in this order.
-    pub lists: Vec<List>,
-    pub pairs: usize,
-}
-
-/// Some candidates of one query.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct List {
-    pub query: usize,
-    pub candidates: Range<usize>,
-}
-
-/// Pairs whose maxima are kept together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Batch {
-    pub slices: Vec<Slice>,
-    /// The first pair's score, counted in its round.
-    pub first_score: usize,
-    pub pairs: usize,
-    /// Query tokens.
-    pub tokens: usize,
-    /// Maxima.
-    pub cells: usize,
-}
-
-impl Batch {
-    fn push(&mut self, slice: Slice, score: usize) {
-        if self.slices.is_empty() {
-            self.first_score = score;
-        }
-        self.pairs += slice.candidates.len();
-        self.tokens += slice.part.len();
-        self.cells += slice.part.len() * slice.candidates.len();
-        self.slices.push(slice);
+/// The halves of what doesn't fit one batch; `None` if it can't be halved.
+pub(super) fn halves(slices: &[Slice]) -> Option<[Vec<Slice>; 2]> {
+    if let (first, last @ [_, ..]) = slices.split_at(slices.len() / 2)
+        && !first.is_empty()
+    {
+        return Some([first.to_vec(), last.to_vec()]);
     }
-}
-
-/// Some candidates of one query, or of a part of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Slice {
-    pub query: usize,
-    /// Its tokens.
-    pub part: Range<usize>,
-    pub candidates: Range<usize>,
+    let slice = slices.first()?;
+    let Range { start, end } = slice.candidates;
+    let middle = start + (end - start) / 2;
+    let half = |candidates| vec![Slice { candidates, ..slice.clone() }];
+    (middle > start).then(|| [half(start..middle), half(middle..end)])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::top_k::Passes;
+pub(super) mod tests {
     use super::*;
+    use crate::gpu::tuning::tests::room;
 
-    const SMALL: DeviceLimits = DeviceLimits { binding_bytes: 1 << 20, workgroups: 256 };
-    const LARGE: DeviceLimits = DeviceLimits { binding_bytes: 2 << 30, workgroups: 65_535 };
+    pub(in crate::gpu) const LARGE: DeviceLimits = DeviceLimits {
+        binding_bytes: 2 << 30,
+        workgroups: 65_535,
+        most_lanes: 32,
+        submission_work: 1 << 36,
+    };
+    pub(in crate::gpu) const SMALL: DeviceLimits =
+        DeviceLimits { binding_bytes: 1 << 20, workgroups: 256, ..LARGE };
 
-    /// Every token of every query with every candidate exactly once, every score in its place, and
-    /// nothing beyond a limit.
-    fn check(plan: Plan, tokens: &[usize], candidates: &[usize]) {
-        let mut seen: Vec<Vec<usize>> = candidates.iter().map(|&count| vec![0; count]).collect();
-        let mut next = vec![0; candidates.len()];
-        for round in plan.rounds(candidates) {
-            assert!(round.pairs <= plan.round_pairs);
-            let lists = round.lists.iter().map(|list| list.candidates.len());
-            let blocks = Passes::new(lists, 1_024).blocks;
-            assert!(size_of_val(&blocks[..]) <= plan.limits.binding_bytes);
-            let mut places = Vec::new();
-            for List { query, candidates } in &round.lists {
-                assert_eq!(next[*query], candidates.start);
-                next[*query] = candidates.end;
-                places.extend(candidates.clone().map(|candidate| (*query, candidate)));
-            }
-            assert_eq!(places.len(), round.pairs);
-            for batch in plan.batches(&round, tokens) {
-                check_batch(&plan, &batch, &places);
-                for Slice { query, part, candidates } in batch.slices {
-                    candidates.for_each(|candidate| seen[query][candidate] += part.len());
+    pub(in crate::gpu) fn plan(
+        limits: DeviceLimits,
+        wish: Wish,
+        tokens: usize,
+        dim: usize,
+    ) -> Plan {
+        let variant = ShaderVariant::ALL[0];
+        let tunings = Tunings::candidates(variant, &room(false))[0];
+        Plan::new(limits, (variant, tunings), wish, (tokens, dim)).unwrap()
+    }
+
+    /// Every token of every query with every candidate exactly once, however often it is halved.
+    #[test]
+    fn halves_cover_the_whole() {
+        for (limits, tokens, candidates) in
+            [(LARGE, vec![32], vec![1_000]), (SMALL, vec![32, 9_000, 1], vec![5, 700, 3])]
+        {
+            let plan = plan(limits, Wish::Scores, 9_000, 128);
+            let queries = tokens.iter().copied().zip(candidates.iter().copied());
+            let groups = plan.groups(queries, |_| false);
+            let mut seen: Vec<Vec<usize>> =
+                candidates.iter().map(|count| vec![0; *count]).collect();
+            let mut left = vec![plan.slices(&groups)];
+            while let Some(slices) = left.pop() {
+                if slices.iter().map(|it| it.candidates.len()).sum::<usize>() > 3 {
+                    left.extend(halves(&slices).unwrap());
+                    continue;
+                }
+                for Slice { group, tokens, candidates } in slices {
+                    candidates.for_each(|at| seen[group][at] += tokens.len());
                 }
             }
-        }
-        assert_eq!(next, candidates);
-        for (seen, tokens) in seen.iter().zip(tokens) {
-            assert!(seen.iter().all(|seen| seen == tokens), "{seen:?} of {tokens}");
-        }
-    }
-
-    fn check_batch(plan: &Plan, batch: &Batch, places: &[(usize, usize)]) {
-        let sum = |of: fn(&Slice) -> usize| batch.slices.iter().map(of).sum::<usize>();
-        assert_eq!(batch.pairs, sum(|slice| slice.candidates.len()));
-        assert_eq!(batch.tokens, sum(|slice| slice.part.len()));
-        assert_eq!(batch.cells, sum(|slice| slice.part.len() * slice.candidates.len()));
-        assert!(batch.slices.len() * size_of::<QuerySpan>() <= plan.limits.binding_bytes);
-        assert!(batch.tokens <= plan.batch_tokens && batch.cells <= plan.batch_cells);
-        let pairs = batch
-            .slices
-            .iter()
-            .flat_map(|slice| slice.candidates.clone().map(|candidate| (slice.query, candidate)));
-        let pairs: Vec<_> = pairs.collect();
-        assert_eq!(pairs, places[batch.first_score..][..batch.pairs]);
-    }
-
-    #[test]
-    fn every_pair_is_scored_once() {
-        for limits in [SMALL, LARGE, DeviceLimits { binding_bytes: 1024, workgroups: 8 }] {
-            for dim in [1, 100, 128, 512] {
-                let plan = Plan::new(limits, dim, 4).unwrap();
-                check(plan, &[32], &[1_000]);
-                check(plan, &[32; 16], &[100; 16]);
-                check(plan, &[1, 300, 9_000, 2], &[400, 1, 7, 0]);
-                check(plan, &[3, 3], &[0, 150_000]);
-                check(plan, &vec![1; 5_000], &vec![1; 5_000]);
-                check(plan, &[], &[]);
+            for (seen, tokens) in seen.iter().zip(&tokens) {
+                assert!(seen.iter().all(|it| it == tokens));
             }
         }
+        assert_eq!(halves(&[Slice { group: 0, tokens: 0..9, candidates: 4..5 }]), None);
     }
 
     #[test]
-    fn an_ordinary_request_is_one_batch() {
-        let plan = Plan::new(LARGE, 128, 4).unwrap();
+    fn an_ordinary_request_fits_one_batch() {
         for (tokens, candidates) in [(32, 1_000), (1_024, 1_000), (32, 100_000)] {
-            let rounds = plan.rounds(&[candidates]);
-            assert_eq!(rounds.len(), 1);
-            assert_eq!(plan.batches(&rounds[0], &[tokens]).len(), 1);
-        }
-        let rounds = plan.rounds(&[1_000; 16]);
-        assert_eq!(plan.batches(&rounds[0], &[32; 16]).len(), 1);
-    }
-
-    #[test]
-    fn every_piece_keeps_the_limits() {
-        for limits in [SMALL, LARGE] {
-            for dim in [1, 3, 128, 768, 4_096] {
-                for cell_bytes in [4, 8] {
-                    let plan = Plan::new(limits, dim, cell_bytes).unwrap();
-                    let binding = limits.binding_bytes;
-                    assert!(plan.batch_tokens * plan.row_bytes() <= binding);
-                    assert!(plan.page_rows * plan.row_bytes() <= binding);
-                    assert!(plan.batch_cells * cell_bytes <= binding);
-                    assert!(plan.batch_cells >= plan.batch_tokens);
-                    assert!(plan.round_pairs * 8 <= binding);
-                    assert!(plan.batch_tokens.div_ceil(QUERY_TILE) <= limits.workgroups as usize);
-                    let (x, y) = limits.fold(plan.segments.max(plan.round_pairs));
-                    assert!(x <= limits.workgroups && y <= limits.workgroups);
-                }
-            }
+            let plan = plan(LARGE, Wish::Best(10), tokens, 128);
+            let groups = plan.groups([(tokens, candidates); 16].into_iter(), |_| false);
+            assert!(plan.may_fit(&groups, &plan.slices(&groups)));
         }
     }
 
     #[test]
-    fn a_row_beyond_a_binding_is_an_error() {
-        let error = Plan::new(SMALL, 600_000, 4).unwrap_err().to_string();
-        assert!(error.contains("524288") && error.contains("600000"), "{error}");
+    fn queries_with_the_same_candidates_share_a_group() {
+        let plan = plan(SMALL, Wish::Best(10), 32, 128);
+        let groups = plan.groups([(32, 9); 4].into_iter(), |query| query == 1 || query == 3);
+        let queries: Vec<_> = groups.iter().map(|group| group.queries.clone()).collect();
+        assert_eq!(queries, [0..2, 2..4]);
+        let groups = plan.groups([(4_000, 9); 2].into_iter(), |query| query == 1);
+        assert_eq!(groups.len(), 2, "they don't fit together");
+    }
+
+    #[test]
+    fn a_dimension_of_any_size_is_an_error_or_fits() {
+        let variant = ShaderVariant::ALL[0];
+        let tunings = Tunings::candidates(variant, &room(false))[0];
+        for dim in [1, 16_384, 600_000, usize::MAX] {
+            let plan = Plan::new(SMALL, (variant, tunings), Wish::Scores, (1, dim));
+            assert_eq!(plan.is_ok(), dim == 1, "{dim}");
+        }
+        let plan = Plan::new(LARGE, (variant, tunings), Wish::Scores, (1, usize::MAX));
+        let error = plan.unwrap_err().to_string();
+        assert!(
+            error.contains("at most 16519104") && error.contains("18446744073709551615"),
+            "{error}"
+        );
     }
 }

@@ -1,63 +1,189 @@
-//! The known batches that a device has to score correctly before it is trusted.
+//! Known batches that a device has to score correctly before it is trusted.
 //!
-//! Sums go past 2,048, where f16 accumulation would show. See `known.rs` for the values.
+//! The values are small integers, so that every product and every sum is exact in f32, in any order: a
+//! right device gives exactly these scores. Sums go past 2,048, where f16 accumulation would show.
 //!
-//! It has no subnormal values. WGSL lets a device take f16 below 6.1e-5 for zero. That changes a
-//! column by no more than twice what rounding a column of 0.1 to f16 did, and few columns of an
-//! embedding are so small: no reason to turn a GPU away.
+//! Nothing is subnormal. WGSL lets a device take f16 below 6.1e-5 for zero. That changes a column by no
+//! more than twice what rounding a column of 0.1 to f16 did, and few columns of an embedding are so small:
+//! no reason to turn a GPU away.
 
+use super::batch::Work;
 use super::device::Gpu;
-use super::engine::{Wish, Work};
-use super::known::{Known, compare};
+use super::plan::{Plan, Wish};
 use super::results::Results;
-use super::source::Given;
+use super::statistics::Statistics;
+use super::store::Stored;
 use super::wait::Polling;
-use crate::Result;
-use crate::multivector::TokenMatrixRef;
-use crate::ranking::{Match, by_rank};
+use crate::multivector::{MultiVectors, TokenMatrix};
+use crate::ranking::by_rank;
+use crate::{Error, Result};
 
-/// Not a multiple of a quad nor of a matrix unit's tile, and more than one block of columns.
-const DIM: usize = 263;
+/// Rows of documents where tiles end: of a lane, a tile, a team, parts.
+const DOCUMENT_TOKENS: [usize; 11] = [1, 70, 3, 600, 8, 15, 16, 17, 33, 64, 131];
 
-/// Within one tile of query tokens, and more than one of long queries.
-const QUERY_TOKENS: [usize; 2] = [7, 67];
+/// Query tokens and columns that are proven at the start: short, long and longest blocks, columns that fill
+/// no tile, and more than one chain of them.
+const SHAPES: [(usize, usize); 6] = [(67, 20), (7, 20), (32, 128), (67, 128), (17, 263), (65, 263)];
 
-/// One row, part of a tile, several tiles, several segments.
-const DOCUMENT_TOKENS: [usize; 5] = [1, 70, 3, 600, 8];
-
-/// Scores the known batches, finds the best of the longer query and their matches, and refuses a
-/// device that is wrong.
+/// Finds out whether a device is right with the shapes of [`SHAPES`], with the best and with matches.
+///
+/// # Errors
+/// It isn't.
 pub(super) async fn check(gpu: &Gpu, polling: Polling) -> Result<()> {
-    let [short, long] = QUERY_TOKENS.map(|tokens| Known::new(DIM, tokens, &DOCUMENT_TOKENS));
-    let long = long?;
-    short?.check(gpu, DOCUMENT_TOKENS.len(), polling).await?;
-    let (expected, documents) = (long.scores(), &long.views());
-    let probe = Probe { gpu, query: long.query(), documents, polling };
-    let scores = probe.run(Wish::Scores).await?.scores.concat();
-    compare(gpu, expected, &scores)?;
-    let best = probe.run(Wish::Best(DOCUMENT_TOKENS.len() - 1)).await?.best.concat();
-    let mut order: Vec<usize> = (0..expected.len()).collect();
-    order.sort_by(|a, b| by_rank((expected[*a], *a), (expected[*b], *b)));
-    let expected_best: Vec<f32> = order.iter().map(|at| expected[*at]).collect();
-    let best: Vec<f32> = best.iter().map(|(_, score)| *score).collect();
-    compare(gpu, &expected_best[..best.len()], &best)?;
-    let matches = probe.run(Wish::Matches).await?.matches.concat();
-    let sum = |matches: &Vec<Match>| matches.iter().map(|it| it.similarity).sum();
-    compare(gpu, expected, &matches.iter().map(sum).collect::<Vec<f32>>())
-}
-
-struct Probe<'a> {
-    gpu: &'a Gpu,
-    query: TokenMatrixRef<'a>,
-    documents: &'a [TokenMatrixRef<'a>],
-    polling: Polling,
-}
-
-impl Probe<'_> {
-    async fn run(&self, wish: Wish) -> Result<Results> {
-        let (queries, candidates) = ([self.query], [self.documents.len()]);
-        let source = &Given(self.documents);
-        let work = Work { queries: &queries, candidates: &candidates, source, wish };
-        Ok(self.gpu.run(&work, self.polling).await?.0)
+    let fits = |(_, dim): &(usize, usize)| *dim <= gpu.limits.most_columns();
+    for (tokens, dim) in SHAPES.into_iter().filter(fits) {
+        let known = Known::new(dim, tokens, &DOCUMENT_TOKENS)?;
+        known.check(gpu, DOCUMENT_TOKENS.len(), polling).await?;
+        gpu.note_proven(&known.plan(gpu, Wish::Scores)?);
     }
+    let known = Known::new(20.min(gpu.limits.most_columns()), 7, &DOCUMENT_TOKENS)?;
+    known.check_best(gpu, polling).await?;
+    known.check_matches(gpu, polling).await
+}
+
+/// Finds out whether a device is right with the kernel of a plan, once.
+///
+/// # Errors
+/// It isn't.
+pub(super) async fn prove(gpu: &Gpu, plan: &Plan, polling: Polling) -> Result<()> {
+    if plan.wish == Wish::Matches || gpu.is_proven(plan) {
+        return Ok(());
+    }
+    // Beyond that, a query has more blocks, and no other ones.
+    let known = Known::new(plan.dim, plan.tokens.min(67), &DOCUMENT_TOKENS[..3])?;
+    known.check(gpu, 3, polling).await?;
+    gpu.note_proven(plan);
+    Ok(())
+}
+
+/// A query, documents, and their scores.
+pub(super) struct Known {
+    query: TokenMatrix,
+    documents: MultiVectors,
+    expected: Vec<f32>,
+}
+
+impl Known {
+    /// A query of so many tokens, and documents of these. Every similarity of the third document is
+    /// negative, so that a zero that wins a maximum shows.
+    pub(super) fn new(dim: usize, query_tokens: usize, tokens: &[usize]) -> Result<Self> {
+        let mut state = 1;
+        // Of thousands of columns most are zero: sums have to stay exact.
+        let sparse = dim.div_ceil(1024) as i64;
+        let query: Vec<f32> = (0..query_tokens * dim)
+            .map(|_| integer(&mut state, 0, 12) * f32::from(integer(&mut state, 1, sparse) == 1.0))
+            .collect();
+        let query = TokenMatrix::new(&query, dim)?;
+        let mut documents = MultiVectors::empty(dim)?;
+        for (number, tokens) in tokens.iter().enumerate() {
+            // The query is not negative, so a document below zero has negative similarities only.
+            let highest = if number == 2 { -1 } else { 20 };
+            let values: Vec<f32> =
+                (0..tokens * dim).map(|_| integer(&mut state, -20, highest)).collect();
+            documents.push(TokenMatrix::new(&values, dim)?.view())?;
+        }
+        let expected = documents.iter().map(|document| exact(&query, document) as f32).collect();
+        Ok(Self { query, documents, expected })
+    }
+
+    /// What a request of text is like.
+    pub(super) fn short_query() -> Result<Self> {
+        Self::new(128, 32, &[300; 16])
+    }
+
+    /// A page as query.
+    pub(super) fn long_query() -> Result<Self> {
+        Self::new(128, 256, &[1_030; 2])
+    }
+
+    /// Documents that differ.
+    pub(super) fn documents(&self) -> usize {
+        self.documents.len()
+    }
+
+    fn plan(&self, gpu: &Gpu, wish: Wish) -> Result<Plan> {
+        gpu.plan(wish, &[self.query.view()], self.query.dim())
+    }
+
+    async fn run(
+        &self,
+        gpu: &Gpu,
+        (wish, candidates): (Wish, usize),
+        polling: Polling,
+    ) -> Result<(Results, Statistics)> {
+        let plan = self.plan(gpu, wish)?;
+        let ids: Vec<usize> = (0..candidates).map(|at| at % self.documents.len()).collect();
+        let (candidates, queries) = ([&ids[..]], [self.query.view()]);
+        let groups = plan.groups([(self.query.tokens(), ids.len())].into_iter(), |_| false);
+        let matrices = |id: usize| self.documents.get(id);
+        let source = &Stored { store: None, matrices: &matrices, candidates: &candidates };
+        gpu.run(&Work { plan: &plan, queries: &queries, groups: &groups, source }, polling).await
+    }
+
+    /// Scores `candidates`, the documents in turn, and refuses a device that is wrong.
+    pub(super) async fn check(
+        &self,
+        gpu: &Gpu,
+        candidates: usize,
+        polling: Polling,
+    ) -> Result<Statistics> {
+        let (results, statistics) = self.run(gpu, (Wish::Scores, candidates), polling).await?;
+        let scores =
+            if let Results::Scores(scores) = results { scores.concat() } else { Vec::new() };
+        let expected: Vec<f32> = self.expected.iter().copied().cycle().take(candidates).collect();
+        compare(gpu, &expected, &scores)?;
+        Ok(statistics)
+    }
+
+    async fn check_best(&self, gpu: &Gpu, polling: Polling) -> Result<()> {
+        let count = self.documents.len();
+        let (results, _) = self.run(gpu, (Wish::Best(count - 1), count), polling).await?;
+        let best = if let Results::Best(best) = results { best.lists.concat() } else { Vec::new() };
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by(|a, b| by_rank((self.expected[*a], *a), (self.expected[*b], *b)));
+        let expected: Vec<f32> = order.iter().map(|at| self.expected[*at]).collect();
+        let best: Vec<f32> = best.iter().map(|(_, score)| *score).collect();
+        compare(gpu, &expected[..count - 1], &best)
+    }
+
+    async fn check_matches(&self, gpu: &Gpu, polling: Polling) -> Result<()> {
+        let (results, _) = self.run(gpu, (Wish::Matches, self.documents.len()), polling).await?;
+        let matches = if let Results::Matches(all) = results { all.concat() } else { Vec::new() };
+        let sums = matches.iter().map(|all| all.iter().map(|it| it.similarity).sum());
+        compare(gpu, &self.expected, &sums.collect::<Vec<f32>>())
+    }
+}
+
+/// Refuses a device whose scores are not these.
+fn compare(gpu: &Gpu, expected: &[f32], got: &[f32]) -> Result<()> {
+    let nothing = std::iter::repeat(&f32::NAN);
+    let wrong = expected.iter().zip(got.iter().chain(nothing)).position(|(a, b)| a != b);
+    match wrong {
+        None => Ok(()),
+        Some(document) => {
+            let (variant, expected) = (gpu.variant, expected[document]);
+            let got = got.get(document).copied().unwrap_or(f32::NAN);
+            Err(Error::ProbeFailed { variant, document, expected, got })
+        }
+    }
+}
+
+/// The next of a fixed sequence of integers within bounds (Knuth's linear congruential generator).
+fn integer(state: &mut u64, lowest: i64, highest: i64) -> f32 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let range = (highest - lowest + 1) as u64;
+    (lowest + ((*state >> 33) % range) as i64) as f32
+}
+
+/// MaxSim in integers.
+fn exact(query: &TokenMatrix, document: crate::multivector::TokenMatrixRef<'_>) -> i64 {
+    let integers = |values: &[half::f16]| -> Vec<i32> {
+        values.iter().map(|value| value.to_f32() as i32).collect()
+    };
+    let (dim, query) = (query.dim(), integers(query.view().values()));
+    let document = integers(document.values());
+    let dot = |q: &[i32], d: &[i32]| -> i32 { q.iter().zip(d).map(|(a, b)| a * b).sum() };
+    let maxima =
+        query.chunks_exact(dim).filter_map(|q| document.chunks_exact(dim).map(|d| dot(q, d)).max());
+    maxima.map(i64::from).sum()
 }

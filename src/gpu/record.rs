@@ -1,126 +1,358 @@
-//! Recording a unit: what goes up, what is dispatched.
+//! One unit, from what is uploaded to the submission.
+
+use std::ops::Range;
 
 use bytemuck::{bytes_of, cast_slice};
 use half::f16;
 use wgpu::{
     BindGroup, Buffer, BufferViewMut, CommandEncoder, CommandEncoderDescriptor,
-    ComputePassDescriptor, ComputePassTimestampWrites, SubmissionIndex,
+    ComputePassDescriptor, ComputePassTimestampWrites, ComputePipeline, SubmissionIndex,
 };
 
+use super::batch::{Batch, Work, timestamps};
+use super::buffers::{ALIGNMENT, Section, Slot, TIMESTAMPS, Workspace, append_rows};
 use super::device::Gpu;
-use super::pipelines::Pass;
+use super::layout::{Page, PageWork, Unit};
+use super::plan::{Plan, Wish};
 use super::shader::Params;
-use super::slot::{PARAMS_STRIDE, Slot, Staging};
-use super::workspace::Clock;
 use crate::{Error, Result};
 
-/// Writes into a staging buffer, and records its copies to where the shaders read.
-pub(super) struct Upload<'a> {
-    staging: &'a Staging,
-    view: BufferViewMut,
-    used: usize,
-    pub encoder: CommandEncoder,
+/// Threads of a workgroup of sums: `THREADS` in `sum.wgsl`; and query tokens that one thread sums up.
+const SUM_THREADS: usize = 64;
+const SUM_TOKENS: u32 = 64;
+
+/// What a unit of a batch is recorded from.
+pub(super) struct Recorder<'a> {
+    pub gpu: &'a Gpu,
+    pub work: &'a Work<'a>,
+    pub batch: &'a Batch<'a>,
+    pub workspace: &'a Workspace,
+    /// The slot of the workspace that is filled.
+    pub slot: usize,
 }
 
-impl<'a> Upload<'a> {
-    /// Into a staging buffer that is mapped.
-    pub(super) fn new(gpu: &Gpu, staging: &'a Staging) -> Result<Self> {
-        let view = staging.buffer.get_mapped_range_mut(..).map_err(|error| Error::DeviceLost {
-            reason: format!("a staging buffer is not mapped: {error}"),
-        })?;
-        let label = Some("maxfold");
-        let encoder = gpu.device.create_command_encoder(&CommandEncoderDescriptor { label });
-        Ok(Self { staging, view, used: 0, encoder })
-    }
-
-    /// Has `bytes` copied to `target`, from its byte `at` on.
-    pub(super) fn write(&mut self, bytes: &[u8], target: &Buffer, at: u64) {
-        let start = self.used;
-        self.append(bytes);
-        self.copy(start, target, at);
-    }
-
-    /// Appends rows `[rows, dim]` as the device stores them: at once if a row fills its quads, else
-    /// one by one with zero columns after each, which add nothing to a product.
-    pub(super) fn append_rows(&mut self, rows: &[f16], dim: usize, row_bytes: usize) {
-        if dim * size_of::<f16>() == row_bytes {
-            return self.append(cast_slice(rows));
-        }
-        let mut padded = vec![0; row_bytes];
-        for row in rows.chunks_exact(dim) {
-            let bytes: &[u8] = cast_slice(row);
-            padded[..bytes.len()].copy_from_slice(bytes);
-            self.append(&padded);
-        }
-    }
-
-    /// Bytes written so far.
-    pub(super) fn used(&self) -> usize {
-        self.used
-    }
-
-    /// Has everything from byte `start` on copied to `target`.
-    pub(super) fn copy(&mut self, start: usize, target: &Buffer, at: u64) {
-        let bytes = (self.used - start) as u64;
-        if bytes > 0 {
-            let staging = &self.staging.buffer;
-            self.encoder.copy_buffer_to_buffer(staging, start as u64, target, at, bytes);
-        }
-    }
-
-    fn append(&mut self, bytes: &[u8]) {
-        self.view.slice(self.used..self.used + bytes.len()).copy_from_slice(bytes);
-        self.used += bytes.len();
-    }
-
-    /// Hands it to the GPU.
-    pub(super) fn submit(self, gpu: &Gpu) -> SubmissionIndex {
-        drop(self.view);
-        self.staging.buffer.unmap();
-        gpu.queue.submit([self.encoder.finish()])
-    }
+/// A unit that was handed to the GPU.
+pub(super) struct Recorded {
+    pub submission: SubmissionIndex,
+    pub submissions: u32,
+    pub bytes_up: usize,
 }
 
 /// One dispatch.
-pub(super) struct Dispatch<'a> {
-    pub pass: &'a Pass,
-    pub bindings: &'a BindGroup,
-    /// Group 1, of a pass that reads a page.
-    pub page: Option<BindGroup>,
-    pub params: Params,
-    /// Workgroups in each dimension.
-    pub workgroups: (u32, u32, u32),
-    /// Rows that it reads from memory, and rows that it fetches, from caches too.
-    pub rows: (usize, usize),
+struct Dispatch<'a> {
+    pipeline: &'a ComputePipeline,
+    bindings: &'a BindGroup,
+    /// Group 1, of what reads a page.
+    page: Option<BindGroup>,
+    params: Params,
+    workgroups: (u32, u32),
+    /// Multiplications.
+    work: u64,
 }
 
-/// Records dispatches, one after the other, between two timestamps.
-pub(super) fn compute(
-    upload: &mut Upload<'_>,
-    slot: &Slot,
-    dispatches: &[Dispatch<'_>],
-    timestamps: Option<(&Clock, u32)>,
-) {
-    let mut params = vec![0; dispatches.len() * PARAMS_STRIDE];
-    for (dispatch, bytes) in dispatches.iter().zip(params.chunks_exact_mut(PARAMS_STRIDE)) {
-        bytes[..size_of::<Params>()].copy_from_slice(bytes_of(&dispatch.params));
-    }
-    upload.write(&params, &slot.params, 0);
-    let timestamp_writes = timestamps.map(|(clock, first)| ComputePassTimestampWrites {
-        query_set: &clock.set,
-        beginning_of_pass_write_index: Some(first),
-        end_of_pass_write_index: Some(first + 1),
-    });
-    let label = Some("maxfold");
-    let descriptor = ComputePassDescriptor { label, timestamp_writes };
-    let mut pass = upload.encoder.begin_compute_pass(&descriptor);
-    for (offset, dispatch) in (0..).step_by(PARAMS_STRIDE).zip(dispatches) {
-        pass.set_pipeline(&dispatch.pass.pipeline);
-        pass.set_bind_group(0, dispatch.bindings, &[offset]);
-        if let Some(page) = &dispatch.page {
-            pass.set_bind_group(1, page, &[]);
+impl<'a> Recorder<'a> {
+    /// Submits unit `number`; with the last one of a batch, what makes its results of it. `timed`
+    /// submissions of the batch came before.
+    pub(super) fn submit(&self, number: usize, timed: u32) -> Result<Recorded> {
+        let layout = &self.batch.layout;
+        let unit = &layout.units[number];
+        let is_last = number + 1 == layout.units.len();
+        let pipeline = self.pipeline()?;
+        let mut dispatches = Vec::new();
+        for page in &unit.pages {
+            self.over_page(page, &pipeline, &mut dispatches)?;
         }
-        let (x, y, z) = dispatch.workgroups;
-        pass.dispatch_workgroups(x, y, z);
+        if is_last {
+            self.sums(&mut dispatches);
+            self.top_k(&mut dispatches);
+        }
+        let (mut encoder, bytes_up) = self.upload(unit, &dispatches)?;
+        let mut submissions = 0;
+        for dispatches in by_work(&dispatches, self.gpu.limits.submission_work) {
+            if submissions > 0 {
+                self.gpu.queue.submit([encoder.finish()]);
+                encoder = self.encoder();
+            }
+            self.compute(&mut encoder, dispatches, timed + submissions);
+            submissions += 1;
+        }
+        if is_last {
+            self.read_back(&mut encoder, timed + submissions);
+        }
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        Ok(Recorded { submission, submissions, bytes_up })
+    }
+
+    fn slot(&self) -> &'a Slot {
+        &self.workspace.slots[self.slot]
+    }
+
+    fn plan(&self) -> &'a Plan {
+        self.work.plan
+    }
+
+    fn encoder(&self) -> CommandEncoder {
+        let label = Some("maxfold");
+        self.gpu.maker.device.create_command_encoder(&CommandEncoderDescriptor { label })
+    }
+
+    /// The pipeline that runs over tasks.
+    fn pipeline(&self) -> Result<ComputePipeline> {
+        let kernels = &self.gpu.kernels;
+        match self.plan().wish {
+            Wish::Matches => Ok(kernels.matches.clone()),
+            Wish::Scores | Wish::Best(_) => kernels.maxsim(self.plan().shape, self.plan().tuning),
+        }
+    }
+
+    /// Adds the dispatches over a page.
+    fn over_page(
+        &self,
+        page: &PageWork,
+        pipeline: &'a ComputePipeline,
+        dispatches: &mut Vec<Dispatch<'a>>,
+    ) -> Result<()> {
+        let bindings = match page.page {
+            Page::Resident(number) => self.work.source.page(number),
+            Page::Streamed => self.slot().page.as_ref().map(|page| page.bindings.clone()),
+        };
+        let bindings =
+            bindings.ok_or_else(|| Error::DeviceLost { reason: "no such page".into() })?;
+        let of_workgroup = match self.plan().wish {
+            Wish::Matches => 1,
+            _ => self.plan().tuning.chunks_of_workgroup(self.gpu.limits.most_lanes),
+        };
+        let limits = &self.gpu.limits;
+        let all = 0..page.chunks as usize;
+        for (chunks, workgroups) in limits.split(all, of_workgroup, limits.pieces(page.work)) {
+            let work = page.work * chunks.len() as u64 / u64::from(page.chunks);
+            dispatches.push(Dispatch {
+                pipeline,
+                bindings: &self.slot().bindings.request,
+                page: Some(bindings.clone()),
+                params: self.params(page.runs.start as usize..page.runs.end as usize, chunks),
+                workgroups,
+                work,
+            });
+        }
+        Ok(())
+    }
+
+    /// The parameters of a dispatch over some entries of its table, and some units of work.
+    fn params(&self, entries: Range<usize>, units: Range<usize>) -> Params {
+        // They fit u32: all are counted within a binding.
+        Params {
+            row_octets: self.plan().row_octets as u32,
+            query_octets: self.plan().query_octets as u32,
+            first_entry: entries.start as u32,
+            entries: entries.len() as u32,
+            first_unit: units.start as u32,
+            end_unit: units.end as u32,
+            fold_width: self.gpu.limits.workgroups,
+            sharing: 1,
+        }
+    }
+
+    /// Adds what sums up maxima.
+    fn sums(&self, dispatches: &mut Vec<Dispatch<'a>>) {
+        let layout = &self.batch.layout;
+        let long = layout.sums.iter().any(|sum| sum.tokens > SUM_TOKENS);
+        let sharing = if long { SUM_THREADS } else { 1 };
+        for (pairs, workgroups) in self.gpu.limits.split(0..layout.summed, SUM_THREADS / sharing, 1)
+        {
+            let params = self.params(0..layout.sums.len(), pairs);
+            dispatches.push(Dispatch {
+                pipeline: &self.gpu.kernels.sum,
+                bindings: &self.slot().bindings.sum,
+                page: None,
+                params: Params { sharing: sharing as u32, ..params },
+                workgroups,
+                work: 0,
+            });
+        }
+    }
+
+    /// Adds the passes that find the best.
+    fn top_k(&self, dispatches: &mut Vec<Dispatch<'a>>) {
+        let Some(passes) = &self.batch.passes else { return };
+        let (kernels, bindings) = (&self.gpu.kernels, &self.slot().bindings);
+        for (number, blocks) in passes.passes.iter().enumerate() {
+            let (pipeline, bindings) = match number {
+                0 => (&kernels.top_k_of_scores, &bindings.top_k_of_scores),
+                _ => (&kernels.top_k_of_entries, &bindings.top_k_of_entries[(number - 1) % 2]),
+            };
+            for (blocks, workgroups) in self.gpu.limits.split(blocks.clone(), 1, 1) {
+                let params = self.params(blocks, 0..0);
+                dispatches.push(Dispatch {
+                    pipeline,
+                    bindings,
+                    page: None,
+                    params,
+                    workgroups,
+                    work: 0,
+                });
+            }
+        }
+    }
+
+    /// Fills the staging buffer; returns its copies to where kernels read, and its bytes.
+    fn upload(&self, unit: &Unit, dispatches: &[Dispatch<'_>]) -> Result<(CommandEncoder, usize)> {
+        let slot = self.slot();
+        let staging = &slot.staging.buffer;
+        let view = staging.get_mapped_range_mut(..).map_err(|error| Error::DeviceLost {
+            reason: format!("a staging buffer is not mapped: {error}"),
+        })?;
+        let mut writer = Writer { view, end: 0 };
+        let table_bytes = self.tables(unit, dispatches, &mut writer);
+        writer.end = slot.tables.size() as usize;
+        let rows_at = writer.end;
+        self.rows(unit, &mut writer);
+        let row_bytes = writer.end - rows_at;
+        drop(writer);
+        staging.unmap();
+        let mut encoder = self.encoder();
+        encoder.copy_buffer_to_buffer(staging, 0, &slot.tables, 0, table_bytes as u64);
+        if let Some(page) = slot.page.as_ref().filter(|_| row_bytes > 0) {
+            encoder.copy_buffer_to_buffer(staging, rows_at as u64, &page.rows, 0, row_bytes as u64);
+        }
+        Ok((encoder, table_bytes + row_bytes))
+    }
+
+    /// Writes the tables of a unit; returns their end.
+    fn tables(&self, unit: &Unit, dispatches: &[Dispatch<'_>], writer: &mut Writer) -> usize {
+        let (slot, layout) = (self.slot(), &self.batch.layout);
+        let mut end = 0;
+        let mut section = |writer: &mut Writer, section: Section, bytes: &[u8]| {
+            if !bytes.is_empty() {
+                writer.end = slot.starts[section as usize];
+                writer.append(bytes);
+                end = end.max(writer.end);
+            }
+        };
+        let blocks = self.batch.passes.as_ref().map_or(&[][..], |passes| &passes.blocks);
+        section(writer, Section::Runs, cast_slice(&unit.runs));
+        section(writer, Section::Blocks, cast_slice(&layout.blocks));
+        section(writer, Section::Sums, cast_slice(&layout.sums));
+        section(writer, Section::Lists, cast_slice(blocks));
+        section(writer, Section::Items, cast_slice(&unit.items));
+        section(writer, Section::Places, cast_slice(&unit.places));
+        for (at, dispatch) in dispatches.iter().enumerate() {
+            writer.end = slot.starts[Section::Params as usize] + at * ALIGNMENT;
+            writer.append(bytes_of(&dispatch.params));
+        }
+        writer.end = slot.starts[Section::Query as usize];
+        self.query(writer);
+        end.max(writer.end)
+    }
+
+    /// Writes the query tokens of all slices.
+    fn query(&self, writer: &mut Writer) {
+        let dim = self.plan().dim;
+        for slice in &self.batch.slices {
+            let mut first = 0;
+            for query in &self.work.queries[self.work.groups[slice.group].queries.clone()] {
+                let tokens = first..first + query.tokens();
+                let start = slice.tokens.start.clamp(first, tokens.end) - first;
+                let end = slice.tokens.end.clamp(first, tokens.end) - first;
+                let values = &query.values()[start * dim..end * dim];
+                writer.append_rows(values, dim, self.plan().query_bytes());
+                first = tokens.end;
+            }
+        }
+    }
+
+    /// Writes the rows that a unit brings along.
+    fn rows(&self, unit: &Unit, writer: &mut Writer) {
+        let dim = self.plan().dim;
+        for streamed in &unit.streamed {
+            if let Some(matrix) = self.batch.given[streamed.candidate] {
+                let values = &matrix.values()[streamed.rows.start * dim..streamed.rows.end * dim];
+                writer.append_rows(values, dim, self.plan().row_bytes());
+            }
+        }
+    }
+
+    /// Records dispatches, one after the other, between two timestamps.
+    fn compute(&self, encoder: &mut CommandEncoder, dispatches: Numbered<'_, 'a>, timed: u32) {
+        let clock = self.workspace.clock.as_ref().filter(|_| 2 * timed < TIMESTAMPS);
+        let timestamp_writes = clock.map(|clock| ComputePassTimestampWrites {
+            query_set: &clock.set,
+            beginning_of_pass_write_index: Some(2 * timed),
+            end_of_pass_write_index: Some(2 * timed + 1),
+        });
+        let label = Some("maxfold");
+        let descriptor = ComputePassDescriptor { label, timestamp_writes };
+        let mut pass = encoder.begin_compute_pass(&descriptor);
+        for (number, dispatch) in (dispatches.first..).zip(dispatches.dispatches) {
+            pass.set_pipeline(dispatch.pipeline);
+            pass.set_bind_group(0, dispatch.bindings, &[number * ALIGNMENT as u32]);
+            if let Some(page) = &dispatch.page {
+                pass.set_bind_group(1, page, &[]);
+            }
+            let (x, y) = dispatch.workgroups;
+            pass.dispatch_workgroups(x, y, 1);
+        }
+    }
+
+    /// Copies results and timestamps to where they are read.
+    fn read_back(&self, encoder: &mut CommandEncoder, timed: u32) {
+        let workspace = self.workspace;
+        let bytes = self.batch.read_bytes(self.plan());
+        let results: &Buffer = match &self.batch.passes {
+            None => &workspace.shared.results,
+            Some(passes) => &workspace.shared.entries[(passes.passes.len() - 1) % 2],
+        };
+        encoder.copy_buffer_to_buffer(results, 0, &workspace.readback, 0, bytes as u64);
+        if let Some(clock) = workspace.clock.as_ref() {
+            let timestamps = timestamps(timed);
+            encoder.resolve_query_set(&clock.set, 0..timestamps, &clock.resolved, 0);
+            let at = bytes.next_multiple_of(size_of::<u64>());
+            let bytes = timestamps as usize * size_of::<u64>();
+            let readback = &workspace.readback;
+            encoder.copy_buffer_to_buffer(&clock.resolved, 0, readback, at as u64, bytes as u64);
+        }
+    }
+}
+
+/// Neighbouring dispatches of one submission, the first of which has this number.
+struct Numbered<'d, 'a> {
+    first: u32,
+    dispatches: &'d [Dispatch<'a>],
+}
+
+/// Cuts dispatches into submissions of at most so many multiplications.
+fn by_work<'d, 'a>(
+    dispatches: &'d [Dispatch<'a>],
+    most: u64,
+) -> impl Iterator<Item = Numbered<'d, 'a>> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let rest = &dispatches[first..];
+        let mut work = 0;
+        let fits = |dispatch: &&Dispatch<'_>| {
+            work += dispatch.work;
+            work <= most
+        };
+        let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let numbered = Numbered { first: first as u32, dispatches: &rest[..count] };
+        first += count;
+        (count > 0).then_some(numbered)
+    })
+}
+
+/// Writes into a staging buffer that is mapped.
+struct Writer {
+    view: BufferViewMut,
+    end: usize,
+}
+
+impl Writer {
+    fn append(&mut self, bytes: &[u8]) {
+        self.view.slice(self.end..self.end + bytes.len()).copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    fn append_rows(&mut self, rows: &[f16], dim: usize, row_bytes: usize) {
+        append_rows(rows, dim, row_bytes, |bytes| self.append(bytes));
     }
 }

@@ -8,35 +8,55 @@ use wgpu::{CooperativeMatrixProperties, CooperativeScalarType, Features};
 
 use crate::{Error, Result};
 
-/// How a shader reads an element of a token matrix.
+/// One way to compute MaxSim in WGSL, named after how elements are read and multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Element {
-    /// Native f16; needs `SHADER_F16`.
-    F16,
-    /// Two f16 packed in a `u32`; runs everywhere.
-    Packed,
+pub enum ShaderVariant {
+    /// `f16-matrix16`: in matrix units, in tiles of 16 × 16, f16 in, f32 accumulated.
+    F16Matrix16,
+    /// `f16-matrix8`: in matrix units, in tiles of 8 × 8.
+    F16Matrix8,
+    /// `packed-fma`: by fused multiply-adds in f32 of two f16 packed in a `u32`; runs everywhere.
+    PackedFma,
 }
 
-/// How a shader multiplies query tokens with document tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Multiply {
-    /// By fused multiply-adds in f32; runs everywhere.
-    Fma,
-    /// By matrix units, in tiles of 16 × 16: f16 in, f32 accumulated.
-    Matrix16,
-    /// By matrix units, in tiles of 8 × 8.
-    Matrix8,
-}
+impl ShaderVariant {
+    /// Every variant, the one expected to be fastest first.
+    pub const ALL: [Self; 3] = [Self::F16Matrix16, Self::F16Matrix8, Self::PackedFma];
 
-impl Multiply {
+    /// The variants that a device with these features, of an adapter with these
+    /// [`matrices`](wgpu::Adapter::cooperative_matrix_properties), runs, in the order of
+    /// [`Self::ALL`].
+    pub fn supported(features: Features, matrices: &[CooperativeMatrixProperties]) -> Vec<Self> {
+        let runs =
+            |variant: &Self| features.contains(variant.features()) && variant.is_among(matrices);
+        Self::ALL.into_iter().filter(runs).collect()
+    }
+
+    /// The features it needs.
+    pub fn features(self) -> Features {
+        match self {
+            Self::PackedFma => Features::empty(),
+            Self::F16Matrix16 | Self::F16Matrix8 => {
+                Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+                    | Features::SHADER_F16
+                    | Features::SUBGROUP
+                    | Features::SUBGROUP_BARRIER
+            }
+        }
+    }
+
+    /// Whether it multiplies in matrix units.
+    pub fn has_matrices(self) -> bool {
+        self.tile().is_some()
+    }
+
     /// Rows and columns of a tile of a matrix unit.
     pub(super) fn tile(self) -> Option<u32> {
         match self {
-            Self::Fma => None,
-            Self::Matrix16 => Some(16),
-            Self::Matrix8 => Some(8),
+            Self::F16Matrix16 => Some(16),
+            Self::F16Matrix8 => Some(8),
+            Self::PackedFma => None,
         }
     }
 
@@ -49,107 +69,52 @@ impl Multiply {
                 && (it.ab_type, it.cr_type) == (inputs, sums)
         })
     }
-}
 
-/// One way to compute MaxSim in WGSL, named `ELEMENT-MULTIPLY`: for example `f16-matrix16`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct ShaderVariant {
-    /// How an element is read.
-    pub element: Element,
-    /// How tokens are multiplied.
-    pub multiply: Multiply,
-}
-
-impl ShaderVariant {
-    /// Every variant, the one expected to be fastest first.
-    pub const ALL: [Self; 4] = [
-        Self { element: Element::F16, multiply: Multiply::Matrix16 },
-        Self { element: Element::F16, multiply: Multiply::Matrix8 },
-        Self { element: Element::F16, multiply: Multiply::Fma },
-        Self { element: Element::Packed, multiply: Multiply::Fma },
-    ];
-
-    /// The variants that a device with these features, of an adapter with these
-    /// [`matrices`](wgpu::Adapter::cooperative_matrix_properties), runs, in the order of
-    /// [`Self::ALL`].
-    pub fn supported(features: Features, matrices: &[CooperativeMatrixProperties]) -> Vec<Self> {
-        let runs = |variant: &Self| {
-            features.contains(variant.features()) && variant.multiply.is_among(matrices)
+    /// WGSL of the kernel that scores, entry point `maxsim`: pieces joined, `sizes` among them;
+    /// extensions first, because they have to lead.
+    pub(super) fn maxsim_source(self, sizes: &str) -> String {
+        let pieces: &[&str] = match self {
+            Self::F16Matrix16 => &[ENABLE, sizes, MATRIX_16, COMMON, TASKS, SCORE, MATRIX],
+            Self::F16Matrix8 => &[ENABLE, sizes, MATRIX_8, COMMON, TASKS, SCORE, MATRIX],
+            Self::PackedFma => &[sizes, ELEMENT, COMMON, TASKS, SCORE, FMA],
         };
-        Self::ALL.into_iter().filter(runs).collect()
+        pieces.join("\n")
     }
 
-    /// The features it needs.
-    pub fn features(self) -> Features {
-        let element = match self.element {
-            Element::F16 => Features::SHADER_F16,
-            Element::Packed => Features::empty(),
-        };
-        let multiply = match self.multiply {
-            Multiply::Fma => Features::empty(),
-            Multiply::Matrix16 | Multiply::Matrix8 => {
-                Features::EXPERIMENTAL_COOPERATIVE_MATRIX | Features::SUBGROUP
-            }
-        };
-        element | multiply
-    }
-
-    /// WGSL of the first pass, entry point `maxsim`: pieces joined, extensions first because they
-    /// have to lead.
-    pub fn maxsim_source(self) -> String {
-        const MATRIX: &str = include_str!("../../shaders/multiply_matrix.wgsl");
-        const MATRIX_16: &str = include_str!("../../shaders/matrix_16.wgsl");
-        const MATRIX_8: &str = include_str!("../../shaders/matrix_8.wgsl");
-        let (enable, multiply): (_, &[&str]) = match self.multiply {
-            Multiply::Fma => ("", &[include_str!("../../shaders/multiply_fma.wgsl")]),
-            Multiply::Matrix16 => ("enable wgpu_cooperative_matrix;", &[MATRIX_16, MATRIX]),
-            Multiply::Matrix8 => ("enable wgpu_cooperative_matrix;", &[MATRIX_8, MATRIX]),
-        };
-        let before =
-            [enable, self.element_source(), COMMON, include_str!("../../shaders/tile.wgsl")];
-        let pieces = [&before, multiply, &[include_str!("../../shaders/maxsim.wgsl")]];
-        pieces.concat().join("\n")
-    }
-
-    /// WGSL of the second pass, entry point `sum`: the same for every variant.
-    pub fn sum_source() -> String {
+    /// WGSL that sums up maxima, entry point `sum`: the same for every variant.
+    pub(super) fn sum_source() -> String {
         [COMMON, include_str!("../../shaders/sum.wgsl")].join("\n")
     }
 
-    /// WGSL of the third pass, entry points `top_k_of_scores` and `top_k_of_entries`: the same for
+    /// WGSL that finds the best, entry points `top_k_of_scores` and `top_k_of_entries`: the same for
     /// every variant.
-    pub fn top_k_source() -> String {
+    pub(super) fn top_k_source() -> String {
         [COMMON, include_str!("../../shaders/top_k.wgsl")].join("\n")
     }
 
-    /// WGSL that finds matches, entry point `find_matches`.
-    pub fn matches_source(self) -> String {
-        [self.element_source(), COMMON, include_str!("../../shaders/matches.wgsl")].join("\n")
-    }
-
-    fn element_source(self) -> &'static str {
-        match self.element {
-            Element::F16 => include_str!("../../shaders/element_f16.wgsl"),
-            Element::Packed => include_str!("../../shaders/element_packed.wgsl"),
-        }
+    /// WGSL that finds matches, entry point `find_matches`: the same for every variant.
+    pub(super) fn matches_source() -> String {
+        [ELEMENT, COMMON, TASKS, include_str!("../../shaders/matches.wgsl")].join("\n")
     }
 }
 
+const ENABLE: &str = "enable f16; enable wgpu_cooperative_matrix;";
 const COMMON: &str = include_str!("../../shaders/common.wgsl");
+const ELEMENT: &str = include_str!("../../shaders/element.wgsl");
+const SCORE: &str = include_str!("../../shaders/score.wgsl");
+const TASKS: &str = include_str!("../../shaders/tasks.wgsl");
+const MATRIX_16: &str = include_str!("../../shaders/matrix_16.wgsl");
+const MATRIX_8: &str = include_str!("../../shaders/matrix_8.wgsl");
+const MATRIX: &str = include_str!("../../shaders/maxsim_matrix.wgsl");
+const FMA: &str = include_str!("../../shaders/maxsim_fma.wgsl");
 
 impl fmt::Display for ShaderVariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let element = match self.element {
-            Element::F16 => "f16",
-            Element::Packed => "packed",
-        };
-        let multiply = match self.multiply {
-            Multiply::Fma => "fma",
-            Multiply::Matrix16 => "matrix16",
-            Multiply::Matrix8 => "matrix8",
-        };
-        write!(f, "{element}-{multiply}")
+        f.write_str(match self {
+            Self::F16Matrix16 => "f16-matrix16",
+            Self::F16Matrix8 => "f16-matrix8",
+            Self::PackedFma => "packed-fma",
+        })
     }
 }
 
@@ -167,54 +132,69 @@ impl FromStr for ShaderVariant {
     }
 }
 
-/// Columns of a [quad](`QUAD_BYTES`).
-pub(super) const QUAD_COLUMNS: usize = 4;
+/// Columns of an octet, the unit in which rows are laid out: eight neighbouring f16, 16 bytes.
+pub(super) const OCTET_COLUMNS: usize = 8;
 
-/// Bytes of a quad, the unit in which shaders read rows: four neighbouring f16 columns.
-pub(super) const QUAD_BYTES: usize = 8;
+/// Bytes of an octet.
+pub(super) const OCTET_BYTES: usize = 16;
 
 /// `Params` in `common.wgsl`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub(super) struct Params {
-    pub quads: u32,
+    pub row_octets: u32,
+    pub query_octets: u32,
+    pub first_entry: u32,
+    pub entries: u32,
+    pub first_unit: u32,
+    pub end_unit: u32,
+    pub fold_width: u32,
+    pub sharing: u32,
+}
+
+/// `Run` in `tasks.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub(super) struct Run {
+    pub first_chunk: u32,
     pub first_item: u32,
     pub items: u32,
-    pub fold_width: u32,
-    pub queries: u32,
+    pub item_words: u32,
+    pub parts: u32,
     pub group: u32,
-    pub tiles: u32,
+    pub first_block: u32,
+    pub blocks: u32,
+    pub first_result: u32,
+    pub cells: u32,
 }
 
-/// `QuerySpan` in `common.wgsl`.
+/// `TokenBlock` in `tasks.wgsl`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub(super) struct QuerySpan {
+pub(super) struct TokenBlock {
     pub first_token: u32,
     pub tokens: u32,
+    pub first_cell: u32,
+}
+
+/// `Place` in `tasks.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(super) struct Place {
+    pub first_row: u32,
+    pub rows: u32,
+}
+
+/// `Sum` in `sum.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(super) struct Sum {
     pub first_pair: u32,
-    pub first_maximum: u32,
-}
-
-/// `Segment` in `maxsim.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub(super) struct Segment {
-    pub first_row: u32,
-    pub rows: u32,
-    pub query: u32,
-    pub first_maximum: u32,
-}
-
-/// `MatchSegment` in `matches.wgsl`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub(super) struct MatchSegment {
-    pub first_row: u32,
-    pub rows: u32,
-    pub query: u32,
-    pub first_match: u32,
-    pub first_token: u32,
+    pub first_score: u32,
+    pub first_cell: u32,
+    pub cells: u32,
+    pub parts: u32,
+    pub tokens: u32,
 }
 
 /// `Match` in `matches.wgsl`.
@@ -284,37 +264,43 @@ mod tests {
     }
 
     #[test]
-    fn every_variant_parses_and_shares_its_structs_with_rust() {
-        let params =
-            rust_layout!(Params { quads, first_item, items, fold_width, queries, group, tiles });
-        let span = rust_layout!(QuerySpan { first_token, tokens, first_pair, first_maximum });
-        let segment = rust_layout!(Segment { first_row, rows, query, first_maximum });
-        for variant in ShaderVariant::ALL {
-            let module = parsed(&variant.maxsim_source());
-            assert_eq!(layout(&module, "Params"), params, "{variant}");
-            assert_eq!(layout(&module, "QuerySpan"), span, "{variant}");
-            assert_eq!(layout(&module, "Segment"), segment, "{variant}");
-        }
-        let module = parsed(&ShaderVariant::sum_source());
-        assert_eq!(layout(&module, "Params"), params);
-        assert_eq!(layout(&module, "QuerySpan"), span);
-    }
-
-    #[test]
-    fn top_k_and_matches_share_their_structs_with_rust() {
-        let block = rust_layout!(Block { first, count, first_out, keep });
-        let entry = rust_layout!(Entry { score, pair });
-        let module = parsed(&ShaderVariant::top_k_source());
-        assert_eq!(layout(&module, "Block"), block);
-        assert_eq!(layout(&module, "Entry"), entry);
-        let segment =
-            rust_layout!(MatchSegment { first_row, rows, query, first_match, first_token });
+    fn structs_are_those_of_wgsl() {
+        let params = rust_layout!(Params {
+            row_octets,
+            query_octets,
+            first_entry,
+            entries,
+            first_unit,
+            end_unit,
+            fold_width,
+            sharing
+        });
+        let run = rust_layout!(Run {
+            first_chunk,
+            first_item,
+            items,
+            item_words,
+            parts,
+            group,
+            first_block,
+            blocks,
+            first_result,
+            cells
+        });
+        let block = rust_layout!(TokenBlock { first_token, tokens, first_cell });
+        let place = rust_layout!(Place { first_row, rows });
         let cell = rust_layout!(MatchCell { similarity, token });
-        for variant in ShaderVariant::ALL {
-            let module = parsed(&variant.matches_source());
-            assert_eq!(layout(&module, "MatchSegment"), segment, "{variant}");
-            assert_eq!(layout(&module, "Match"), cell, "{variant}");
-        }
+        let module = parsed(&ShaderVariant::matches_source());
+        assert_eq!(layout(&module, "Params"), params);
+        assert_eq!(layout(&module, "Run"), run);
+        assert_eq!(layout(&module, "TokenBlock"), block);
+        assert_eq!(layout(&module, "Place"), place);
+        assert_eq!(layout(&module, "Match"), cell);
+        let sum = rust_layout!(Sum { first_pair, first_score, first_cell, cells, parts, tokens });
+        assert_eq!(layout(&parsed(&ShaderVariant::sum_source()), "Sum"), sum);
+        let module = parsed(&ShaderVariant::top_k_source());
+        assert_eq!(layout(&module, "Block"), rust_layout!(Block { first, count, first_out, keep }));
+        assert_eq!(layout(&module, "Entry"), rust_layout!(Entry { score, pair }));
     }
 
     fn assert_constant(source: &str, name: &str, expected: usize) {
@@ -329,9 +315,6 @@ mod tests {
 
     #[test]
     fn constants_are_those_of_wgsl() {
-        for variant in ShaderVariant::ALL {
-            assert_constant(&variant.maxsim_source(), "GROUP", super::super::tuning::GROUP);
-        }
         assert_constant(&ShaderVariant::top_k_source(), "BLOCK", super::super::top_k::BLOCK);
     }
 

@@ -1,296 +1,315 @@
-//! Sizes of the first pass that an adapter likes better or worse, and how a dispatch is spread over
-//! workgroups. No GPU in it.
+//! Sizes of the kernels that an adapter likes better or worse, and the shapes that they are compiled for.
+//! No GPU in it.
 
 use std::fmt;
+use std::str::FromStr;
 
 use wgpu::Limits;
 
-use super::plan::DeviceLimits;
-use super::shader::{Multiply, Params, Segment, ShaderVariant};
+use super::shader::{OCTET_COLUMNS, ShaderVariant};
+use crate::Error;
 
-/// Query tokens of a tile for short queries: up to so many, one tile is enough.
-pub(super) const QUERY_TILE: usize = 32;
+/// Query tokens that go through a kernel of short queries.
+pub(super) const SHORT: usize = 32;
 
-/// Segments of a workgroup at most: `GROUP` in `maxsim.wgsl`.
-pub(super) const GROUP: usize = 64;
+/// Columns of a row whose query tokens matrix units hold in registers. They are one chain of additions.
+const HELD_COLUMNS: usize = 256;
 
-/// Rows that a workgroup takes where there are enough for all: so many that staging the query tokens
-/// costs little beside them.
-const WORKGROUP_ROWS: usize = 1024;
+/// Columns times query tokens that fit the registers of a subgroup.
+const HELD_VALUES: usize = 128 * 64;
 
-/// Workgroups that keep a large GPU busy.
-const BUSY: usize = 1024;
+/// Query tokens of a block of multiply-adds: `TOKENS` in `maxsim_fma.wgsl`.
+const FMA_TOKENS: usize = 32;
 
-/// Sizes of the first pass for queries of one length: the overrides in `tile.wgsl`.
+/// Threads of a team: `TEAM` in `maxsim_fma.wgsl`.
+const TEAM: u32 = 32;
+
+/// The sizes of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Tuning {
-    pub threads: u32,
-    pub rows: u32,
-    pub queries: u32,
-    pub depth: u32,
-    pub held: u32,
+pub(super) enum Tuning {
+    /// Of matrix units: threads of a workgroup, and whether products are maximised in registers, which
+    /// takes SPIR-V.
+    Matrix { threads: u32, in_registers: bool },
+    /// Of multiply-adds: threads of a workgroup, rows of a lane, and octets of columns of query tokens in
+    /// workgroup memory.
+    Fma { threads: u32, rows: u32, octets: u32 },
 }
 
-/// Queries that fit one tile, and longer ones.
+/// For queries of up to [`SHORT`] tokens, and for longer ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Tunings {
     pub short: Tuning,
     pub long: Tuning,
 }
 
-impl Tuning {
-    pub(super) const fn new([threads, rows, queries, depth, held]: [u32; 5]) -> Self {
-        Self { threads, rows, queries, depth, held }
-    }
+/// What a device has that sizes depend on.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    pub limits: Limits,
+    /// Lanes of a subgroup, at least.
+    pub least_lanes: u32,
+    /// Whether it takes SPIR-V as it is.
+    pub spirv: bool,
+    /// Whether it computes on the CPU.
+    pub software: bool,
+}
 
-    /// What the shader is compiled with.
-    pub(super) fn constants(self) -> [(&'static str, f64); 5] {
-        let Self { threads, rows, queries, depth, held } = self;
-        let named = [
-            ("THREADS", threads),
-            ("ROWS", rows),
-            ("QUERIES", queries),
-            ("DEPTH", depth),
-            ("HELD", held),
-        ];
-        named.map(|(name, value)| (name, f64::from(value)))
-    }
+/// What a kernel is compiled for, beside its sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
+    /// Query tokens of a block.
+    pub tokens: usize,
+    /// Whether all columns of a block's query tokens are held.
+    pub held: bool,
+    /// Tiles of columns of a row, where matrix units hold them.
+    tiles: usize,
+}
 
-    /// Bytes of workgroup memory.
-    fn memory(self, multiply: Multiply) -> u32 {
-        let Self { rows, queries, depth, held, .. } = self;
-        let tiles = match multiply {
-            Multiply::Fma => {
-                16 * (held * (queries + 1) + (depth * (rows + 1)).max(rows * (queries / 4 + 1)))
+impl Shape {
+    /// For rows of `dim` columns, and queries of up to `tokens` tokens.
+    pub(super) fn new(variant: ShaderVariant, tunings: Tunings, dim: usize, tokens: usize) -> Self {
+        match (variant.tile(), tunings.of(tokens)) {
+            (Some(tile), _) => Self::of_matrices(tile as usize, dim, tokens),
+            (None, Tuning::Fma { octets, .. }) => {
+                let held = dim.div_ceil(OCTET_COLUMNS) <= octets as usize;
+                Self { tokens: FMA_TOKENS, held, tiles: 0 }
             }
-            Multiply::Matrix16 | Multiply::Matrix8 => {
-                8 * (queries * (held + 2) + rows * (depth + 2)) + 4 * rows * (queries + 8)
-            }
-        };
-        let group = GROUP as u32 * (size_of::<Segment>() as u32 + 8);
-        tiles + group + 8 * rows + 8
+            (None, Tuning::Matrix { .. }) => Self { tokens: FMA_TOKENS, held: false, tiles: 0 },
+        }
     }
 
-    /// Whether the shader's loops come out even.
-    pub(super) fn suits(self, multiply: Multiply) -> bool {
-        let Self { threads, rows, queries, depth, held } = self;
-        let sane = (GROUP as u32..=1024).contains(&threads)
-            && (1..=256).contains(&rows)
-            && (4..=256).contains(&queries)
-            && (1..=64).contains(&depth)
-            && (depth..=256).contains(&held);
-        sane && threads % queries == 0
-            && rows % (threads / queries) == 0
-            && match multiply.tile() {
-                None => rows % 4 == 0 && queries % 4 == 0 && threads == queries * rows / 16,
-                Some(tile) => {
-                    (rows % (2 * tile), queries % (2 * tile)) == (0, 0)
-                        && (depth % 4, held % 4) == (0, 0)
-                        && rows * depth % (8 * threads) == 0
-                }
-            }
+    fn of_matrices(tile: usize, dim: usize, tokens: usize) -> Self {
+        let wanted = tokens.next_power_of_two().clamp(16, 64);
+        if dim > HELD_COLUMNS {
+            return Self { tokens: wanted, held: false, tiles: 1 };
+        }
+        let tiles = dim.div_ceil(tile);
+        let fitting = if tiles * tile * 64 <= HELD_VALUES { 64 } else { SHORT };
+        Self { tokens: wanted.min(fitting), held: true, tiles }
     }
 
-    fn fits(self, multiply: Multiply, limits: &Limits) -> bool {
-        let memory = limits.max_compute_workgroup_storage_size;
-        let threads =
-            limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
-        self.memory(multiply) <= memory && self.threads <= threads
+    /// Octets of a query token on the device, for rows of `dim` columns: as many as a row's, or, for
+    /// matrix units, whole tiles of columns.
+    pub(super) fn query_octets(variant: ShaderVariant, dim: usize) -> usize {
+        match variant.tile() {
+            None => dim.div_ceil(OCTET_COLUMNS),
+            Some(tile) => dim.div_ceil(tile as usize) * tile as usize / OCTET_COLUMNS,
+        }
     }
 }
 
-impl fmt::Display for Tuning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { threads, rows, queries, depth, held } = self;
-        write!(f, "{threads} {rows} {queries} {depth} {held}")
+impl Tuning {
+    /// The constants that the kernel's source begins with.
+    pub(super) fn sizes(self, variant: ShaderVariant, shape: Shape, room: &Room) -> String {
+        let Shape { tokens, held, tiles } = shape;
+        match self {
+            Self::Matrix { threads, in_registers } => {
+                let query_tiles = tokens as u32 / variant.tile().unwrap_or(1);
+                let subgroups = threads.div_ceil(room.least_lanes);
+                format!(
+                    "const THREADS = {threads}u;\nconst SUBGROUPS = {subgroups}u;\n\
+                     const TILES = {query_tiles}u;\nconst COLUMNS = {tiles}u;\n\
+                     const HELD = {held};\nconst IN_REGISTERS = {in_registers};\n"
+                )
+            }
+            Self::Fma { threads, rows, octets } => format!(
+                "const THREADS = {threads}u;\nconst ROWS_OF_LANE = {rows}u;\n\
+                 const OCTETS = {octets}u;\nconst HELD = {held};\n"
+            ),
+        }
+    }
+
+    /// Chunks of a workgroup, at least: a subgroup of matrix units takes one, or a workgroup.
+    pub(super) fn chunks_of_workgroup(self, most_lanes: u32) -> usize {
+        match self {
+            Self::Matrix { threads, .. } => (threads / most_lanes).max(1) as usize,
+            Self::Fma { .. } => 1,
+        }
+    }
+
+    /// Documents that a chunk takes side by side.
+    pub(super) fn teams(self) -> usize {
+        match self {
+            Self::Matrix { .. } => 1,
+            Self::Fma { threads, .. } => (threads / TEAM) as usize,
+        }
+    }
+
+    fn threads(self) -> u32 {
+        let (Self::Matrix { threads, .. } | Self::Fma { threads, .. }) = self;
+        threads
+    }
+
+    /// Bytes of workgroup memory at most.
+    fn memory(self, variant: ShaderVariant, room: &Room) -> u32 {
+        match self {
+            Self::Matrix { threads, .. } => {
+                let subgroups = threads.div_ceil(room.least_lanes);
+                4 * subgroups * (variant.tile().unwrap_or(0) * (64 + 8) + 64)
+            }
+            Self::Fma { threads, octets, .. } => {
+                let tokens = FMA_TOKENS as u32;
+                4 * tokens * 8 * octets + 4 * threads / TEAM * (8 * (tokens + 1) + tokens) + 4
+            }
+        }
+    }
+
+    /// Whether it is a variant's, with sizes that its kernel can have.
+    fn suits(self, variant: ShaderVariant) -> bool {
+        let threads = self.threads();
+        let sane = threads.is_power_of_two() && (8..=1024).contains(&threads);
+        sane && match self {
+            Self::Matrix { .. } => variant.has_matrices(),
+            Self::Fma { threads, rows, octets } => {
+                let sane = (1..=16).contains(&rows) && (1..=32).contains(&octets);
+                !variant.has_matrices() && threads >= TEAM && sane
+            }
+        }
+    }
+
+    /// Whether a device has the memory, the threads and the compiler for it. A software device takes the
+    /// barrier of a subgroup for that of the workgroup, and so has to have one subgroup in each.
+    fn fits(self, variant: ShaderVariant, room: &Room) -> bool {
+        let limits = &room.limits;
+        let most = limits.max_compute_invocations_per_workgroup;
+        let threads = most.min(limits.max_compute_workgroup_size_x);
+        let fits = self.memory(variant, room) <= limits.max_compute_workgroup_storage_size
+            && self.threads() <= threads;
+        fits && match self {
+            Self::Matrix { threads, in_registers } => {
+                (room.spirv || !in_registers) && room.software == (threads <= room.least_lanes)
+            }
+            Self::Fma { .. } => true,
+        }
     }
 }
 
 impl Tunings {
-    /// What is expected to be fastest.
-    pub(super) fn expected(variant: ShaderVariant, limits: &Limits) -> Option<Self> {
-        let first = |all: Vec<Tuning>| all.first().copied();
-        let (short, long) = Self::candidates(variant, limits);
-        Some(Self { short: first(short)?, long: first(long)? })
+    /// The tuning for queries of up to `tokens` tokens.
+    pub(super) fn of(self, tokens: usize) -> Tuning {
+        if tokens <= SHORT { self.short } else { self.long }
     }
 
-    /// What is worth trying for short queries and for long ones, what is expected to be fastest
-    /// first.
-    pub(super) fn candidates(
-        variant: ShaderVariant,
-        limits: &Limits,
-    ) -> (Vec<Tuning>, Vec<Tuning>) {
-        let (short, long): (&[_], &[_]) = match variant.multiply {
-            Multiply::Fma => (&FMA_SHORT, &FMA_LONG),
-            Multiply::Matrix16 | Multiply::Matrix8 => (&MATRIX_SHORT, &MATRIX_LONG),
-        };
-        let fitting = |all: &[[u32; 5]]| {
-            let all = all.iter().map(|sizes| Tuning::new(*sizes));
-            all.filter(|tuning| tuning.fits(variant.multiply, limits)).collect()
-        };
-        (fitting(short), fitting(long))
+    /// Sizes worth trying for short queries and for long ones, what is expected to be fastest first.
+    pub(super) fn candidates(variant: ShaderVariant, room: &Room) -> Vec<Self> {
+        let matrix = [true, false].into_iter().flat_map(|in_registers| {
+            MATRIX_THREADS.map(|threads| Tuning::Matrix { threads, in_registers })
+        });
+        let fma = FMA.map(|[threads, rows, octets]| Tuning::Fma { threads, rows, octets });
+        let all: Vec<Tuning> = if variant.has_matrices() { matrix.collect() } else { fma.to_vec() };
+        let fitting = all.into_iter().filter(|it| it.fits(variant, room));
+        fitting.map(|tuning| Self { short: tuning, long: tuning }).collect()
     }
 
-    /// Whether a variant's loops come out even with both.
+    /// Whether both are a variant's.
     pub(super) fn suit(self, variant: ShaderVariant) -> bool {
-        self.short.queries as usize >= QUERY_TILE
-            && [self.short, self.long].iter().all(|tuning| tuning.suits(variant.multiply))
+        [self.short, self.long].iter().all(|tuning| tuning.suits(variant))
     }
 
-    /// Whether a device has the memory and the threads for both.
-    pub(super) fn fit(self, variant: ShaderVariant, limits: &Limits) -> bool {
-        [self.short, self.long].iter().all(|tuning| tuning.fits(variant.multiply, limits))
+    /// Whether a device can have both.
+    pub(super) fn fit(self, variant: ShaderVariant, room: &Room) -> bool {
+        [self.short, self.long].iter().all(|tuning| tuning.fits(variant, room))
     }
 }
 
-// Threads, rows, query tokens, depth, and quads of query tokens held. Each list ends with what the
-// least of devices can run.
-const FMA_SHORT: [[u32; 5]; 3] = [[128, 64, 32, 8, 32], [128, 64, 32, 8, 8], [64, 32, 32, 8, 8]];
-const FMA_LONG: [[u32; 5]; 3] = [[256, 64, 64, 8, 8], [128, 64, 32, 8, 8], [64, 32, 32, 8, 8]];
-const MATRIX_SHORT: [[u32; 5]; 5] = [
-    [128, 64, 32, 32, 32],
-    [64, 64, 32, 32, 32],
-    [64, 32, 32, 32, 32],
-    [128, 64, 32, 16, 32],
-    [64, 32, 32, 16, 16],
-];
-const MATRIX_LONG: [[u32; 5]; 5] = [
-    [128, 64, 64, 32, 32],
-    [128, 64, 64, 16, 32],
-    [64, 32, 64, 32, 32],
-    [64, 64, 32, 32, 32],
-    [64, 32, 32, 16, 16],
-];
+/// Threads of a workgroup; the last one is a subgroup of a software device.
+const MATRIX_THREADS: [u32; 5] = [128, 64, 256, 32, 8];
 
-/// How the segments of a dispatch are spread over workgroups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spread {
-    /// Segments of a workgroup.
-    pub group: usize,
-    /// Workgroups that take all segments once.
-    pub workgroups: usize,
-    /// Tiles of query tokens of a workgroup.
-    pub tiles: u32,
-    /// Workgroups in z, which share the tiles of query tokens.
-    pub shares: u32,
+/// Threads, rows of a lane, octets in workgroup memory. The last one fits the least of devices.
+const FMA: [[u32; 3]; 5] = [[128, 4, 16], [128, 8, 16], [64, 4, 16], [128, 2, 16], [64, 4, 8]];
+
+impl fmt::Display for Tuning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Matrix { threads, in_registers } => {
+                let place = if *in_registers { "registers" } else { "memory" };
+                write!(f, "{threads} {place}")
+            }
+            Self::Fma { threads, rows, octets } => write!(f, "{threads} {rows} {octets}"),
+        }
+    }
 }
 
-impl Spread {
-    /// For `segments` of `rows` together, and queries of up to `tokens`. Short documents share a
-    /// workgroup; the tiles of a query are shared among workgroups where there are few.
-    pub(super) fn new(
-        tuning: Tuning,
-        limits: DeviceLimits,
-        segments: usize,
-        rows: usize,
-        tokens: usize,
-    ) -> Self {
-        let wanted = (rows / BUSY).clamp(tuning.rows as usize, WORKGROUP_ROWS);
-        let group = (wanted * segments).div_ceil(rows.max(1)).clamp(1, GROUP);
-        let workgroups = segments.div_ceil(group);
-        let tiles = tokens.div_ceil(tuning.queries as usize).max(1);
-        let shares = (BUSY / workgroups.max(1)).clamp(1, tiles.min(limits.workgroups as usize));
-        let tiles = tiles.div_ceil(shares);
-        Self { group, workgroups, tiles: tiles as u32, shares: shares as u32 }
-    }
+impl FromStr for Tuning {
+    type Err = Error;
 
-    /// Rows that workgroups fetch of documents and of queries, from memory or from a cache, where a
-    /// row has `quads`.
-    pub(super) fn fetched(self, tuning: Tuning, rows: usize, quads: usize) -> usize {
-        let tiles = self.tiles as usize;
-        let workgroups = self.workgroups * self.shares as usize;
-        let again = if quads > tuning.depth as usize { tiles } else { 1 };
-        let documents = rows * self.shares as usize * again;
-        // Staged once, or for every tile of rows.
-        let once = quads <= tuning.held as usize && tiles == 1;
-        let times = if once { 1 } else { rows.div_ceil(self.workgroups * tuning.rows as usize) };
-        documents + workgroups * times * tiles * tuning.queries as usize
-    }
-
-    /// Tells the shader.
-    pub(super) fn describe(self, params: Params) -> Params {
-        Params { group: self.group as u32, tiles: self.tiles, ..params }
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let malformed = || Error::InvalidParameter {
+            name: "sizes of a kernel",
+            expected: "THREADS registers, THREADS memory, or THREADS ROWS OCTETS".into(),
+            got: format!("{text:?}"),
+        };
+        let number = |word: &str| word.parse::<u32>().map_err(|_| malformed());
+        match text.split(' ').collect::<Vec<_>>()[..] {
+            [threads, place @ ("registers" | "memory")] => {
+                let in_registers = place == "registers";
+                Ok(Self::Matrix { threads: number(threads)?, in_registers })
+            }
+            [threads, rows, octets] => {
+                let (threads, rows, octets) = (number(threads)?, number(rows)?, number(octets)?);
+                Ok(Self::Fma { threads, rows, octets })
+            }
+            _ => Err(malformed()),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const LIMITS: DeviceLimits = DeviceLimits { binding_bytes: 1 << 30, workgroups: 256 };
-
-    #[test]
-    fn every_candidate_suits_its_shader() {
-        for variant in ShaderVariant::ALL {
-            let everything = Limits {
-                max_compute_workgroup_storage_size: 1 << 20,
-                max_compute_invocations_per_workgroup: 1024,
-                ..Limits::default()
-            };
-            let (short, long) = Tunings::candidates(variant, &everything);
-            assert!(short.len() >= 3 && long.len() >= 3);
-            for tuning in short.into_iter().chain(long) {
-                assert!(tuning.suits(variant.multiply), "{variant}: {tuning:?}");
-            }
-            let least = Tunings::expected(variant, &Limits::downlevel_defaults());
-            assert!(least.is_some_and(|it| it.suit(variant)), "{variant}");
-        }
-    }
-
-    /// Every segment and every query token is some workgroup's, and none has too many.
-    #[test]
-    fn a_dispatch_is_covered() {
-        let tuning = Tuning::new(FMA_SHORT[0]);
-        for segments in [1, 7, 1_000, 65_000] {
-            for rows_each in [1, 8, 300, 512] {
-                for tokens in [1, 32, 33, 1_024] {
-                    let rows = segments * rows_each;
-                    let spread = Spread::new(tuning, LIMITS, segments, rows, tokens);
-                    assert!((1..=GROUP).contains(&spread.group));
-                    assert!(spread.workgroups * spread.group >= segments);
-                    let tiles = (spread.tiles * spread.shares) as usize;
-                    assert!(tiles * QUERY_TILE >= tokens, "{spread:?}");
-                }
-            }
-        }
-    }
-
-    /// Of what has to be read, for the shapes of `examples/roofline`: at most a tenth more from memory,
-    /// maxima included, and for short queries little more from caches.
-    #[test]
-    fn each_row_is_read_once() {
+    pub(in crate::gpu) fn room(software: bool) -> Room {
         let limits = Limits { max_compute_workgroup_storage_size: 48 << 10, ..Limits::defaults() };
+        let least_lanes = if software { 8 } else { 32 };
+        Room { limits, least_lanes, spirv: true, software }
+    }
+
+    #[test]
+    fn every_candidate_suits_its_kernel() {
         for variant in ShaderVariant::ALL {
-            let tunings = Tunings::expected(variant, &limits).unwrap();
-            for (candidates, query_tokens, tokens) in [
-                (1_000_usize, 32, 300_usize),
-                (10_000, 32, 300),
-                (16_000, 32, 180),
-                (1_000, 20, 1_030),
-            ] {
-                let rows = candidates * tokens;
-                let segments = candidates * tokens.div_ceil(512);
-                let spread = Spread::new(tunings.short, LIMITS, segments, rows, query_tokens);
-                assert_eq!(spread.shares, 1);
-                let fetched = spread.fetched(tunings.short, rows, 32) as f64 / rows as f64;
-                assert!(fetched < 1.11, "{candidates} of {tokens}: {fetched}");
-                // Maxima are cleared, raised and read: four bytes a query token.
-                let maxima = (candidates * query_tokens * 3 * 4) as f64;
-                assert!(maxima < 0.1 * (rows * 256) as f64);
+            for software in [false, true] {
+                let all = Tunings::candidates(variant, &room(software));
+                assert!(!all.is_empty());
+                assert!(all.iter().all(|it| it.suit(variant) && it.fit(variant, &room(software))));
             }
-            let spread = Spread::new(tunings.long, LIMITS, 3_000, 1_030_000, 1_024);
-            assert_eq!(spread.shares, 1);
         }
     }
 
     #[test]
-    fn short_documents_share_a_workgroup_and_few_share_the_query() {
-        let tuning = Tuning::new(FMA_SHORT[0]);
-        let many = Spread::new(tuning, LIMITS, 10_000, 80_000, 32);
-        assert_eq!((many.group, many.tiles, many.shares), (10, 1, 1));
-        let few = Spread::new(tuning, LIMITS, 3, 1_500, 1_024);
-        assert_eq!((few.group, few.workgroups, few.tiles, few.shares), (1, 3, 1, 32));
-        let pages = Spread::new(tuning, LIMITS, 3_000, 1_030_000, 1_024);
-        assert_eq!((pages.group, pages.tiles, pages.shares), (3, 32, 1));
+    fn the_least_of_devices_has_a_tuning() {
+        let limits = Limits::downlevel_defaults();
+        let least = Room { limits, least_lanes: 32, spirv: false, software: false };
+        for variant in ShaderVariant::ALL {
+            assert!(!Tunings::candidates(variant, &least).is_empty(), "{variant}");
+        }
+    }
+
+    #[test]
+    fn sizes_parse_back() {
+        for variant in ShaderVariant::ALL {
+            for Tunings { short, .. } in Tunings::candidates(variant, &room(false)) {
+                assert_eq!(short.to_string().parse::<Tuning>().unwrap(), short);
+            }
+        }
+        for text in ["", "128", "128 4", "128 4 16 1", "x registers", "128 somewhere"] {
+            assert!(text.parse::<Tuning>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn blocks_are_no_larger_than_registers_hold() {
+        let [matrix16, _, fma] = ShaderVariant::ALL;
+        let of = |variant, dim, tokens| {
+            let tunings = Tunings::candidates(variant, &room(false))[0];
+            let shape = Shape::new(variant, tunings, dim, tokens);
+            (shape.tokens, shape.held)
+        };
+        assert_eq!(of(matrix16, 128, 20), (32, true));
+        assert_eq!(of(matrix16, 128, 1_024), (64, true));
+        assert_eq!(of(matrix16, 256, 1_024), (32, true));
+        assert_eq!(of(matrix16, 257, 40), (64, false));
+        assert_eq!(of(matrix16, 3, 1), (16, true));
+        assert_eq!(of(fma, 128, 1_024), (32, true));
+        assert_eq!(of(fma, 129, 5), (32, false));
     }
 }

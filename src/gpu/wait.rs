@@ -1,19 +1,24 @@
 //! Waiting for the GPU, blocking or async.
 //!
 //! wgpu calls back only while somebody polls the device. A blocking call polls for itself. An async
-//! call leaves that to a thread, which is started with the first async call and sleeps until the
+//! call leaves that to a thread, which is started with the first async call and waits until the
 //! submission it was told of has finished; so the caller's executor is never blocked, whichever it
-//! is.
+//! is. Either looks again and again for a moment, because being woken takes as long as a small request,
+//! and sleeps then.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use wgpu::{Buffer, BufferAsyncError, Device, MapMode, PollType, SubmissionIndex};
+use wgpu::{Buffer, BufferAsyncError, Device, MapMode, PollError, PollType, SubmissionIndex};
 
 use crate::{Error, Result};
+
+/// How long the device is looked at before the thread sleeps.
+const AWAKE: Duration = Duration::from_micros(200);
 
 /// Who polls the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,26 +31,37 @@ pub(super) enum Polling {
 
 /// A buffer that is being mapped.
 pub(super) struct Mapping {
-    done: oneshot::Receiver<Result<(), BufferAsyncError>>,
+    result: oneshot::Receiver<Result<(), BufferAsyncError>>,
+    pending: Pending,
+}
+
+/// A submission, and whether what waits for it has been called back.
+struct Pending {
     after: SubmissionIndex,
+    done: Arc<AtomicBool>,
 }
 
 impl Mapping {
     /// Asks for a whole buffer to be mapped once the submission `after` has finished.
     pub(super) fn request(buffer: &Buffer, mode: MapMode, after: SubmissionIndex) -> Self {
-        let (sender, done) = oneshot::channel();
-        // Nobody listens any more if the request was given up: nothing to tell then.
-        buffer.map_async(mode, .., move |result| drop(sender.send(result)));
-        Self { done, after }
+        let (sender, result) = oneshot::channel();
+        let pending = Pending { after, done: Arc::default() };
+        let done = Arc::clone(&pending.done);
+        buffer.map_async(mode, .., move |mapped| {
+            // Nobody listens any more if the request was given up: nothing to tell then.
+            drop(sender.send(mapped));
+            done.store(true, Ordering::Release);
+        });
+        Self { result, pending }
     }
 
     /// Waits until the buffer is mapped.
     pub(super) async fn finish(self, poller: &Poller, polling: Polling) -> Result<()> {
         match polling {
-            Polling::Caller => (poller.poll)(self.after)?,
-            Polling::Thread => poller.watch(self.after)?.await.map_err(|_| ended())??,
+            Polling::Caller => guarded(|| wait(&poller.device, self.pending))?,
+            Polling::Thread => poller.watch(self.pending)?.await.map_err(|_| ended())??,
         }
-        match self.done.await {
+        match self.result.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(BufferAsyncError)) | Err(_) => {
                 Err(Error::DeviceLost { reason: "a buffer could not be mapped".into() })
@@ -56,45 +72,43 @@ impl Mapping {
 
 /// Waits for submissions, on the thread that asks or on one of its own.
 pub(super) struct Poller {
-    poll: Poll,
+    device: Device,
     watched: Mutex<Option<mpsc::Sender<Watched>>>,
 }
 
-/// Waits until a submission has finished.
-type Poll = std::sync::Arc<dyn Fn(SubmissionIndex) -> Result<()> + Send + Sync>;
-
 /// A submission, and who wants to know when it has finished.
-type Watched = (SubmissionIndex, oneshot::Sender<Result<()>>);
+type Watched = (Pending, oneshot::Sender<Result<()>>);
 
 impl Poller {
     pub(super) fn new(device: Device) -> Self {
-        Self::with(move |submission| poll(&device, submission))
+        Self { device, watched: Mutex::new(None) }
     }
 
-    fn with(poll: impl Fn(SubmissionIndex) -> Result<()> + Send + Sync + 'static) -> Self {
-        Self { poll: std::sync::Arc::new(poll), watched: Mutex::new(None) }
+    /// Waits until a submission has finished, on the calling thread, asleep.
+    pub(super) fn wait(&self, submission: SubmissionIndex) -> Result<()> {
+        guarded(|| sleep(&self.device, submission))
     }
 
     /// Has the thread wait for a submission; starts it if need be.
-    fn watch(&self, submission: SubmissionIndex) -> Result<oneshot::Receiver<Result<()>>> {
+    fn watch(&self, pending: Pending) -> Result<oneshot::Receiver<Result<()>>> {
         let (reply, finished) = oneshot::channel();
         let mut watched = self.watched.lock().map_err(|_| ended())?;
         let sender = match watched.as_ref() {
             Some(sender) => sender,
             None => watched.insert(self.start().map_err(Error::thread)?),
         };
-        sender.send((submission, reply)).map_err(|_| ended())?;
+        sender.send((pending, reply)).map_err(|_| ended())?;
         Ok(finished)
     }
 
     /// The thread ends when its sender is dropped, that is, with the [`Poller`].
     fn start(&self) -> std::io::Result<mpsc::Sender<Watched>> {
         let (sender, submissions) = mpsc::channel::<Watched>();
-        let poll = self.poll.clone();
+        let device = self.device.clone();
         thread::Builder::new().name("maxfold-gpu-poll".into()).spawn(move || {
-            for (submission, reply) in submissions {
+            for (pending, reply) in submissions {
                 // Nobody listens any more if the request was given up.
-                drop(reply.send(poll(submission)));
+                drop(reply.send(guarded(|| wait(&device, pending))));
             }
         })?;
         Ok(sender)
@@ -106,10 +120,9 @@ fn ended() -> Error {
 }
 
 /// wgpu panics where a device is lost while it is waited for: no error scope covers that.
-fn poll(device: &Device, submission: SubmissionIndex) -> Result<()> {
-    let wait = PollType::Wait { submission_index: Some(submission), timeout: None };
-    let reason = match catch_unwind(AssertUnwindSafe(|| device.poll(wait))) {
-        Ok(Ok(_)) => return Ok(()),
+fn guarded(wait: impl FnOnce() -> Result<(), PollError>) -> Result<()> {
+    let reason = match catch_unwind(AssertUnwindSafe(wait)) {
+        Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => error.to_string(),
         Err(panic) => match panic.downcast::<String>() {
             Ok(message) => *message,
@@ -117,4 +130,21 @@ fn poll(device: &Device, submission: SubmissionIndex) -> Result<()> {
         },
     };
     Err(Error::DeviceLost { reason })
+}
+
+/// Waits until a submission has finished: awake for a moment, then asleep.
+fn wait(device: &Device, pending: Pending) -> Result<(), PollError> {
+    let begin = Instant::now();
+    while begin.elapsed() < AWAKE {
+        device.poll(PollType::Poll)?;
+        if pending.done.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        std::hint::spin_loop();
+    }
+    sleep(device, pending.after)
+}
+
+fn sleep(device: &Device, submission: SubmissionIndex) -> Result<(), PollError> {
+    device.poll(PollType::Wait { submission_index: Some(submission), timeout: None }).map(drop)
 }

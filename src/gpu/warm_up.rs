@@ -1,11 +1,11 @@
 //! Paying for everything before the first request.
 
-use super::GpuContext;
-use super::engine::{Wish, Work};
-use super::rank::best_wish;
-use super::source::Given;
-use crate::Result;
-use crate::multivector::TokenMatrix;
+use super::context::GpuContext;
+use super::plan::{Plan, Wish};
+use super::probe;
+use super::request::best_wish;
+use super::wait::Polling;
+use crate::{Error, Result};
 
 /// The largest requests to come.
 ///
@@ -52,26 +52,38 @@ impl Default for Shape {
 }
 
 impl GpuContext {
-    /// Creates everything that requests up to this shape need, so that none of them waits for it.
+    /// Compiles, checks and creates everything that requests up to this shape need, so that none of them
+    /// waits for it.
     ///
-    /// Shaders were compiled, and run, when the context was made; this makes buffers. At most eight
-    /// sets of them are kept, one for each request at the same time.
+    /// At most eight sets of buffers are kept, one for each request at the same time.
     ///
     /// # Errors
     /// A shape of nothing, or of more columns than a binding holds; the device is lost or out of
     /// memory.
     pub fn warm_up(&self, shape: &Shape) -> Result<()> {
-        let Shape { queries, candidates, limit, .. } = *shape;
-        let zeros = vec![0.0_f32; shape.query_tokens * shape.dim];
-        let query = TokenMatrix::new(&zeros, shape.dim)?;
-        let (views, source) = (vec![query.view(); queries], &Given(&[]));
-        let work = |candidates, wish| Work { queries: &views, candidates, source, wish };
-        let counts = vec![candidates; queries];
-        let hits = vec![limit.min(candidates); queries];
-        let mut works = vec![work(&counts, best_wish(limit.min(candidates), candidates))];
-        if shape.matches {
-            works.push(work(&hits, Wish::Matches));
+        let Shape { queries, query_tokens, dim, candidates, limit, .. } = *shape;
+        if query_tokens == 0 || dim == 0 {
+            let (expected, got) = ("query tokens and columns".into(), format!("{shape:?}"));
+            return Err(Error::InvalidParameter { name: "a shape to warm up for", expected, got });
         }
+        let keep = limit.min(candidates);
+        let compiled = (self.gpu.variant, self.gpu.tunings);
+        let plan = |wish| Plan::new(self.gpu.limits, compiled, wish, (query_tokens, dim));
+        let mut works = Vec::new();
+        let mut add = |wish, candidates| {
+            let plan = plan(wish)?;
+            for alike in [true, false] {
+                let queries = std::iter::repeat_n((query_tokens, candidates), queries);
+                works.push((plan, plan.groups(queries, |_| alike)));
+            }
+            Ok::<_, Error>(())
+        };
+        add(best_wish(keep, candidates), candidates)?;
+        add(Wish::Scores, candidates)?;
+        if shape.matches {
+            add(Wish::Matches, keep)?;
+        }
+        pollster::block_on(probe::prove(&self.gpu, &plan(Wish::Scores)?, Polling::Caller))?;
         let workspaces = (0..shape.requests)
             .map(|_| self.gpu.workspace_for(&works, shape.streamed_tokens))
             .collect::<Result<Vec<_>>>()?;
@@ -81,6 +93,6 @@ impl GpuContext {
 
     /// Buffers that were created so far, by requests and stores: none in the steady state.
     pub fn buffers_created(&self) -> u64 {
-        self.gpu.buffers_created.load(std::sync::atomic::Ordering::Relaxed)
+        self.gpu.maker.created.load(std::sync::atomic::Ordering::Relaxed)
     }
 }

@@ -121,7 +121,7 @@ impl Reranker {
         &self,
         request: &Request<'a, '_, Id>,
     ) -> Option<&'a ResidentStore<Id>> {
-        request.store.filter(|store| self.gpu().is_some_and(|gpu| gpu.owns(store)))
+        request.store.filter(|store| self.gpu().is_some_and(|gpu| store.is_of(gpu)))
     }
 
     /// What the GPU answered; or, where it failed, what the CPU does.

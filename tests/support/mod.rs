@@ -195,8 +195,7 @@ pub fn gpu_scorers_with(options: maxfold::gpu::GpuOptions) -> Vec<Scorer> {
 #[cfg(feature = "gpu")]
 fn required(variant: maxfold::gpu::ShaderVariant) -> bool {
     let named = std::env::var("MAXFOLD_REQUIRE_VARIANTS").unwrap_or_default();
-    variant.multiply == maxfold::gpu::Multiply::Fma
-        || named.split(',').any(|name| name == variant.to_string())
+    !variant.has_matrices() || named.split(',').any(|name| name == variant.to_string())
 }
 
 /// A context, or `None`, said aloud, where the adapter has no such variant.

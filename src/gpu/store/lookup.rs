@@ -1,12 +1,13 @@
 //! How a request finds what is resident.
 
+use std::ops::Range;
 use std::sync::{PoisonError, RwLockReadGuard};
 
 use wgpu::BindGroup;
 
 use super::ResidentStore;
+use crate::gpu::layout::{Found, Located};
 use crate::gpu::source::Source;
-use crate::gpu::unit::Extent;
 use crate::multivector::TokenMatrixRef;
 use crate::ranking::{DocumentId, Matrices};
 use crate::{Error, Result};
@@ -15,51 +16,29 @@ use crate::{Error, Result};
 pub(in crate::gpu) struct Stored<'a, 'm, Id> {
     pub store: Option<&'a ResidentStore<Id>>,
     pub matrices: &'a Matrices<'m, Id>,
-    /// Each query's.
-    pub candidates: &'a [Vec<Id>],
+    /// Each group's.
+    pub candidates: &'a [&'a [Id]],
 }
 
 impl<Id: DocumentId> Source for Stored<'_, '_, Id> {
-    fn has_store(&self) -> bool {
-        self.store.is_some()
-    }
-
     fn hold(&self) -> Option<RwLockReadGuard<'_, ()>> {
         self.store.map(|store| store.gate.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn locate(
-        &self,
-        candidates: &mut dyn Iterator<Item = (usize, usize)>,
-        visit: &mut dyn FnMut(Option<&[Extent]>) -> Result<bool>,
-    ) -> Result<()> {
-        let state = self.store.map(ResidentStore::state);
-        for (query, candidate) in candidates {
-            let id = self.candidates[query][candidate];
-            let found = state.as_ref().and_then(|state| state.documents.peek(&id));
-            if !visit(found.map(|extents| &extents[..]))? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn used(&self, candidates: &mut dyn Iterator<Item = (usize, usize)>) {
-        let Some(mut state) = self.store.map(ResidentStore::state) else { return };
-        for (query, candidate) in candidates {
-            state.documents.promote(&self.candidates[query][candidate]);
+    fn locate(&self, group: usize, candidates: Range<usize>, located: &mut Located) {
+        let ids = &self.candidates[group][candidates];
+        match self.store {
+            None => located.candidates.extend(ids.iter().map(|_| Found::Absent)),
+            Some(store) => store.documents().locate(ids, located),
         }
     }
 
     fn page(&self, page: u32) -> Option<BindGroup> {
-        Some(self.store?.state().pages.get(page as usize)?.bindings.clone())
+        self.store?.pages().get(page as usize).map(|page| page.bindings.clone())
     }
 
-    fn matrix(&self, query: usize, candidate: usize) -> Option<TokenMatrixRef<'_>> {
-        (self.matrices)(self.candidates[query][candidate])
-    }
-
-    fn missing(&self, query: usize, candidate: usize) -> Error {
-        Error::NotResident { id: format!("{:?}", self.candidates[query][candidate]) }
+    fn matrix(&self, group: usize, candidate: usize) -> Result<TokenMatrixRef<'_>> {
+        let id = self.candidates[group][candidate];
+        (self.matrices)(id).ok_or_else(|| Error::NotResident { id: format!("{id:?}") })
     }
 }

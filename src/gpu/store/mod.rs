@@ -2,33 +2,38 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `documents.rs` | which documents there are, where, and which were used last; no GPU in it |
 //! | `space.rs` | which rows of which page are whose; no GPU in it |
 //! | `upload.rs` | appending, in chunks |
 //! | `lookup.rs` | how a request finds what is resident |
 //!
-//! A *page* is a buffer no larger than a binding. Copies into pages and dispatches that read them go
-//! through one queue, in order. So a reader is safe from a writer if, between its look at the map of
-//! documents and its submission, no row is given to another document; that is what the gate is for.
-//! Readers share it; a writer has it alone for the moment in which it frees rows, and copies
-//! afterwards, while readers go on.
+//! A *page* is a buffer no larger than a binding. Beside the pages there is a table of *places*, on the GPU:
+//! where the rows of each piece of a document are. A piece is named by its entry there, its *slot*.
+//!
+//! Copies into pages and table, and dispatches that read them, go through one queue, in order. So a reader
+//! is safe from a writer if, between its look at the documents and its submission, no row and no slot is
+//! given to another document; that is what the gate is for. Readers share it; a writer has it alone for the
+//! moment in which it frees rows, and copies afterwards, while readers go on.
 
+mod documents;
 mod lookup;
 mod space;
 mod upload;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use lru::LruCache;
 use wgpu::{BindGroup, Buffer, DeviceType};
 
+use documents::Documents;
 pub(super) use lookup::Stored;
-use space::{Extents, Space};
+use space::Space;
 use upload::Uploads;
 
 use super::GpuContext;
 use super::device::Gpu;
-use super::plan::Plan;
+use super::plan::{Plan, ROW_SLACK, Wish};
 use crate::multivector::TokenMatrixRef;
 use crate::ranking::DocumentId;
 use crate::{Error, Result};
@@ -62,24 +67,21 @@ use crate::{Error, Result};
 /// ```
 pub struct ResidentStore<Id = u64> {
     gpu: Arc<Gpu>,
-    plan: Plan,
-    /// See the module's documentation. Taken before `state`.
+    dim: usize,
+    row_bytes: usize,
+    /// See the module's documentation. Taken before what follows.
     gate: RwLock<()>,
-    state: Mutex<State<Id>>,
-    /// One writer at a time. Taken before `gate`.
+    documents: RwLock<Documents<Id>>,
+    pages: RwLock<Vec<StorePage>>,
+    space: Mutex<Space>,
+    evictions: AtomicU64,
+    /// One writer at a time. Taken before the gate.
     uploads: Mutex<Uploads>,
-}
-
-struct State<Id> {
-    /// In the order of their last use.
-    documents: LruCache<Id, Extents>,
-    space: Space,
-    pages: Vec<StorePage>,
-    evictions: u64,
 }
 
 struct StorePage {
     rows: Buffer,
+    /// Of the rows, and of the table of places.
     bindings: BindGroup,
 }
 
@@ -131,12 +133,13 @@ impl<Id: DocumentId> ResidentStore<Id> {
         if dim == 0 {
             return Err(Error::ZeroDimension);
         }
-        let plan = Plan::new(gpu.limits, dim, size_of::<u32>())?;
-        let space = Space::new(plan.row_bytes(), gpu.limits.binding_bytes, budget);
-        let documents = LruCache::unbounded();
-        let state = Mutex::new(State { documents, space, pages: Vec::new(), evictions: 0 });
-        let (gate, uploads) = Default::default();
-        Ok(Self { gpu, plan, gate, state, uploads })
+        let compiled = (gpu.variant, gpu.tunings);
+        let row_bytes = Plan::new(gpu.limits, compiled, Wish::Scores, (1, dim))?.row_bytes();
+        let page_bytes = gpu.limits.binding_bytes - ROW_SLACK * row_bytes;
+        let space = Mutex::new(Space::new(row_bytes, page_bytes, budget));
+        let uploads = Mutex::new(gpu.checked(|| Uploads::new(&gpu))?);
+        let (gate, documents, pages, evictions) = Default::default();
+        Ok(Self { gpu, dim, row_bytes, gate, documents, pages, space, evictions, uploads })
     }
 
     /// Appends a document, or replaces the one that has its id.
@@ -149,30 +152,28 @@ impl<Id: DocumentId> ResidentStore<Id> {
 
     /// Removes a document; says whether it was resident.
     pub fn remove(&self, id: Id) -> bool {
-        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.state();
-        let Some(extents) = state.documents.pop(&id) else { return false };
-        state.space.free(&extents);
-        true
+        let _alone = self.alone();
+        let removed = self.documents_mut().remove(&id);
+        removed.inspect(|pieces| self.space().free(pieces)).is_some()
     }
 
     /// Removes every document. Pages are kept for the next.
     pub fn clear(&self) {
-        let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.state();
-        while let Some((_, extents)) = state.documents.pop_lru() {
-            state.space.free(&extents);
+        let _alone = self.alone();
+        let mut documents = self.documents_mut();
+        while let Some(pieces) = documents.remove_idle() {
+            self.space().free(&pieces);
         }
     }
 
     /// Whether a document is resident. It does not count as a use.
     pub fn contains(&self, id: Id) -> bool {
-        self.state().documents.contains(&id)
+        self.documents().contains(&id)
     }
 
     /// Number of resident documents.
     pub fn len(&self) -> usize {
-        self.state().documents.len()
+        self.documents().len()
     }
 
     /// Whether no document is resident.
@@ -182,25 +183,49 @@ impl<Id: DocumentId> ResidentStore<Id> {
 
     /// Number of columns.
     pub fn dim(&self) -> usize {
-        self.plan.dim
+        self.dim
     }
 
     /// What is in it.
     pub fn statistics(&self) -> StoreStatistics {
-        let state = self.state();
-        let [budget_bytes, held_bytes, used_bytes] = state.space.bytes();
-        let (documents, evictions) = (state.documents.len(), state.evictions);
+        let [budget_bytes, held_bytes, used_bytes] = self.space().bytes();
+        let (documents, evictions) = (self.len(), self.evictions());
         StoreStatistics { documents, used_bytes, held_bytes, budget_bytes, evictions }
     }
 
-    /// Whether it is this context's.
-    pub(super) fn is_of(&self, gpu: &Arc<Gpu>) -> bool {
-        Arc::ptr_eq(&self.gpu, gpu)
+    pub(super) fn evictions(&self) -> u64 {
+        self.evictions.load(Ordering::Relaxed)
     }
 
-    fn state(&self) -> MutexGuard<'_, State<Id>> {
-        // Nothing panics while it is locked; if it did, maps and ranges would still be whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether it is this context's.
+    pub(crate) fn is_of(&self, context: &GpuContext) -> bool {
+        Arc::ptr_eq(&self.gpu, &context.gpu)
+    }
+
+    // Nothing panics while these are locked; if it did, maps and ranges would still be whole.
+
+    fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn documents(&self) -> RwLockReadGuard<'_, Documents<Id>> {
+        self.documents.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn documents_mut(&self) -> RwLockWriteGuard<'_, Documents<Id>> {
+        self.documents.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pages(&self) -> RwLockReadGuard<'_, Vec<StorePage>> {
+        self.pages.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pages_mut(&self) -> RwLockWriteGuard<'_, Vec<StorePage>> {
+        self.pages.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn space(&self) -> MutexGuard<'_, Space> {
+        self.space.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,15 +1,15 @@
 //! Which rows of which page are whose. No GPU in it.
 
 use range_alloc::RangeAllocator;
-use smallvec::SmallVec;
 
-use crate::gpu::unit::{Extent, UNIT_GROUPS};
+use super::documents::Pieces;
+use crate::gpu::layout::Piece;
 
-/// Where a document lies: nearly always in one place.
-pub(super) type Extents = SmallVec<[Extent; 1]>;
+/// Pieces of a document at most.
+const MOST_PIECES: usize = 192;
 
-/// Rows of an extent at most: longer documents have several, so that they can span pages.
-const EXTENT_ROWS: usize = 1 << 14;
+/// Rows of a piece at most: longer documents have several, so that they can span pages.
+const PIECE_ROWS: usize = 1 << 14;
 
 /// Bytes of the first page, where the budget allows: small collections don't take much, and large
 /// ones, whose pages double, don't have many.
@@ -27,6 +27,9 @@ pub(super) struct Space {
     /// Rows of all pages, and those in use.
     held_rows: u64,
     used_rows: u64,
+    /// Entries of the table of places: those that are free again, and the first that was never used.
+    free_slots: Vec<u32>,
+    next_slot: u32,
 }
 
 impl Space {
@@ -35,39 +38,58 @@ impl Space {
         // Rows of a page are counted in u32.
         let page_rows = (page_bytes as u64 / row_bytes).min(u64::from(u32::MAX)) as usize;
         let (pages, budget_rows) = (Vec::new(), budget / row_bytes);
-        Self { row_bytes, page_rows, budget_rows, pages, held_rows: 0, used_rows: 0 }
+        let (held_rows, used_rows, free_slots, next_slot) = Default::default();
+        Self {
+            row_bytes,
+            page_rows,
+            budget_rows,
+            pages,
+            held_rows,
+            used_rows,
+            free_slots,
+            next_slot,
+        }
     }
 
     /// Room for a document, if there is any as things are.
-    pub(super) fn allocate(&mut self, rows: usize) -> Option<Extents> {
-        let mut extents = Extents::new();
-        for start in (0..rows).step_by(self.extent_rows()) {
-            match self.extent(self.extent_rows().min(rows - start) as u32) {
-                Some(extent) => extents.push(extent),
+    pub(super) fn allocate(&mut self, rows: usize) -> Option<Pieces> {
+        let mut pieces = Pieces::new();
+        for start in (0..rows).step_by(self.piece_rows()) {
+            match self.piece(self.piece_rows().min(rows - start) as u32) {
+                Some(piece) => pieces.push(piece),
                 None => {
-                    self.free(&extents);
+                    self.free(&pieces);
                     return None;
                 }
             }
         }
-        Some(extents)
+        Some(pieces)
     }
 
-    fn extent(&mut self, rows: u32) -> Option<Extent> {
-        let found = (0..).zip(&mut self.pages).find_map(|(page, free)| {
-            let range = free.allocate_range(rows).ok()?;
-            Some(Extent { page, first_row: range.start, rows })
+    fn piece(&mut self, rows: u32) -> Option<Piece> {
+        let (page, range) = (0..)
+            .zip(&mut self.pages)
+            .find_map(|(page, free)| Some((page, free.allocate_range(rows).ok()?)))?;
+        self.used_rows += u64::from(rows);
+        let slot = self.free_slots.pop().unwrap_or_else(|| {
+            self.next_slot += 1;
+            self.next_slot - 1
         });
-        self.used_rows += found.map_or(0, |extent| u64::from(extent.rows));
-        found
+        Some(Piece { page, slot, first_row: range.start, rows })
     }
 
     /// Takes a document's room back.
-    pub(super) fn free(&mut self, extents: &[Extent]) {
-        for &Extent { page, first_row, rows } in extents {
+    pub(super) fn free(&mut self, pieces: &[Piece]) {
+        for &Piece { page, slot, first_row, rows } in pieces {
             self.pages[page as usize].free_range(first_row..first_row + rows);
+            self.free_slots.push(slot);
             self.used_rows -= u64::from(rows);
         }
+    }
+
+    /// Entries that the table of places has to have.
+    pub(super) fn slots(&self) -> usize {
+        self.next_slot as usize
     }
 
     /// Rows of the next page, which `wanted` rows are waiting for; `None` if the budget is spent.
@@ -90,14 +112,13 @@ impl Space {
 
     /// Tokens of the longest document that fits while there is no other.
     pub(super) fn longest(&self) -> usize {
-        let extent = self.extent_rows();
+        let piece = self.piece_rows();
         let sizes = self.pages.iter().map(|page| page.initial_range().end as usize);
         let to_come = self.pages_to_come();
         let sizes: Vec<usize> = sizes.chain(to_come).collect();
-        let whole = sizes.iter().map(|rows| rows / extent).sum::<usize>();
-        let rest = sizes.iter().map(|rows| rows % extent).max().unwrap_or_default();
-        // One dispatch for each extent in the worst case.
-        if whole >= UNIT_GROUPS { UNIT_GROUPS * extent } else { whole * extent + rest }
+        let whole = sizes.iter().map(|rows| rows / piece).sum::<usize>();
+        let rest = sizes.iter().map(|rows| rows % piece).max().unwrap_or_default();
+        if whole >= MOST_PIECES { MOST_PIECES * piece } else { whole * piece + rest }
     }
 
     fn pages_to_come(&self) -> impl Iterator<Item = usize> {
@@ -108,11 +129,11 @@ impl Space {
             left -= rows;
             (rows > 0).then_some(rows as usize)
         })
-        .take(UNIT_GROUPS)
+        .take(MOST_PIECES)
     }
 
-    fn extent_rows(&self) -> usize {
-        EXTENT_ROWS.min(self.page_rows)
+    fn piece_rows(&self) -> usize {
+        PIECE_ROWS.min(self.page_rows)
     }
 
     /// Bytes that pages may take, that they take, and that documents take.
@@ -161,21 +182,21 @@ mod tests {
             space.add_page(rows);
         }
         assert_eq!(space.bytes()[1], 4 << 40);
-        let extents = space.allocate(3_000_000).unwrap();
-        assert_eq!(extents.iter().map(|it| it.rows as usize).sum::<usize>(), 3_000_000);
+        let pieces = space.allocate(3_000_000).unwrap();
+        assert_eq!(pieces.iter().map(|it| it.rows as usize).sum::<usize>(), 3_000_000);
     }
 
     #[test]
     fn no_row_is_given_twice() {
         let mut rng = StdRng::seed_from_u64(1);
         let mut space = filled();
-        let mut taken: Vec<Extents> = Vec::new();
+        let mut taken: Vec<Pieces> = Vec::new();
         for _ in 0..20_000 {
             match rng.random_bool(0.55).then(|| space.allocate(rng.random_range(1..=250))) {
-                Some(Some(extents)) => taken.push(extents),
+                Some(Some(pieces)) => taken.push(pieces),
                 _ if !taken.is_empty() => {
-                    let extents = taken.swap_remove(rng.random_range(0..taken.len()));
-                    space.free(&extents);
+                    let pieces = taken.swap_remove(rng.random_range(0..taken.len()));
+                    space.free(&pieces);
                 }
                 _ => {}
             }
@@ -191,6 +212,12 @@ mod tests {
         assert_eq!(rows.len() as u64, used);
         assert_eq!(space.bytes()[2], used * 8);
         assert!(rows.iter().all(|&(page, row)| page < 10 && row < 100));
+        let mut slots: Vec<_> = taken.iter().flatten().map(|it| it.slot).collect();
+        let pieces = slots.len();
+        slots.sort_unstable();
+        slots.dedup();
+        assert_eq!(slots.len(), pieces);
+        assert!(slots.iter().all(|slot| (*slot as usize) < space.slots()));
     }
 
     /// What can't be allocated whole takes nothing.

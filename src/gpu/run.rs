@@ -1,0 +1,272 @@
+//! A request, from its plan to its results: batch after batch, unit after unit.
+
+use std::time::Duration;
+
+use wgpu::{MapMode, SubmissionIndex};
+
+use super::batch::{Batch, Work, page_bytes, timestamps};
+use super::buffers::{Needs, TIMESTAMPS, Workspace};
+use super::device::Gpu;
+use super::layout::{Found, Located, page_rows};
+use super::plan::{Group, Plan, Slice, Wish, halves};
+use super::record::Recorder;
+use super::results::Results;
+use super::statistics::Statistics;
+use super::wait::{Mapping, Polling};
+use crate::multivector::check_dimension;
+use crate::{Error, Result};
+
+impl Gpu {
+    /// Answers, and says what it cost.
+    pub(super) async fn run(
+        &self,
+        work: &Work<'_>,
+        polling: Polling,
+    ) -> Result<(Results, Statistics)> {
+        self.check_alive()?;
+        let mut run = Run::new(self, work, polling)?;
+        let slices = work.plan.slices(work.groups);
+        let mut left = if slices.is_empty() { Vec::new() } else { vec![slices] };
+        while let Some(slices) = left.pop() {
+            let halves = halves(&slices);
+            let tokens = slices[0].tokens.len();
+            if !run.batch(slices).await? {
+                let [first, second] = halves.ok_or_else(|| too_large(tokens))?;
+                left.extend([second, first]);
+            }
+        }
+        let (results, statistics) = run.finished();
+        Ok((results, statistics))
+    }
+
+    /// Buffers that each of some requests finds large enough, if all candidates are resident, and so many
+    /// rows streamed.
+    pub(super) fn workspace_for(
+        &self,
+        works: &[(Plan, Vec<Group>)],
+        rows: usize,
+    ) -> Result<Workspace> {
+        let mut all = Needs::default();
+        for (plan, groups) in works {
+            let slices = plan.slices(groups);
+            let candidates = slices.iter().map(|slice| slice.candidates.len()).sum::<usize>();
+            let located =
+                Located { candidates: vec![Found::Given(1); candidates], ..Located::default() };
+            let Some(needs) = Batch::new(slices).lay_out(plan, groups, &located) else { continue };
+            let page = page_bytes(plan, rows.min(page_rows(plan)));
+            all = all.or(Needs { page, ..needs });
+        }
+        self.workspace(all, None)
+    }
+}
+
+/// A document that exceeds a binding, however little else is asked for.
+fn too_large(tokens: usize) -> Error {
+    Error::InvalidParameter {
+        name: "a candidate",
+        expected: "one whose maxima fit a binding".into(),
+        got: format!("one that doesn't, with {tokens} query tokens"),
+    }
+}
+
+/// A request that is being answered.
+struct Run<'a> {
+    gpu: &'a Gpu,
+    work: &'a Work<'a>,
+    polling: Polling,
+    workspace: Option<Workspace>,
+    /// The slot of the next unit.
+    turn: usize,
+    /// Submissions since results were last read.
+    timed: u32,
+    results: Results,
+    statistics: Statistics,
+}
+
+/// What came of the first unit of a batch.
+enum First {
+    Submitted(SubmissionIndex),
+    /// Candidates that have to be given: as [`Located::candidates`] counts.
+    Absent(Vec<usize>),
+    TooLarge,
+}
+
+impl<'a> Run<'a> {
+    fn new(gpu: &'a Gpu, work: &'a Work<'a>, polling: Polling) -> Result<Self> {
+        let workspace = gpu.workspace(Needs::default(), None)?;
+        let statistics = Statistics {
+            gpu_time: workspace.clock.as_ref().map(|_| Duration::ZERO),
+            ..Default::default()
+        };
+        let results = Results::new(work.plan.wish, work.groups);
+        let workspace = Some(workspace);
+        Ok(Self { gpu, work, polling, workspace, turn: 0, timed: 0, results, statistics })
+    }
+
+    fn finished(self) -> (Results, Statistics) {
+        if let Some(workspace) = self.workspace {
+            self.gpu.return_workspace(workspace);
+        }
+        (self.results, self.statistics)
+    }
+
+    /// Answers some slices; false if they exceed a limit.
+    async fn batch(&mut self, slices: Vec<Slice>) -> Result<bool> {
+        if !self.work.plan.may_fit(self.work.groups, &slices) {
+            return Ok(false);
+        }
+        let mut batch = Batch::new(slices);
+        let mut submission = loop {
+            self.slot_ready().await?;
+            match self.first_unit(&mut batch)? {
+                First::Submitted(submission) => break submission,
+                First::TooLarge => return Ok(false),
+                First::Absent(absent) => self.fetch(&mut batch, &absent)?,
+            }
+        };
+        for number in 1..batch.layout.units.len() {
+            self.slot_ready().await?;
+            submission = self.unit(&batch, number)?;
+        }
+        self.count(&batch);
+        let words = self.read_back(&batch, submission).await?;
+        self.results.add(self.work.groups, &batch, &words);
+        Ok(true)
+    }
+
+    /// Waits until the slot of the next unit can be filled.
+    async fn slot_ready(&mut self) -> Result<()> {
+        let (gpu, turn, polling) = (self.gpu, self.turn, self.polling);
+        match &mut self.workspace {
+            None => Ok(()),
+            Some(workspace) => workspace.slots[turn].staging.ready(&gpu.poller, polling).await,
+        }
+    }
+
+    /// Lays a batch out, and submits its first unit: from the look at the store to the submission, nothing
+    /// that was found may move.
+    fn first_unit(&mut self, batch: &mut Batch<'a>) -> Result<First> {
+        let _held = self.work.source.hold();
+        let located = self.locate(batch);
+        let absent = |(at, found): (usize, &Found)| (*found == Found::Absent).then_some(at);
+        let absent: Vec<usize> = located.candidates.iter().enumerate().filter_map(absent).collect();
+        if !absent.is_empty() {
+            return Ok(First::Absent(absent));
+        }
+        let Work { plan, groups, .. } = *self.work;
+        let Some(needs) = batch.lay_out(plan, groups, &located) else { return Ok(First::TooLarge) };
+        self.workspace = Some(self.gpu.workspace(needs, self.workspace.take())?);
+        self.unit(batch, 0).map(First::Submitted)
+    }
+
+    fn locate(&self, batch: &Batch<'_>) -> Located {
+        let mut located = Located::default();
+        located.candidates.reserve(batch.given.len());
+        for slice in &batch.slices {
+            self.work.source.locate(slice.group, slice.candidates.clone(), &mut located);
+        }
+        for (found, given) in located.candidates.iter_mut().zip(&batch.given) {
+            if let Some(matrix) = given {
+                *found = Found::Given(matrix.tokens());
+            }
+        }
+        located
+    }
+
+    /// Asks the caller for the matrices of some candidates.
+    fn fetch(&self, batch: &mut Batch<'a>, absent: &[usize]) -> Result<()> {
+        let candidates = batch.slices.iter().flat_map(|slice| {
+            slice.candidates.clone().map(move |candidate| (slice.group, candidate))
+        });
+        let mut absent = absent.iter().copied().peekable();
+        for (at, (group, candidate)) in candidates.enumerate() {
+            if absent.next_if_eq(&at).is_some() {
+                let matrix = self.work.source.matrix(group, candidate)?;
+                let dim = self.work.plan.dim;
+                check_dimension(|| format!("candidate {candidate}"), dim, matrix.dim())?;
+                batch.given[at] = Some(matrix);
+            }
+        }
+        Ok(())
+    }
+
+    /// Submits a unit of a batch.
+    fn unit(&mut self, batch: &Batch<'_>, number: usize) -> Result<SubmissionIndex> {
+        let (gpu, work, turn) = (self.gpu, self.work, self.turn);
+        let workspace = self.workspace.as_mut().ok_or_else(gone)?;
+        let recorder = Recorder { gpu, work, batch, workspace, slot: turn };
+        let recorded = gpu.checked(|| recorder.submit(number, self.timed))??;
+        workspace.slots[turn].staging.recycle(recorded.submission.clone());
+        self.turn = (turn + 1) % workspace.slots.len();
+        self.timed += recorded.submissions;
+        self.statistics.submissions += u64::from(recorded.submissions);
+        self.statistics.bytes_up += recorded.bytes_up as u64;
+        Ok(recorded.submission)
+    }
+
+    fn count(&mut self, batch: &Batch<'_>) {
+        let Work { plan, groups, .. } = *self.work;
+        let layout = &batch.layout;
+        let statistics = &mut self.statistics;
+        let query_bytes = layout.tokens * plan.query_bytes();
+        let results = 2 * layout.results * size_of::<u32>();
+        statistics.kernel_bytes += layout.rows * plan.row_bytes() as u64;
+        statistics.kernel_bytes += (query_bytes + results) as u64;
+        statistics.fetched_bytes += layout.fetched_rows * plan.row_bytes() as u64;
+        statistics.kernel_flops += 2 * layout.work;
+        if plan.wish == Wish::Matches {
+            return;
+        }
+        let mut given = batch.given.iter();
+        for slice in batch.slices.iter() {
+            let count = slice.candidates.len();
+            // Later parts of a query come back to the same candidates.
+            let queries =
+                if slice.tokens.start == 0 { groups[slice.group].tokens.len() } else { 0 };
+            let streamed = given.by_ref().take(count).flatten().count();
+            statistics.streamed += queries * streamed;
+            statistics.resident += queries * (count - streamed);
+        }
+    }
+
+    /// The results of a batch, and the timestamps of its submissions.
+    async fn read_back(
+        &mut self,
+        batch: &Batch<'_>,
+        submission: SubmissionIndex,
+    ) -> Result<Vec<u32>> {
+        let (gpu, polling) = (self.gpu, self.polling);
+        let workspace = self.workspace.as_ref().ok_or_else(gone)?;
+        let buffer = &workspace.readback;
+        let mapping = gpu.checked(|| Mapping::request(buffer, MapMode::Read, submission))?;
+        mapping.finish(&gpu.poller, polling).await?;
+        let bytes = batch.read_bytes(self.work.plan);
+        let ticks_at = bytes.next_multiple_of(size_of::<u64>());
+        let stamps = if workspace.clock.is_some() { timestamps(self.timed) } else { 0 };
+        let all = ticks_at + stamps as usize * size_of::<u64>();
+        let view = buffer.get_mapped_range(..all as u64);
+        let view = view.map_err(|error| Error::DeviceLost { reason: error.to_string() })?;
+        let words = bytemuck::pod_collect_to_vec(&view[..bytes]);
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view[ticks_at..]);
+        drop(view);
+        buffer.unmap();
+        self.statistics.bytes_down += all as u64;
+        self.add_time(&ticks);
+        Ok(words)
+    }
+
+    /// Adds the time between pairs of timestamps.
+    fn add_time(&mut self, ticks: &[u64]) {
+        let ticks: u64 = ticks.chunks_exact(2).map(|pair| pair[1].saturating_sub(pair[0])).sum();
+        let nanoseconds = ticks as f64 * f64::from(self.gpu.queue.get_timestamp_period());
+        let time = Duration::from_nanos(nanoseconds as u64);
+        let is_whole = 2 * self.timed <= TIMESTAMPS;
+        self.statistics.gpu_time =
+            self.statistics.gpu_time.filter(|_| is_whole).map(|all| all + time);
+        self.timed = 0;
+    }
+}
+
+fn gone() -> Error {
+    Error::DeviceLost { reason: "a request's buffers are gone".into() }
+}
