@@ -5,7 +5,7 @@ struct Params {
     row_octets: u32,
     // Octets of a query token.
     query_octets: u32,
-    // The first entry of the pass's table, and how many there are.
+    // The first entry of the kernel's table, and how many there are.
     first_entry: u32,
     entries: u32,
     // Units of work of the dispatch: the first, and the end.
@@ -13,8 +13,8 @@ struct Params {
     end_unit: u32,
     // Workgroups in x; those beyond continue in y.
     fold_width: u32,
-    // Threads that share a unit.
-    sharing: u32,
+    // Units that a workgroup takes, where that differs from dispatch to dispatch.
+    units_of_workgroup: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

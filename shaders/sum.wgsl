@@ -71,8 +71,9 @@ fn sum(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let sharing = params.sharing;
-    let pair = workgroup_index(workgroup) * (THREADS / sharing) + thread / sharing;
+    let sharing = THREADS / params.units_of_workgroup;
+    let first_pair = workgroup_index(workgroup) * params.units_of_workgroup;
+    let pair = params.first_unit + first_pair + thread / sharing;
     let sum = sum_of(min(pair, params.end_unit - 1u));
     let first = sum.first_cell + (pair - sum.first_pair) * sum.parts * sum.cells;
     var total = 0.0;
@@ -82,6 +83,7 @@ fn sum(
         }
     }
     partial[thread] = total;
+    // Of one pair, if threads share one.
     for (var stride = sharing / 2u; stride > 0u; stride /= 2u) {
         workgroupBarrier();
         if thread < stride {

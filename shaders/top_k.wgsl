@@ -77,11 +77,11 @@ fn top_k_of_scores(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let item = workgroup_index(workgroup);
-    if item >= params.entries {
+    let item = params.first_unit + workgroup_index(workgroup);
+    if item >= params.end_unit {
         return;
     }
-    let block = blocks[params.first_entry + item];
+    let block = blocks[item];
     let width = power_of_two(block.count);
     for (var at = thread; at < width; at += THREADS) {
         // Filled up with what is worse than any score.
@@ -101,11 +101,11 @@ fn top_k_of_entries(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let item = workgroup_index(workgroup);
-    if item >= params.entries {
+    let item = params.first_unit + workgroup_index(workgroup);
+    if item >= params.end_unit {
         return;
     }
-    let block = blocks[params.first_entry + item];
+    let block = blocks[item];
     let width = power_of_two(block.count);
     for (var at = thread; at < width; at += THREADS) {
         var entry = Entry(0u, 0xffffffffu);

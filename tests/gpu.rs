@@ -14,11 +14,34 @@ use maxfold::multivector::TokenMatrixRef;
 use maxfold::rerank::{Backend, Reranker, RerankerOptions};
 use maxfold::{Error, Result};
 use rand::prelude::*;
-use support::{Values, assert_scores, check_every, gpu_context, gpu_scorers, gpu_scorers_with};
+use support::{
+    Values, assert_scores, check_every, gpu_context, gpu_contexts, gpu_scorers, gpu_scorers_with,
+};
 
 /// Small limits, so that paging and folding run on small data.
 fn narrow() -> GpuOptions {
     GpuOptions::default().binding_limit(1 << 20).workgroup_limit(256)
+}
+
+/// The one test that fails where a variant that the adapter lists scores wrong.
+#[test]
+fn every_variant_of_the_adapter_is_right() {
+    let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
+    let refused: Vec<String> = gpu
+        .adapter()
+        .variants
+        .iter()
+        .filter_map(|variant| {
+            let context = GpuContext::with_options(&GpuOptions::default().variant(*variant));
+            context.err().map(|error| error.to_string())
+        })
+        .collect();
+    assert!(refused.is_empty(), "{}: {refused:#?}", gpu.adapter());
+}
+
+/// The variants of the first adapter that score right.
+fn right_variants() -> Vec<ShaderVariant> {
+    gpu_contexts(GpuOptions::default()).iter().map(GpuContext::variant).collect()
 }
 
 #[test]
@@ -160,7 +183,9 @@ fn a_host_lends_its_matrix_units() {
     let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
     let matrices = adapter.cooperative_matrix_properties();
     let supported = ShaderVariant::supported(adapter.features(), &matrices);
-    let Some(variant) = supported.iter().find(|it| it.has_matrices()) else {
+    let right = right_variants();
+    let lent = |it: &&ShaderVariant| it.has_matrices() && right.contains(it);
+    let Some(variant) = supported.iter().find(lent) else {
         let required = std::env::var("MAXFOLD_REQUIRE_VARIANTS").unwrap_or_default();
         assert!(!required.contains("matrix"), "expected {required}, got {supported:?}");
         return;
@@ -336,7 +361,8 @@ fn a_calibration_chooses_the_variant_unless_one_is_forced() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let calibration = gpu.calibrate().unwrap();
     let found = calibration.variants();
-    assert_eq!(found.len(), gpu.adapter().variants.len(), "every variant is right");
+    let right = right_variants();
+    assert!(right.iter().all(|variant| found.contains(variant)), "{right:?}: {found:?}");
     let saved = calibration.to_string();
     let loaded: Calibration = saved.parse().unwrap();
     assert_eq!(loaded, calibration);
@@ -368,5 +394,5 @@ fn a_calibration_chooses_the_variant_unless_one_is_forced() {
     let slowest_first: String = lines.lines().rev().map(|line| format!("\n{line}")).collect();
     let other = head.replacen("driver: ", "driver: an older ", 1) + slowest_first.trim_end();
     let options = GpuOptions::default().calibration(other.parse().unwrap());
-    check(options, gpu.adapter().variants[0], &mut rng);
+    check(options, right[0], &mut rng);
 }

@@ -1,7 +1,7 @@
 //! A batch: slices whose results are read back together, and what they need. No GPU in it.
 
 use super::buffers::{ALIGNMENT, Needs, Section, TIMESTAMPS};
-use super::layout::{Layout, Located, Unit, lay_out};
+use super::layout::{Given, Layout, Unfit, Unit, lay_out};
 use super::plan::{Group, Plan, ROW_SLACK, Slice, TOKEN_SLACK, Wish};
 use super::shader::{Block, Entry};
 use super::source::Source;
@@ -20,8 +20,8 @@ pub(super) struct Work<'a> {
 /// Slices whose results are read back together.
 pub(super) struct Batch<'a> {
     pub slices: Vec<Slice>,
-    /// Matrices of the candidates that are streamed, as [`Located::candidates`] counts.
-    pub given: Vec<Option<TokenMatrixRef<'a>>>,
+    /// Matrices of the candidates that are streamed.
+    pub given: Given<'a>,
     pub layout: Layout,
     /// How the best are found, if they are wanted.
     pub passes: Option<Passes>,
@@ -30,18 +30,21 @@ pub(super) struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// A batch that is not laid out yet.
     pub(super) fn new(slices: Vec<Slice>) -> Self {
-        let candidates = slices.iter().map(|slice| slice.candidates.len()).sum();
-        Self { slices, given: vec![None; candidates], layout: Layout::default(), passes: None }
+        let (given, layout) = Default::default();
+        Self { slices, given, layout, passes: None }
     }
 
-    /// Lays it out; returns what it needs of each buffer, or `None` if it exceeds a limit.
+    /// Lays it out; returns what it needs of each buffer.
+    ///
+    /// # Errors
+    /// See [`Unfit`].
     pub(super) fn lay_out(
         &mut self,
         plan: &Plan,
         groups: &[Group],
-        located: &Located,
-    ) -> Option<Needs> {
-        self.layout = lay_out(plan, groups, &self.slices, located)?;
+        source: &dyn Source,
+    ) -> Result<Needs, Unfit> {
+        self.layout = lay_out(plan, groups, &self.slices, source, &self.given)?;
         self.passes = match plan.wish {
             Wish::Scores | Wish::Matches => None,
             Wish::Best(keep) => {
@@ -52,7 +55,7 @@ impl<'a> Batch<'a> {
         };
         let needs = self.needs(plan);
         let fits = |bytes: &usize| *bytes <= plan.limits.binding_bytes;
-        needs.sections.iter().all(fits).then_some(needs)
+        if needs.sections.iter().all(fits) { Ok(needs) } else { Err(Unfit::TooLarge) }
     }
 
     fn needs(&self, plan: &Plan) -> Needs {

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use super::adapter::AdapterDescription;
-use super::context::GpuContext;
 use super::device::{Gpu, room};
 use super::probe::{self, Known};
 use super::shader::ShaderVariant;
@@ -61,7 +60,7 @@ impl Calibration {
 
     /// Whether it is about this adapter, with the driver it has now.
     pub(super) fn is_of(&self, adapter: &AdapterDescription) -> bool {
-        (&self.adapter, &self.driver) == (&adapter.name, &adapter.driver)
+        (&self.adapter, &self.driver) == (&line(&adapter.name), &line(&adapter.driver))
     }
 
     /// Variants and sizes to try, in order.
@@ -70,25 +69,21 @@ impl Calibration {
     }
 }
 
-impl GpuContext {
-    /// Measures the adapter's shader variants, with the sizes that each may have: some seconds. Every
-    /// measurement is of a known batch, and what scores it wrong is left out.
-    ///
-    /// A context made with [`GpuOptions::calibration`](super::GpuOptions::calibration) goes by the
-    /// result. A variant that is forced stays forced.
+impl Calibration {
+    /// Measures the variants of an adapter.
     ///
     /// # Errors
     /// No variant is right; the device is lost or out of memory.
-    pub fn calibrate(&self) -> Result<Calibration> {
+    pub(super) fn measure(gpu: &Gpu, adapter: &AdapterDescription) -> Result<Self> {
         let (short, long) = (Known::short_query()?, Known::long_query()?);
-        let mut bench = Bench { gpu: &self.gpu, short, long, candidates: None };
+        let mut bench = Bench { gpu, short, long, candidates: None };
         let mut measured = Vec::new();
         let mut refused = None;
-        for &variant in &self.adapter().variants {
+        for &variant in &adapter.variants {
             match bench.variant(variant) {
                 Ok((tunings, cost)) => measured.push((cost, (variant, tunings))),
                 Err(error) => {
-                    log::warn!("{}: {variant} is not calibrated: {error}", self.adapter());
+                    log::warn!("{}: {variant} is not calibrated: {error}", adapter);
                     refused = Some(error);
                 }
             }
@@ -98,8 +93,8 @@ impl GpuContext {
         }
         measured.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let variants = measured.into_iter().map(|(_, found)| found).collect();
-        let AdapterDescription { name, driver, .. } = self.adapter().clone();
-        Ok(Calibration { adapter: name, driver, variants })
+        let AdapterDescription { name, driver, .. } = adapter;
+        Ok(Calibration { adapter: line(name), driver: line(driver), variants })
     }
 }
 
@@ -185,12 +180,16 @@ fn too_small(variant: ShaderVariant) -> Error {
     Error::InvalidParameter { name: "the device's workgroup memory", expected, got }
 }
 
+/// A driver's name as one line.
+fn line(name: &str) -> String {
+    name.replace(['\n', '\r'], " ")
+}
+
 impl fmt::Display for Calibration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |text: &str| text.replace(['\n', '\r'], " ");
         writeln!(f, "{HEADER}")?;
-        writeln!(f, "adapter: {}", line(&self.adapter))?;
-        writeln!(f, "driver: {}", line(&self.driver))?;
+        writeln!(f, "adapter: {}", self.adapter)?;
+        writeln!(f, "driver: {}", self.driver)?;
         for (variant, Tunings { short, long }) in &self.variants {
             writeln!(f, "{variant}: short {short} long {long}")?;
         }
@@ -252,6 +251,24 @@ mod tests {
         let text = calibration().to_string();
         assert_eq!(text.parse::<Calibration>().unwrap(), calibration());
         assert!(text.contains("f16-matrix16: short "), "{text}");
+    }
+
+    /// Whatever its driver calls it.
+    #[test]
+    fn a_calibration_fits_its_adapter() {
+        for name in ["A GPU", "two\nlines", " blanks ", "\r"] {
+            let adapter = AdapterDescription {
+                name: name.into(),
+                backend: "vulkan".into(),
+                driver: name.into(),
+                software: false,
+                variants: vec![],
+            };
+            let measured = Calibration { adapter: line(name), driver: line(name), ..calibration() };
+            let loaded: Calibration = measured.to_string().parse().unwrap();
+            assert!(loaded.is_of(&adapter), "{name:?}");
+            assert!(!calibration().is_of(&adapter), "{name:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use wgpu::{Adapter, Device, Queue};
 
 use super::adapter::{self, AdapterDescription};
+use super::calibration::Calibration;
 use super::device::{Gpu, request_device, room};
 use super::options::GpuOptions;
 use super::probe;
@@ -132,6 +133,18 @@ impl GpuContext {
             log::warn!("{adapter}: {variant} is not used: {refused:?}");
         }
         Err(refused.unwrap_or_else(no_variant))
+    }
+
+    /// Measures the adapter's shader variants, with the sizes that each may have: some seconds. Every
+    /// measurement is of a known batch, and what scores it wrong is left out.
+    ///
+    /// A context made with [`GpuOptions::calibration`] goes by the result. A variant that is forced stays
+    /// forced.
+    ///
+    /// # Errors
+    /// No variant is right; the device is lost or out of memory.
+    pub fn calibrate(&self) -> Result<Calibration> {
+        Calibration::measure(&self.gpu, &self.adapter)
     }
 
     /// The adapter it runs on.

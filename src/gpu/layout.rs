@@ -5,10 +5,13 @@
 //! are streamed. Documents of a page that are divided into as many parts are a run. Scores of a slice follow
 //! one another in the order of its runs, which [`Layout::order`] tells.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::plan::{Group, Plan, ROW_SLACK, Slice, Wish};
 use super::shader::{Place, Run, Sum, TokenBlock};
+use super::source::{Found, Piece, Source};
+use crate::multivector::TokenMatrixRef;
 
 /// Bytes of a streamed page at most, whatever the binding limit: copying one overlaps computing the last.
 const PAGE_BYTES: usize = 32 << 20;
@@ -25,34 +28,16 @@ const ENOUGH_CHUNKS: usize = 4096;
 /// Documents of a chunk at most.
 const MOST_GROUPED: usize = 16;
 
-/// Rows of a document that follow one another in a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub page: u32,
-    /// Its entry in the table of places.
-    pub slot: u32,
-    pub first_row: u32,
-    pub rows: u32,
-}
+/// Matrices of candidates that are not in the store, by group and candidate.
+pub(super) type Given<'a> = HashMap<(usize, usize), TokenMatrixRef<'a>>;
 
-/// Where a candidate is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// In the store, in one piece.
-    Whole(Piece),
-    /// In the store, in several pieces: where they are in [`Located::pieces`].
-    Pieces { first: u32, count: u32 },
-    /// In the caller's memory: its number of rows.
-    Given(usize),
-    /// Nowhere yet.
-    Absent,
-}
-
-/// Where the candidates of some slices are, one slice after the other.
-#[derive(Debug, Default)]
-pub(super) struct Located {
-    pub candidates: Vec<Found>,
-    pub pieces: Vec<Piece>,
+/// Why a batch can't be laid out.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    /// Candidates that are neither in the store nor given, by group and number.
+    Absent(Vec<(usize, usize)>),
+    /// It exceeds a limit.
+    TooLarge,
 }
 
 /// The page that a dispatch reads.
@@ -92,8 +77,8 @@ pub(super) struct Unit {
 /// Rows of a candidate that are streamed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Streamed {
-    /// Counted in [`Located::candidates`].
-    pub candidate: usize,
+    /// Its group, and its number there.
+    pub candidate: (usize, usize),
     pub rows: Range<usize>,
 }
 
@@ -140,24 +125,32 @@ pub(super) struct Layout {
     pub fetched_rows: u64,
     /// Multiplications.
     pub work: u64,
+    /// Pairs whose candidate is in the store, and whose candidate is streamed.
+    pub resident: usize,
+    pub streamed: usize,
 }
 
-/// Lays out a batch; `None` if it exceeds a limit. No candidate is absent.
+/// Lays out a batch.
+///
+/// # Errors
+/// See [`Unfit`].
 pub(super) fn lay_out(
     plan: &Plan,
     groups: &[Group],
     slices: &[Slice],
-    located: &Located,
-) -> Option<Layout> {
+    source: &dyn Source,
+    given: &Given<'_>,
+) -> Result<Layout, Unfit> {
     let builder = Builder::new(plan, groups, slices);
     let divided = builder.parts > 1;
-    let layout = builder.lay_out(groups, slices, located);
-    if layout.is_some() || !divided {
-        return layout;
+    match builder.lay_out(groups, slices, source, given) {
+        // Maxima of fewer parts may fit.
+        Err(Unfit::TooLarge) if divided => {
+            let undivided = Builder { parts: 1, ..Builder::new(plan, groups, slices) };
+            undivided.lay_out(groups, slices, source, given)
+        }
+        layout => layout,
     }
-    // Maxima of fewer parts may fit.
-    let builder = Builder { parts: 1, ..Builder::new(plan, groups, slices) };
-    builder.lay_out(groups, slices, located)
 }
 
 /// What documents of a slice that share a run have in common.
@@ -200,6 +193,9 @@ struct Sorted {
     divided: Vec<Divided>,
     /// Rows of maxima of all divided documents.
     maxima: u32,
+    /// Candidates of the slice, and those of them that are streamed.
+    count: usize,
+    streamed: usize,
 }
 
 impl Sorted {
@@ -208,7 +204,9 @@ impl Sorted {
             let found = self.buckets.iter().position(|bucket| bucket.key == key);
             self.current = found.unwrap_or(self.buckets.len());
             if found.is_none() {
-                let (items, candidates) = Default::default();
+                // The first one is mostly that of all.
+                let room = if self.buckets.is_empty() { self.count } else { 0 };
+                let [items, candidates] = [(); 2].map(|()| Vec::with_capacity(room));
                 self.buckets.push(Bucket { key, items, candidates, rows: 0 });
             }
         }
@@ -220,6 +218,14 @@ impl Sorted {
         bucket.items.push(piece.slot);
         bucket.candidates.push(candidate);
         bucket.rows += u64::from(piece.rows);
+    }
+
+    fn add_streamed(&mut self, candidate: u32, pieces: &[(Key, Piece)]) {
+        self.streamed += 1;
+        match *pieces {
+            [(key, piece)] => self.add_whole(candidate, key, piece),
+            _ => self.add_pieces(candidate, pieces),
+        }
     }
 
     fn add_pieces(&mut self, candidate: u32, pieces: &[(Key, Piece)]) {
@@ -272,15 +278,22 @@ impl<'a> Builder<'a> {
         Self { plan, layout, parts, group, next_score: 0, next_cell: scores }
     }
 
-    fn lay_out(mut self, groups: &[Group], slices: &[Slice], located: &Located) -> Option<Layout> {
-        let mut first = 0;
+    fn lay_out(
+        mut self,
+        groups: &[Group],
+        slices: &[Slice],
+        source: &dyn Source,
+        given: &Given<'_>,
+    ) -> Result<Layout, Unfit> {
+        let mut absent = Vec::new();
         for (number, slice) in slices.iter().enumerate() {
-            let candidates = first..first + slice.candidates.len();
-            first = candidates.end;
-            let sorted = self.sort(slice, located, candidates);
+            let sorted = self.sort(slice, source, given, &mut absent);
             self.add(number, &groups[slice.group], slice, sorted);
         }
-        self.finish()
+        if !absent.is_empty() {
+            return Err(Unfit::Absent(absent));
+        }
+        self.finish().ok_or(Unfit::TooLarge)
     }
 
     /// Parts that a document, or a piece of one, is divided into: a power of two.
@@ -292,29 +305,36 @@ impl<'a> Builder<'a> {
         wanted.next_power_of_two()
     }
 
-    fn sort(&mut self, slice: &Slice, located: &Located, candidates: Range<usize>) -> Sorted {
-        let mut sorted = Sorted::default();
-        for (at, index) in candidates.enumerate() {
+    fn sort(
+        &mut self,
+        slice: &Slice,
+        source: &dyn Source,
+        given: &Given<'_>,
+        absent: &mut Vec<(usize, usize)>,
+    ) -> Sorted {
+        let mut sorted = Sorted { count: slice.candidates.len(), ..Sorted::default() };
+        let mut next = slice.candidates.start;
+        source.locate(slice.group, slice.candidates.clone(), &mut |found| {
+            let number = (slice.group, next);
             // Candidates fit u32: they are counted within a binding.
-            let candidate = (slice.candidates.start + at) as u32;
-            match located.candidates[index] {
+            let candidate = next as u32;
+            next += 1;
+            match found {
                 Found::Whole(piece) => {
-                    let key = self.resident_key(piece, false);
-                    sorted.add_whole(candidate, key, piece);
+                    sorted.add_whole(candidate, self.resident_key(piece, false), piece);
                 }
-                Found::Pieces { first, count } => {
-                    let pieces = &located.pieces[first as usize..][..count as usize];
-                    let keyed: Vec<_> =
-                        pieces.iter().map(|it| (self.resident_key(*it, true), *it)).collect();
-                    sorted.add_pieces(candidate, &keyed);
+                Found::Pieces(pieces) => {
+                    let keyed = pieces.iter().map(|it| (self.resident_key(*it, true), *it));
+                    sorted.add_pieces(candidate, &keyed.collect::<Vec<_>>());
                 }
-                Found::Given(rows) => match self.stream(index, rows)[..] {
-                    [(key, piece)] => sorted.add_whole(candidate, key, piece),
-                    ref pieces => sorted.add_pieces(candidate, pieces),
+                Found::Absent => match given.get(&number) {
+                    None => absent.push(number),
+                    Some(matrix) => {
+                        sorted.add_streamed(candidate, &self.stream(number, matrix.tokens()))
+                    }
                 },
-                Found::Absent => {}
             }
-        }
+        });
         sorted
     }
 
@@ -324,7 +344,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Finds room for a document in streamed pages: in one, if it fits one.
-    fn stream(&mut self, candidate: usize, rows: usize) -> Vec<(Key, Piece)> {
+    fn stream(&mut self, candidate: (usize, usize), rows: usize) -> Vec<(Key, Piece)> {
         let page_rows = page_rows(self.plan);
         let divided = rows > page_rows;
         let mut pieces = Vec::new();
@@ -346,7 +366,7 @@ impl<'a> Builder<'a> {
     /// Puts rows at the end of the last unit's page.
     fn streamed_piece(
         &mut self,
-        candidate: usize,
+        candidate: (usize, usize),
         rows: Range<usize>,
         pieces: bool,
     ) -> (Key, Piece) {
@@ -366,15 +386,19 @@ impl<'a> Builder<'a> {
 
     /// Adds the runs of a slice, and what sums up its maxima.
     fn add(&mut self, number: usize, group: &Group, slice: &Slice, mut sorted: Sorted) {
+        // Later parts of a query come back to the same candidates.
+        let queries = if slice.tokens.start == 0 { group.tokens.len() } else { 0 };
+        self.layout.streamed += queries * sorted.streamed;
+        self.layout.resident += queries * (sorted.count - sorted.streamed);
         let run = self.add_blocks(slice);
         let divided_cell = self.next_cell;
         self.next_cell += sorted.maxima as usize * slice.tokens.len();
         sorted.buckets.sort_by_key(|bucket| bucket.key);
         let target = Target { number, group, slice, divided_cell };
-        let mut order = Vec::with_capacity(slice.candidates.len());
-        for bucket in sorted.buckets {
+        let mut order = Vec::new();
+        for mut bucket in sorted.buckets {
             let run = self.results_of(&target, order.len(), &bucket, run);
-            order.extend_from_slice(&bucket.candidates);
+            append(&mut order, std::mem::take(&mut bucket.candidates));
             self.add_run(bucket, run, slice.tokens.len());
         }
         for divided in sorted.divided {
@@ -482,7 +506,7 @@ impl<'a> Builder<'a> {
         let unit = &mut self.layout.units[bucket.key.unit];
         let first_item = unit.items.len() as u32;
         let items = bucket.items.len() as u32 / run.item_words;
-        unit.items.extend_from_slice(&bucket.items);
+        append(&mut unit.items, bucket.items);
         let run = Run { first_item, items, group: self.group as u32, ..run };
         let work = bucket.rows.saturating_mul((tokens * self.plan.dim) as u64);
         unit.pending.push((bucket.key.page, run, work));
@@ -547,6 +571,15 @@ impl Unit {
     }
 }
 
+/// Appends `more`; takes its place in memory if there is nothing yet.
+fn append(all: &mut Vec<u32>, more: Vec<u32>) {
+    if all.is_empty() {
+        *all = more;
+    } else {
+        all.extend_from_slice(&more);
+    }
+}
+
 fn chunks_of(run: &Run) -> u64 {
     let tasks = u64::from(run.items) * u64::from(run.parts);
     tasks.div_ceil(u64::from(run.group)) * u64::from(run.blocks)
@@ -556,4 +589,161 @@ fn chunks_of(run: &Run) -> u64 {
 pub(super) fn page_rows(plan: &Plan) -> usize {
     let rows = plan.limits.binding_bytes.min(PAGE_BYTES) / plan.row_bytes();
     rows.saturating_sub(ROW_SLACK).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::RwLockReadGuard;
+
+    use rand::prelude::*;
+
+    use super::super::plan::tests::{LARGE, SMALL, plan};
+    use super::*;
+
+    /// What the kernels would do: for each cell of the results, which query tokens and rows it is of.
+    fn run(plan: &Plan, layout: &Layout) -> HashMap<usize, Vec<(usize, Page, u32, u32)>> {
+        let mut written: HashMap<usize, Vec<_>> = HashMap::new();
+        for (number, unit) in layout.units.iter().enumerate() {
+            for page in &unit.pages {
+                let runs = &unit.runs[page.runs.start as usize..page.runs.end as usize];
+                let mut next = 0;
+                for run in runs {
+                    assert_eq!(run.first_chunk, next, "chunks go on from run to run");
+                    next += chunks_of(run) as u32;
+                    for task in 0..run.items * run.parts {
+                        let item = (run.first_item + task / run.parts * run.item_words) as usize;
+                        let row = if run.item_words == 2 {
+                            unit.items[item + 1] + task % run.parts
+                        } else {
+                            task
+                        };
+                        let cells = if run.cells == 0 { 1 } else { run.cells };
+                        let result = (run.first_result + row * cells) as usize;
+                        let task = (number, page.page, unit.items[item], task % run.parts);
+                        written.entry(result).or_default().push(task);
+                        assert!(result + cells as usize <= layout.results);
+                    }
+                }
+                assert_eq!(next, page.chunks);
+            }
+        }
+        assert!(layout.blocks.iter().all(|block| block.tokens as usize <= plan.shape.tokens));
+        written
+    }
+
+    /// Pieces of the candidates of each group.
+    struct Candidates(Vec<Vec<Vec<Piece>>>);
+
+    impl Source for Candidates {
+        fn hold(&self) -> Option<RwLockReadGuard<'_, ()>> {
+            None
+        }
+
+        fn locate(&self, group: usize, range: Range<usize>, visit: &mut dyn FnMut(Found<'_>)) {
+            for pieces in &self.0[group][range] {
+                match pieces[..] {
+                    [] => visit(Found::Absent),
+                    [piece] => visit(Found::Whole(piece)),
+                    ref pieces => visit(Found::Pieces(pieces)),
+                }
+            }
+        }
+
+        fn page(&self, _: u32) -> Option<wgpu::BindGroup> {
+            None
+        }
+
+        fn matrix(&self, _: usize, candidate: usize) -> crate::Result<TokenMatrixRef<'_>> {
+            Err(crate::Error::NotResident { id: candidate.to_string() })
+        }
+    }
+
+    /// Candidates of which most are resident, over some pages; some in pieces, some nowhere.
+    fn candidates(rng: &mut StdRng, groups: &[Group]) -> Candidates {
+        let mut slot = 0;
+        let mut piece = |rows| {
+            slot += 1;
+            Piece { page: slot % 3, slot, first_row: slot * 7, rows }
+        };
+        let mut candidate = || match rng.random_range(0..10) {
+            0 => vec![],
+            1 => (0..rng.random_range(2..5)).map(|_| piece(16_384)).collect(),
+            _ => vec![piece(rng.random_range(1..5_000))],
+        };
+        let mut of_group = |it: &Group| (0..it.candidates).map(|_| candidate()).collect();
+        Candidates(groups.iter().map(&mut of_group).collect())
+    }
+
+    /// Every result is written once, maxima behind all scores, and every candidate has its place.
+    #[test]
+    fn every_pair_has_results_of_its_own() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let zeros = vec![half::f16::ZERO; 9_000 * 128];
+        for limits in [LARGE, SMALL] {
+            for wish in [Wish::Scores, Wish::Best(3), Wish::Matches] {
+                for (tokens, counts) in
+                    [(vec![32], vec![700]), (vec![5, 5, 300, 1], vec![40, 40, 3, 200])]
+                {
+                    let plan = plan(limits, wish, 300, 128);
+                    let queries = tokens.iter().copied().zip(counts.iter().copied());
+                    let groups = plan.groups(queries, |query| query == 1);
+                    let slices = plan.slices(&groups);
+                    let candidates = candidates(&mut rng, &groups);
+                    let lay_out =
+                        |given: &Given<'_>| lay_out(&plan, &groups, &slices, &candidates, given);
+                    let absent = match lay_out(&Given::default()) {
+                        Err(Unfit::Absent(absent)) => absent,
+                        other => panic!("{other:?}"),
+                    };
+                    let matrix = TokenMatrixRef::new(&zeros, 128).unwrap();
+                    let given: Given<'_> = absent.into_iter().map(|it| (it, matrix)).collect();
+                    let Ok(layout) = lay_out(&given) else { continue };
+                    assert!(layout.streamed > 0 && layout.resident > layout.streamed);
+                    let written = run(&plan, &layout);
+                    assert!(written.values().all(|tasks| tasks.len() == 1), "{wish:?}");
+                    for (slice, order) in slices.iter().zip(&layout.order) {
+                        let mut all = order.clone();
+                        all.sort_unstable();
+                        assert!(all.into_iter().eq(0..slice.candidates.len() as u32));
+                    }
+                    for sum in &layout.sums {
+                        assert!((sum.first_score as usize) < layout.scores);
+                        assert!(sum.first_cell as usize >= layout.scores);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_ordinary_request_is_one_run_that_writes_scores() {
+        let plan = plan(LARGE, Wish::Best(11), 32, 128);
+        let groups = plan.groups([(32, 10_000)].into_iter(), |_| false);
+        let slices = plan.slices(&groups);
+        let piece = |slot| vec![Piece { page: 2, slot, first_row: slot * 300, rows: 300 }];
+        let candidates = Candidates(vec![(0..10_000).map(piece).collect()]);
+        let layout = lay_out(&plan, &groups, &slices, &candidates, &Given::default()).unwrap();
+        assert!(layout.sums.is_empty() && layout.units.len() == 1);
+        assert_eq!(layout.units[0].runs.len(), 1);
+        assert_eq!((layout.units[0].runs[0].cells, layout.units[0].runs[0].group), (0, 2));
+        assert!(layout.units[0].items.iter().copied().eq(0..10_000));
+        assert_eq!(layout.rows, 3_000_000);
+        assert!(layout.fetched_rows < 3_180_000, "query tokens are fetched for each chunk");
+    }
+
+    #[test]
+    fn few_documents_are_divided_and_long_ones() {
+        let plan = plan(LARGE, Wish::Scores, 32, 128);
+        let parts = |rows: &[u32]| {
+            let groups = plan.groups([(32, rows.len())].into_iter(), |_| false);
+            let whole = |rows: &u32| vec![Piece { page: 0, slot: 0, first_row: 0, rows: *rows }];
+            let candidates = Candidates(vec![rows.iter().map(whole).collect()]);
+            let slices = plan.slices(&groups);
+            let layout = lay_out(&plan, &groups, &slices, &candidates, &Given::default()).unwrap();
+            layout.units[0].runs.iter().map(|run| (run.items, run.parts)).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(&[1_030; 10]), [(10, 16)]);
+        assert_eq!(parts(&[300; 2_000]), [(2_000, 1)]);
+        assert_eq!(parts(&[vec![5; 2_000], vec![16_000]].concat()), [(2_000, 1), (1, 8)]);
+    }
 }

@@ -17,7 +17,7 @@ use super::plan::{Plan, Wish};
 use super::shader::Params;
 use crate::{Error, Result};
 
-/// Threads of a workgroup of sums: `THREADS` in `sum.wgsl`; and query tokens that one thread sums up.
+/// Threads of a workgroup of sums, and query tokens that one sums up: `THREADS`, `RUN` in `sum.wgsl`.
 const SUM_THREADS: usize = 64;
 const SUM_TOKENS: u32 = 64;
 
@@ -38,12 +38,18 @@ pub(super) struct Recorded {
     pub bytes_up: usize,
 }
 
-/// One dispatch.
-struct Dispatch<'a> {
+/// What is dispatched.
+#[derive(Clone)]
+struct Kernel<'a> {
     pipeline: &'a ComputePipeline,
     bindings: &'a BindGroup,
     /// Group 1, of what reads a page.
     page: Option<BindGroup>,
+    units_of_workgroup: usize,
+}
+
+struct Dispatch<'a> {
+    kernel: Kernel<'a>,
     params: Params,
     workgroups: (u32, u32),
     /// Multiplications.
@@ -116,83 +122,76 @@ impl<'a> Recorder<'a> {
             Page::Resident(number) => self.work.source.page(number),
             Page::Streamed => self.slot().page.as_ref().map(|page| page.bindings.clone()),
         };
-        let bindings =
-            bindings.ok_or_else(|| Error::DeviceLost { reason: "no such page".into() })?;
-        let of_workgroup = match self.plan().wish {
-            Wish::Matches => 1,
-            _ => self.plan().tuning.chunks_of_workgroup(self.gpu.limits.most_lanes),
+        let gone = || Error::DeviceLost { reason: "no such page".into() };
+        let kernel = Kernel {
+            pipeline,
+            bindings: &self.slot().bindings.request,
+            page: Some(bindings.ok_or_else(gone)?),
+            units_of_workgroup: match self.plan().wish {
+                Wish::Matches => 1,
+                _ => self.plan().tuning.chunks_of_workgroup(self.gpu.limits.most_lanes),
+            },
         };
-        let limits = &self.gpu.limits;
-        let all = 0..page.chunks as usize;
-        for (chunks, workgroups) in limits.split(all, of_workgroup, limits.pieces(page.work)) {
-            let work = page.work * chunks.len() as u64 / u64::from(page.chunks);
-            dispatches.push(Dispatch {
-                pipeline,
-                bindings: &self.slot().bindings.request,
-                page: Some(bindings.clone()),
-                params: self.params(page.runs.start as usize..page.runs.end as usize, chunks),
-                workgroups,
-                work,
-            });
-        }
+        let entries = page.runs.start as usize..page.runs.end as usize;
+        self.over(&kernel, entries, 0..page.chunks as usize, page.work, dispatches);
         Ok(())
     }
 
-    /// The parameters of a dispatch over some entries of its table, and some units of work.
-    fn params(&self, entries: Range<usize>, units: Range<usize>) -> Params {
-        // They fit u32: all are counted within a binding.
-        Params {
-            row_octets: self.plan().row_octets as u32,
-            query_octets: self.plan().query_octets as u32,
-            first_entry: entries.start as u32,
-            entries: entries.len() as u32,
-            first_unit: units.start as u32,
-            end_unit: units.end as u32,
-            fold_width: self.gpu.limits.workgroups,
-            sharing: 1,
-        }
-    }
-
-    /// Adds what sums up maxima.
+    /// Adds what sums up maxima: a thread takes a pair, or, of long queries, a workgroup.
     fn sums(&self, dispatches: &mut Vec<Dispatch<'a>>) {
         let layout = &self.batch.layout;
         let long = layout.sums.iter().any(|sum| sum.tokens > SUM_TOKENS);
-        let sharing = if long { SUM_THREADS } else { 1 };
-        for (pairs, workgroups) in self.gpu.limits.split(0..layout.summed, SUM_THREADS / sharing, 1)
-        {
-            let params = self.params(0..layout.sums.len(), pairs);
-            dispatches.push(Dispatch {
-                pipeline: &self.gpu.kernels.sum,
-                bindings: &self.slot().bindings.sum,
-                page: None,
-                params: Params { sharing: sharing as u32, ..params },
-                workgroups,
-                work: 0,
-            });
-        }
+        let kernel = Kernel {
+            pipeline: &self.gpu.kernels.sum,
+            bindings: &self.slot().bindings.sum,
+            page: None,
+            units_of_workgroup: if long { 1 } else { SUM_THREADS },
+        };
+        self.over(&kernel, 0..layout.sums.len(), 0..layout.summed, 0, dispatches);
     }
 
     /// Adds the passes that find the best.
     fn top_k(&self, dispatches: &mut Vec<Dispatch<'a>>) {
-        let Some(passes) = &self.batch.passes else { return };
         let (kernels, bindings) = (&self.gpu.kernels, &self.slot().bindings);
-        for (number, blocks) in passes.passes.iter().enumerate() {
+        let passes = self.batch.passes.iter().flat_map(|passes| &passes.passes);
+        for (number, blocks) in passes.enumerate() {
             let (pipeline, bindings) = match number {
                 0 => (&kernels.top_k_of_scores, &bindings.top_k_of_scores),
                 _ => (&kernels.top_k_of_entries, &bindings.top_k_of_entries[(number - 1) % 2]),
             };
-            for (blocks, workgroups) in self.gpu.limits.split(blocks.clone(), 1, 1) {
-                let params = self.params(blocks, 0..0);
-                dispatches.push(Dispatch {
-                    pipeline,
-                    bindings,
-                    page: None,
-                    params,
-                    workgroups,
-                    work: 0,
-                });
-            }
+            let kernel = Kernel { pipeline, bindings, page: None, units_of_workgroup: 1 };
+            self.over(&kernel, 0..0, blocks.clone(), 0, dispatches);
         }
+    }
+
+    /// Adds the dispatches of a kernel over some units of work, which are described by entries of a table.
+    fn over(
+        &self,
+        kernel: &Kernel<'a>,
+        entries: Range<usize>,
+        units: Range<usize>,
+        work: u64,
+        dispatches: &mut Vec<Dispatch<'a>>,
+    ) {
+        let limits = &self.gpu.limits;
+        let all = units.len().max(1) as u64;
+        let split = limits.split(units, kernel.units_of_workgroup, limits.pieces(work));
+        dispatches.extend(split.map(|(units, workgroups)| Dispatch {
+            kernel: kernel.clone(),
+            workgroups,
+            work: work * units.len() as u64 / all,
+            // They fit u32: all are counted within a binding.
+            params: Params {
+                row_octets: self.plan().row_octets as u32,
+                query_octets: self.plan().query_octets as u32,
+                first_entry: entries.start as u32,
+                entries: entries.len() as u32,
+                first_unit: units.start as u32,
+                end_unit: units.end as u32,
+                fold_width: limits.workgroups,
+                units_of_workgroup: kernel.units_of_workgroup as u32,
+            },
+        }));
     }
 
     /// Fills the staging buffer; returns its copies to where kernels read, and its bytes.
@@ -265,7 +264,7 @@ impl<'a> Recorder<'a> {
     fn rows(&self, unit: &Unit, writer: &mut Writer) {
         let dim = self.plan().dim;
         for streamed in &unit.streamed {
-            if let Some(matrix) = self.batch.given[streamed.candidate] {
+            if let Some(matrix) = self.batch.given.get(&streamed.candidate) {
                 let values = &matrix.values()[streamed.rows.start * dim..streamed.rows.end * dim];
                 writer.append_rows(values, dim, self.plan().row_bytes());
             }
@@ -284,9 +283,9 @@ impl<'a> Recorder<'a> {
         let descriptor = ComputePassDescriptor { label, timestamp_writes };
         let mut pass = encoder.begin_compute_pass(&descriptor);
         for (number, dispatch) in (dispatches.first..).zip(dispatches.dispatches) {
-            pass.set_pipeline(dispatch.pipeline);
-            pass.set_bind_group(0, dispatch.bindings, &[number * ALIGNMENT as u32]);
-            if let Some(page) = &dispatch.page {
+            pass.set_pipeline(dispatch.kernel.pipeline);
+            pass.set_bind_group(0, dispatch.kernel.bindings, &[number * ALIGNMENT as u32]);
+            if let Some(page) = &dispatch.kernel.page {
                 pass.set_bind_group(1, page, &[]);
             }
             let (x, y) = dispatch.workgroups;

@@ -166,37 +166,22 @@ impl<Id: DocumentId> Request<'_, '_, Id> {
             return Ok((vec![Vec::new(); queries.len()], Statistics::default()));
         }
         let (results, statistics) = self.run(queries, best_wish(keep, most)).await?;
-        let best = match results {
-            Results::Scores(scores) => return Ok((all_ranked(queries, scores, keep), statistics)),
-            Results::Best(best) => best,
-            Results::Matches(_) => return Ok((Vec::new(), statistics)),
-        };
-        let ties = best.first_of_ties;
-        let found = queries.iter().zip(&best.lists);
-        let found = found.map(|(query, best)| ranked(query, best, keep, ties)).collect();
-        self.settled(queries, found, keep, statistics).await
-    }
-
-    /// Ranks all candidates of the queries whose best are not settled.
-    async fn settled(
-        &self,
-        queries: &[Query<'_, Id>],
-        found: Vec<Option<Hits<Id>>>,
-        keep: usize,
-        statistics: Statistics,
-    ) -> Result<(Vec<Hits<Id>>, Statistics)> {
-        let unsettled = queries.iter().zip(&found).filter(|(_, hits)| hits.is_none());
-        let unsettled: Vec<Query<'_, Id>> = unsettled.map(|(query, _)| *query).collect();
-        if unsettled.is_empty() {
-            return Ok((found.into_iter().flatten().collect(), statistics));
+        if let Results::Scores(scores) = results {
+            return Ok((all_ranked(queries, scores, keep), statistics));
         }
-        let (results, more) = self.run(&unsettled, Wish::Scores).await?;
+        let found: Option<Vec<_>> = match results {
+            Results::Best(best) => {
+                let lists = queries.iter().zip(&best.lists);
+                lists.map(|(query, list)| ranked(query, list, keep, best.first_of_ties)).collect()
+            }
+            Results::Scores(_) | Results::Matches(_) => None,
+        };
+        if let Some(hits) = found {
+            return Ok((hits, statistics));
+        }
+        let (results, more) = self.run(queries, Wish::Scores).await?;
         let scores = if let Results::Scores(scores) = results { scores } else { Vec::new() };
-        let mut again = all_ranked(&unsettled, scores, keep).into_iter();
-        let hits = found.into_iter().map(|hits| hits.or_else(|| again.next()).unwrap_or_default());
-        // Its candidates are those of before.
-        let more = Statistics { resident: 0, streamed: 0, ..more };
-        Ok((hits.collect(), statistics.and(more)))
+        Ok((all_ranked(queries, scores, keep), statistics.and(more.of_same_candidates())))
     }
 
     /// The matches of each hit.
@@ -211,9 +196,7 @@ impl<Id: DocumentId> Request<'_, '_, Id> {
         let queries: Vec<_> =
             queries.map(|(query, ids)| Query { candidates: ids, ..*query }).collect();
         match self.run(&queries, Wish::Matches).await? {
-            (Results::Matches(matches), statistics) => {
-                Ok((matches, Statistics { resident: 0, streamed: 0, ..statistics }))
-            }
+            (Results::Matches(matches), statistics) => Ok((matches, statistics)),
             (_, statistics) => Ok((vec![Vec::new(); queries.len()], statistics)),
         }
     }

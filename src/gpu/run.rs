@@ -5,12 +5,14 @@ use std::time::Duration;
 use wgpu::{MapMode, SubmissionIndex};
 
 use super::batch::{Batch, Work, page_bytes, timestamps};
-use super::buffers::{Needs, TIMESTAMPS, Workspace};
+use super::buffers::{Needs, Section, TIMESTAMPS, Workspace};
 use super::device::Gpu;
-use super::layout::{Found, Located, page_rows};
+use super::layout::{Unfit, page_rows};
 use super::plan::{Group, Plan, Slice, Wish, halves};
 use super::record::Recorder;
 use super::results::Results;
+use super::shader::Place;
+use super::source::Source;
 use super::statistics::Statistics;
 use super::wait::{Mapping, Polling};
 use crate::multivector::check_dimension;
@@ -39,22 +41,23 @@ impl Gpu {
         Ok((results, statistics))
     }
 
-    /// Buffers that each of some requests finds large enough, if all candidates are resident, and so many
-    /// rows streamed.
+    /// Buffers that each of some requests finds large enough, wherever its candidates are, with so many
+    /// rows to be streamed.
     pub(super) fn workspace_for(
         &self,
         works: &[(Plan, Vec<Group>)],
+        source: &dyn Source,
         rows: usize,
     ) -> Result<Workspace> {
         let mut all = Needs::default();
         for (plan, groups) in works {
             let slices = plan.slices(groups);
             let candidates = slices.iter().map(|slice| slice.candidates.len()).sum::<usize>();
-            let located =
-                Located { candidates: vec![Found::Given(1); candidates], ..Located::default() };
-            let Some(needs) = Batch::new(slices).lay_out(plan, groups, &located) else { continue };
-            let page = page_bytes(plan, rows.min(page_rows(plan)));
-            all = all.or(Needs { page, ..needs });
+            let mut batch = Batch::new(slices);
+            let Ok(mut needs) = batch.lay_out(plan, groups, source) else { continue };
+            needs.section(Section::Places, candidates * size_of::<Place>());
+            needs.page = page_bytes(plan, rows.min(page_rows(plan)));
+            all = all.or(needs);
         }
         self.workspace(all, None)
     }
@@ -86,9 +89,7 @@ struct Run<'a> {
 /// What came of the first unit of a batch.
 enum First {
     Submitted(SubmissionIndex),
-    /// Candidates that have to be given: as [`Located::candidates`] counts.
-    Absent(Vec<usize>),
-    TooLarge,
+    Unfit(Unfit),
 }
 
 impl<'a> Run<'a> {
@@ -120,8 +121,8 @@ impl<'a> Run<'a> {
             self.slot_ready().await?;
             match self.first_unit(&mut batch)? {
                 First::Submitted(submission) => break submission,
-                First::TooLarge => return Ok(false),
-                First::Absent(absent) => self.fetch(&mut batch, &absent)?,
+                First::Unfit(Unfit::TooLarge) => return Ok(false),
+                First::Unfit(Unfit::Absent(absent)) => self.fetch(&mut batch, absent)?,
             }
         };
         for number in 1..batch.layout.units.len() {
@@ -147,45 +148,22 @@ impl<'a> Run<'a> {
     /// that was found may move.
     fn first_unit(&mut self, batch: &mut Batch<'a>) -> Result<First> {
         let _held = self.work.source.hold();
-        let located = self.locate(batch);
-        let absent = |(at, found): (usize, &Found)| (*found == Found::Absent).then_some(at);
-        let absent: Vec<usize> = located.candidates.iter().enumerate().filter_map(absent).collect();
-        if !absent.is_empty() {
-            return Ok(First::Absent(absent));
-        }
-        let Work { plan, groups, .. } = *self.work;
-        let Some(needs) = batch.lay_out(plan, groups, &located) else { return Ok(First::TooLarge) };
+        let Work { plan, groups, source, .. } = *self.work;
+        let needs = match batch.lay_out(plan, groups, source) {
+            Ok(needs) => needs,
+            Err(unfit) => return Ok(First::Unfit(unfit)),
+        };
         self.workspace = Some(self.gpu.workspace(needs, self.workspace.take())?);
         self.unit(batch, 0).map(First::Submitted)
     }
 
-    fn locate(&self, batch: &Batch<'_>) -> Located {
-        let mut located = Located::default();
-        located.candidates.reserve(batch.given.len());
-        for slice in &batch.slices {
-            self.work.source.locate(slice.group, slice.candidates.clone(), &mut located);
-        }
-        for (found, given) in located.candidates.iter_mut().zip(&batch.given) {
-            if let Some(matrix) = given {
-                *found = Found::Given(matrix.tokens());
-            }
-        }
-        located
-    }
-
     /// Asks the caller for the matrices of some candidates.
-    fn fetch(&self, batch: &mut Batch<'a>, absent: &[usize]) -> Result<()> {
-        let candidates = batch.slices.iter().flat_map(|slice| {
-            slice.candidates.clone().map(move |candidate| (slice.group, candidate))
-        });
-        let mut absent = absent.iter().copied().peekable();
-        for (at, (group, candidate)) in candidates.enumerate() {
-            if absent.next_if_eq(&at).is_some() {
-                let matrix = self.work.source.matrix(group, candidate)?;
-                let dim = self.work.plan.dim;
-                check_dimension(|| format!("candidate {candidate}"), dim, matrix.dim())?;
-                batch.given[at] = Some(matrix);
-            }
+    fn fetch(&self, batch: &mut Batch<'a>, absent: Vec<(usize, usize)>) -> Result<()> {
+        for (group, candidate) in absent {
+            let matrix = self.work.source.matrix(group, candidate)?;
+            let dim = self.work.plan.dim;
+            check_dimension(|| format!("candidate {candidate}"), dim, matrix.dim())?;
+            batch.given.insert((group, candidate), matrix);
         }
         Ok(())
     }
@@ -205,7 +183,7 @@ impl<'a> Run<'a> {
     }
 
     fn count(&mut self, batch: &Batch<'_>) {
-        let Work { plan, groups, .. } = *self.work;
+        let plan = self.work.plan;
         let layout = &batch.layout;
         let statistics = &mut self.statistics;
         let query_bytes = layout.tokens * plan.query_bytes();
@@ -214,18 +192,9 @@ impl<'a> Run<'a> {
         statistics.kernel_bytes += (query_bytes + results) as u64;
         statistics.fetched_bytes += layout.fetched_rows * plan.row_bytes() as u64;
         statistics.kernel_flops += 2 * layout.work;
-        if plan.wish == Wish::Matches {
-            return;
-        }
-        let mut given = batch.given.iter();
-        for slice in batch.slices.iter() {
-            let count = slice.candidates.len();
-            // Later parts of a query come back to the same candidates.
-            let queries =
-                if slice.tokens.start == 0 { groups[slice.group].tokens.len() } else { 0 };
-            let streamed = given.by_ref().take(count).flatten().count();
-            statistics.streamed += queries * streamed;
-            statistics.resident += queries * (count - streamed);
+        if plan.wish != Wish::Matches {
+            statistics.resident += layout.resident;
+            statistics.streamed += layout.streamed;
         }
     }
 

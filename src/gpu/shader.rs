@@ -149,7 +149,7 @@ pub(super) struct Params {
     pub first_unit: u32,
     pub end_unit: u32,
     pub fold_width: u32,
-    pub sharing: u32,
+    pub units_of_workgroup: u32,
 }
 
 /// `Run` in `tasks.wgsl`.
@@ -273,7 +273,7 @@ mod tests {
             first_unit,
             end_unit,
             fold_width,
-            sharing
+            units_of_workgroup
         });
         let run = rust_layout!(Run {
             first_chunk,

@@ -37,6 +37,11 @@ impl Statistics {
         Self { gpu_time: beside.gpu_time.map(|_| Duration::ZERO), ..Self::default() }
     }
 
+    /// The same, of candidates that were counted before.
+    pub(super) fn of_same_candidates(self) -> Self {
+        Self { resident: 0, streamed: 0, ..self }
+    }
+
     /// What two requests cost together.
     pub(super) fn and(self, other: Self) -> Self {
         Self {

@@ -1,10 +1,17 @@
 //! Paying for everything before the first request.
 
+use std::ops::Range;
+use std::sync::RwLockReadGuard;
+
+use wgpu::BindGroup;
+
 use super::context::GpuContext;
 use super::plan::{Plan, Wish};
 use super::probe;
 use super::request::best_wish;
+use super::source::{Found, Piece, Source};
 use super::wait::Polling;
+use crate::multivector::TokenMatrixRef;
 use crate::{Error, Result};
 
 /// The largest requests to come.
@@ -85,7 +92,7 @@ impl GpuContext {
         }
         pollster::block_on(probe::prove(&self.gpu, &plan(Wish::Scores)?, Polling::Caller))?;
         let workspaces = (0..shape.requests)
-            .map(|_| self.gpu.workspace_for(&works, shape.streamed_tokens))
+            .map(|_| self.gpu.workspace_for(&works, &Anywhere, shape.streamed_tokens))
             .collect::<Result<Vec<_>>>()?;
         workspaces.into_iter().for_each(|workspace| self.gpu.return_workspace(workspace));
         Ok(())
@@ -94,5 +101,27 @@ impl GpuContext {
     /// Buffers that were created so far, by requests and stores: none in the steady state.
     pub fn buffers_created(&self) -> u64 {
         self.gpu.maker.created.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// Candidates of a request to come: of a row each, wherever that is.
+struct Anywhere;
+
+impl Source for Anywhere {
+    fn hold(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        None
+    }
+
+    fn locate(&self, _: usize, candidates: Range<usize>, visit: &mut dyn FnMut(Found<'_>)) {
+        let piece = Piece { page: 0, slot: 0, first_row: 0, rows: 1 };
+        candidates.for_each(|_| visit(Found::Whole(piece)));
+    }
+
+    fn page(&self, _: u32) -> Option<BindGroup> {
+        None
+    }
+
+    fn matrix(&self, _: usize, candidate: usize) -> Result<TokenMatrixRef<'_>> {
+        Err(Error::NotResident { id: candidate.to_string() })
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
-use crate::gpu::layout::{Found, Located, Piece};
+use crate::gpu::source::{Found, Piece};
 use crate::ranking::DocumentId;
 
 /// Where a document lies: nearly always in one place.
@@ -38,23 +38,20 @@ impl<Id> Default for Documents<Id> {
 }
 
 impl<Id: DocumentId> Documents<Id> {
-    /// Says where candidates are, and notes that they are used now.
-    pub(super) fn locate(&self, ids: &[Id], located: &mut Located) {
+    /// Shows where candidates are, and notes that they are used now.
+    pub(super) fn locate(&self, ids: &[Id], visit: &mut dyn FnMut(Found<'_>)) {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
-        let Located { candidates, pieces } = located;
-        candidates.extend(ids.iter().map(|id| {
-            let Some(resident) = self.resident.get(id) else { return Found::Absent };
+        for id in ids {
+            let Some(resident) = self.resident.get(id) else {
+                visit(Found::Absent);
+                continue;
+            };
             resident.used.store(now, Ordering::Relaxed);
             match resident.pieces[..] {
-                [piece] => Found::Whole(piece),
-                ref several => {
-                    // They fit u32: the rows of a request's candidates do.
-                    let (first, count) = (pieces.len() as u32, several.len() as u32);
-                    pieces.extend_from_slice(several);
-                    Found::Pieces { first, count }
-                }
+                [piece] => visit(Found::Whole(piece)),
+                ref pieces => visit(Found::Pieces(pieces)),
             }
-        }));
+        }
     }
 
     /// Adds a document; returns the pieces of the one that it replaces.

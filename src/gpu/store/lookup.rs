@@ -6,8 +6,7 @@ use std::sync::{PoisonError, RwLockReadGuard};
 use wgpu::BindGroup;
 
 use super::ResidentStore;
-use crate::gpu::layout::{Found, Located};
-use crate::gpu::source::Source;
+use crate::gpu::source::{Found, Source};
 use crate::multivector::TokenMatrixRef;
 use crate::ranking::{DocumentId, Matrices};
 use crate::{Error, Result};
@@ -25,11 +24,11 @@ impl<Id: DocumentId> Source for Stored<'_, '_, Id> {
         self.store.map(|store| store.gate.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn locate(&self, group: usize, candidates: Range<usize>, located: &mut Located) {
+    fn locate(&self, group: usize, candidates: Range<usize>, visit: &mut dyn FnMut(Found<'_>)) {
         let ids = &self.candidates[group][candidates];
         match self.store {
-            None => located.candidates.extend(ids.iter().map(|_| Found::Absent)),
-            Some(store) => store.documents().locate(ids, located),
+            None => ids.iter().for_each(|_| visit(Found::Absent)),
+            Some(store) => store.documents().locate(ids, visit),
         }
     }
 

@@ -3,7 +3,7 @@
 use range_alloc::RangeAllocator;
 
 use super::documents::Pieces;
-use crate::gpu::layout::Piece;
+use crate::gpu::source::Piece;
 
 /// Pieces of a document at most.
 const MOST_PIECES: usize = 192;
