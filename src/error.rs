@@ -399,6 +399,13 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// A file that should hold text, and holds something else.
+    #[error("expected text in UTF-8, plain or compressed by gzip, got {got}")]
+    NotText {
+        /// What it holds, by its name or by its first fault.
+        got: String,
+    },
+
     /// More of something than can be counted.
     #[cfg(feature = "recall")]
     #[error("expected at most {most} {what}, got more")]

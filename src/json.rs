@@ -8,6 +8,7 @@ use std::fmt::Write;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::text::without_mark;
 use crate::{Error, Result};
 
 /// A value, and where in its document it stands, for example `filter.must[2].range`.
@@ -171,7 +172,7 @@ impl<'a> Object<'a> {
 
 /// Reads a document of text.
 pub(crate) fn parse(text: &str, what: &'static str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|source| Error::MalformedJson { what, source })
+    serde_json::from_str(without_mark(text)).map_err(|source| Error::MalformedJson { what, source })
 }
 
 /// Reads a document from any format of serde's.
