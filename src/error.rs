@@ -42,6 +42,16 @@ pub enum Error {
         value: f32,
     },
 
+    /// An error in one item of several: the same error, with the item's position; rows are counted
+    /// from its first.
+    #[error("item {item}: {source}")]
+    InItem {
+        /// Position of the item, from 0.
+        item: usize,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+
     /// A finite value that f16 would round to infinity.
     #[error(
         "expected values within f16's range (-65504 to 65504), got {value} in row {row}, column {column}"
@@ -153,12 +163,28 @@ pub enum Error {
 
     /// Text that is not JSON.
     #[cfg(feature = "collection")]
-    #[error("expected {what} in JSON: {source}")]
+    #[error("expected {what} in JSON: {fault} in line {line}, column {column}")]
     MalformedJson {
         /// What was to be read, for example `a filter`.
         what: &'static str,
-        /// What the parser found, and where.
-        source: serde_json::Error,
+        /// What the parser found.
+        fault: String,
+        /// Where, from 1.
+        line: usize,
+        /// Where in the line, from 1.
+        column: usize,
+    },
+
+    /// A field that stands twice in one object, so that one of them would be dropped.
+    #[cfg(feature = "collection")]
+    #[error("expected {path} once, got it again in line {line}, column {column}")]
+    DuplicateField {
+        /// The place, for example `filter.must`.
+        path: String,
+        /// Where it stands again, from 1.
+        line: usize,
+        /// Where in the line, from 1.
+        column: usize,
     },
 
     /// JSON of another shape.
@@ -207,7 +233,7 @@ pub enum Error {
 
     /// A name that no vector of a collection has.
     #[cfg(feature = "collection")]
-    #[error("expected the name of a vector ({}), got {name:?}", listed(known))]
+    #[error("expected {}, got {}", vectors_named(known), vector_named(name))]
     UnknownVector {
         /// The name.
         name: String,
@@ -376,7 +402,7 @@ pub enum Error {
     #[error("expected a safetensors file, got {bytes} bytes that are not one: {source}")]
     InvalidSafetensors {
         /// Length of the input.
-        bytes: usize,
+        bytes: u64,
         /// What the parser found.
         source: safetensors::SafeTensorError,
     },
@@ -421,6 +447,26 @@ pub enum Error {
     InFile {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+
+    /// An error in one line of a file: the same error, with the line's number.
+    #[cfg(feature = "collection")]
+    #[error("line {line}: {source}")]
+    InLine {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+
+    /// An error in one request of several: the same error, with the request's position.
+    #[cfg(feature = "collection")]
+    #[error("request[{index}]: {source}")]
+    InRequest {
+        /// Position of the request, from 0.
+        index: usize,
         /// What is wrong with it.
         source: Box<Error>,
     },
@@ -511,6 +557,15 @@ impl Error {
         Self::Thread { source }
     }
 
+    /// What serde_json said of a text, its place in fields of their own.
+    #[cfg(feature = "collection")]
+    pub(crate) fn malformed_json(what: &'static str, fault: &serde_json::Error) -> Self {
+        let (line, column) = (fault.line(), fault.column());
+        let (told, place) = (fault.to_string(), format!(" at line {line} column {column}"));
+        let fault = told.strip_suffix(&place).unwrap_or(&told).into();
+        Self::MalformedJson { what, fault, line, column }
+    }
+
     /// The same error, with the id of the point that it is about.
     #[cfg(feature = "recall")]
     pub(crate) fn in_point(self, id: impl ToString) -> Self {
@@ -523,10 +578,57 @@ impl Error {
         matches!(self, Self::DimensionMismatch { .. } | Self::NotResident { .. })
     }
 
-    /// The same error, with the name of the file that it is about.
+    /// The same error, with the name of the file that it is about, if it doesn't say.
     pub(crate) fn in_file(self, path: &Path) -> Self {
-        Self::InFile { path: path.into(), source: Box::new(self) }
+        match self {
+            Self::Io { .. } => self,
+            _ => Self::InFile { path: path.into(), source: Box::new(self) },
+        }
     }
+
+    /// An error in a row of many items, as one in a row of one of them; they begin at `offsets`.
+    pub(crate) fn in_item(mut self, offsets: &[u64]) -> Self {
+        let (Self::NotFinite { row, .. } | Self::OutOfHalfRange { row, .. }) = &mut self else {
+            return self;
+        };
+        let item = offsets.partition_point(|offset| *offset <= *row as u64).saturating_sub(1);
+        let Some(first) = offsets.get(item) else { return self };
+        *row = row.saturating_sub(*first as usize);
+        Self::InItem { item, source: Box::new(self) }
+    }
+
+    /// The same error, with the line of a file that it is about; a place in a text of one line is one
+    /// in that line.
+    #[cfg(feature = "collection")]
+    pub(crate) fn in_line(mut self, number: usize) -> Self {
+        match &mut self {
+            Self::MalformedJson { line, .. } | Self::DuplicateField { line, .. } => {
+                *line = number;
+                self
+            }
+            _ => Self::InLine { line: number, source: Box::new(self) },
+        }
+    }
+
+    /// The same error, with the request of several that it is about.
+    #[cfg(feature = "collection")]
+    pub(crate) fn in_request(self, index: usize) -> Self {
+        Self::InRequest { index, source: Box::new(self) }
+    }
+}
+
+/// What names of vectors may be given, for an error message. One without a name has the name "".
+#[cfg(feature = "collection")]
+fn vectors_named(known: &[String]) -> String {
+    match known {
+        [only] if only.is_empty() => "no name, as the collection's one vector has none".into(),
+        _ => format!("the name of a vector ({})", listed(known)),
+    }
+}
+
+#[cfg(feature = "collection")]
+fn vector_named(name: &str) -> String {
+    if name.is_empty() { "no name".into() } else { format!("{name:?}") }
 }
 
 /// A list for an error message.

@@ -237,7 +237,8 @@ fn arguments_that_make_no_sense_are_refused() {
     files.refused(&["--variant", "f32-warp"], &["packed-fma"]);
     files.refused(&["--backend", "gpu", "--variant", "portable8"], &["backend cpu", "backend gpu"]);
     files.refused(&["--backend", "cpu", "--adapter", "x"], &["backend gpu", "backend cpu"]);
-    files.refused(&["--threads", "0"], &["threads", "at least 1", "got 0"]);
+    files.refused(&["--threads", "0"], &["threads", "1 to ", "got 0"]);
+    files.refused(&["--threads", "16000"], &["threads", "1 to ", "got 16000"]);
     files.refused(&["--repeat", "0"], &["--repeat"]);
     files.refused(&["--top-k", "-1"], &["-1"]);
     files.refused(&["--unknown"], &["--unknown"]);

@@ -11,7 +11,7 @@ use super::config::{CollectionConfig, VectorConfig};
 use super::point::{Point, Prepared, Selector};
 use super::snapshot::Snapshot;
 use super::state::{self, State};
-use super::store::Store;
+use super::store::{self, Store};
 use super::verified::Verified;
 use super::verify::verify;
 use crate::Result;
@@ -22,6 +22,11 @@ use crate::filter::{FieldPath, Filter, IndexKind, Payload, PointId, payload};
 /// Every call that writes is one transaction: after it returned, what it wrote survives a kill and a
 /// power cut; before that, and if it fails, nothing of it shows. Writers wait for one another. Readers
 /// never wait, and keep no one waiting: a [`Snapshot`] is the collection at the moment it was taken.
+///
+/// The file is mapped into memory. Nothing but this library may change it while it is open: a file
+/// that was cut off is an error of the next call that begins a transaction, but to a call in the
+/// middle of one, or to a living snapshot, it is a fault that ends the process; and what another
+/// program writes into it may be read as anything.
 pub struct Collection {
     pub(super) store: Store,
     config: CollectionConfig,
@@ -80,6 +85,17 @@ impl Collection {
         drop(txn);
         let (last, verified) = (Mutex::new(Arc::new(state)), Verified::default());
         Ok(Self { store, config, last, verified })
+    }
+
+    /// Ends the collection, with all its points: removes its files, the graphs beside them, and its
+    /// directory, if nothing else is in there.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn remove(self) -> Result<()> {
+        let path = self.path().to_owned();
+        drop(self);
+        store::remove(&path)
     }
 
     /// What the collection was made with.

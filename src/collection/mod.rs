@@ -32,8 +32,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `config.rs` | [`CollectionConfig`]: which vectors points have |
-//! | `vector.rs`, `point.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point |
+//! | `config.rs`, `config_json.rs` | [`CollectionConfig`]: which vectors points have; its JSON |
+//! | `vector.rs`, `point.rs`, `point_json.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point; a point a line |
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
 //! | `store.rs` | the LMDB environment, locks, checksums |
 //! | `record.rs` | keys and values |
@@ -47,8 +47,10 @@ mod batch;
 #[expect(clippy::module_inception)]
 mod collection;
 mod config;
+mod config_json;
 mod gather;
 mod point;
+mod point_json;
 mod record;
 mod snapshot;
 mod state;
@@ -62,5 +64,6 @@ pub use collection::{Collection, PayloadIndex};
 pub use config::{CollectionConfig, VectorConfig, VectorKind};
 pub(crate) use point::Values;
 pub use point::{Point, Selector};
+pub use point_json::PointLines;
 pub use snapshot::Snapshot;
 pub use vector::Vector;

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use heed::types::Bytes;
 use heed::{AnyTls, CommitOrAbort, Env, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
@@ -25,6 +26,9 @@ pub(super) struct Store {
     env: Env<WithoutTls>,
     tables: [Database; 5],
     path: PathBuf,
+    /// The file that is mapped, and its length after the last transaction: it never shrinks.
+    data: File,
+    length: AtomicU64,
     /// Held as long as it is open.
     _lock: Lock,
 }
@@ -45,7 +49,7 @@ const LOCK: &str = "collection.lock";
 
 /// Address space for the map, which no more memory or disk is taken for than there is data. Where the
 /// system gives less, as under a limit of the process, the largest half of it that it gives.
-const LARGEST_MAP: usize = 1 << 40;
+const LARGEST_MAP: u64 = 1 << 40;
 const SMALLEST_MAP: usize = 1 << 20;
 
 /// LMDB's table of readers: room for about a thousand.
@@ -67,7 +71,7 @@ impl Store {
         let env = open_env(path)?;
         let tables = create_tables(&env, path, records)?;
         sync_directories(path)?;
-        Ok(Self { env, tables, path: path.into(), _lock: lock })
+        Self::new(env, tables, path, lock)
     }
 
     /// Opens one that is there.
@@ -85,7 +89,14 @@ impl Store {
         }
         let env = open_env(path)?;
         let tables = open_tables(&env, path)?.ok_or_else(missing)?;
-        Ok(Self { env, tables, path: path.into(), _lock: lock })
+        Self::new(env, tables, path, lock)
+    }
+
+    fn new(env: Env<WithoutTls>, tables: [Database; 5], path: &Path, lock: Lock) -> Result<Self> {
+        let failed = |source| Error::io("read", path, source);
+        let data = File::open(path.join(DATA)).map_err(failed)?;
+        let length = AtomicU64::new(data.metadata().map_err(failed)?.len());
+        Ok(Self { env, tables, path: path.into(), data, length, _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -93,16 +104,35 @@ impl Store {
     }
 
     pub fn read(&self) -> Result<RoTxn<'_, WithoutTls>> {
+        self.check_length()?;
         self.env.read_txn().map_err(|source| self.error("read", source))
     }
 
     /// Waits until no one else writes.
     pub fn write(&self) -> Result<RwTxn<'_>> {
+        self.check_length()?;
         self.env.write_txn().map_err(|source| self.error("write", source))
     }
 
     pub fn commit(&self, txn: RwTxn<'_>) -> Result<()> {
-        txn.commit().map_err(|source| self.error("write", source))
+        txn.commit().map_err(|source| self.error("write", source))?;
+        // What was written lasts, whether or not its length can be told.
+        self.length.fetch_max(self.length().unwrap_or(0), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Refuses a file that was cut off: to touch what it lacks would end the process.
+    fn check_length(&self) -> Result<()> {
+        let (length, whole) = (self.length()?, self.length.load(Ordering::Relaxed));
+        if length >= whole {
+            return Ok(());
+        }
+        Err(self.damage(format!("{length} bytes of at least {whole}")))
+    }
+
+    fn length(&self) -> Result<u64> {
+        let metadata = self.data.metadata();
+        metadata.map(|it| it.len()).map_err(|source| Error::io("read", &self.path, source))
     }
 
     /// The body of a record.
@@ -221,6 +251,23 @@ fn clearer(error: io::Error) -> io::Error {
     }
 }
 
+/// Removes the files of a collection that is not open, and its directory if nothing else is in there.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    let failed = |source| Error::io("remove", path, source);
+    for file in fs::read_dir(path).map_err(failed)? {
+        let file = file.map_err(failed)?;
+        let name = file.file_name();
+        let derived = name.to_string_lossy().starts_with("graph-");
+        if derived || [DATA, LMDB_LOCK, LOCK].iter().any(|it| name == **it) {
+            fs::remove_file(file.path()).map_err(failed)?;
+        }
+    }
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
 /// LMDB's files have the layout of the machine.
 fn check_platform() -> Result<()> {
     if cfg!(all(target_endian = "little", target_pointer_width = "64")) {
@@ -263,7 +310,7 @@ fn structure_of(data: &Path) -> Result<Option<u64>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         // What LMDB leaves if the very first write fails.
         Ok(metadata) if metadata.len() == 0 => Ok(Some(0)),
-        _ => structure::check(data, LARGEST_MAP as u64).map(Some),
+        _ => structure::check(data, LARGEST_MAP).map(Some),
     }
 }
 
@@ -274,7 +321,7 @@ fn open_env(path: &Path) -> Result<Env<WithoutTls>> {
     let readers = path.join(LMDB_LOCK);
     fs::write(&readers, vec![0; LMDB_LOCK_SIZE])
         .map_err(|source| Error::io("write", &readers, source))?;
-    let mut size = LARGEST_MAP;
+    let mut size = usize::try_from(LARGEST_MAP).unwrap_or(usize::MAX / 2);
     loop {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(size).max_dbs(Table::ALL.len() as u32);
