@@ -5,7 +5,7 @@
 //! cargo run --release --example search -- --collection DIR --count --filter FILTER.json
 //! ```
 //!
-//! REQUEST holds the body of Qdrant's query call, or an array of them. OUT has `results`, for each
+//! The collection may be one that another process is writing. REQUEST holds the body of Qdrant's query call, or an array of them. OUT has `results`, for each
 //! request Qdrant's `points`, beside the `plan` and the `backend` that scored, and `seconds`, one
 //! number a repeat. Bad input: exit code 2, and one line on stderr that begins with `error:`.
 
@@ -79,11 +79,12 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let (Some(request), Some(output)) = (&args.request, &args.output) else {
         let filter = args.filter.as_deref().map(|path| document::read(path, str::parse::<Filter>));
         let filter = filter.transpose()?.unwrap_or_default();
-        println!("{}", Collection::open(&args.collection)?.count(&filter)?);
+        println!("{}", Collection::open_read_only(&args.collection)?.count(&filter)?);
         return Ok(());
     };
     let requests = document::read(request, QueryRequest::read_all)?;
-    let searcher = Searcher::with_options(Collection::open(&args.collection)?, options(args)?)?;
+    let searcher =
+        Searcher::with_options(Collection::open_read_only(&args.collection)?, options(args)?)?;
     let (mut responses, mut seconds) = (Vec::new(), Vec::new());
     for _ in 0..args.repeat {
         let start = Instant::now();

@@ -265,6 +265,14 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// A change of a collection that was opened to be read.
+    #[cfg(feature = "collection")]
+    #[error("cannot write to {}: it was opened to be read", path.display())]
+    ReadOnly {
+        /// The directory.
+        path: PathBuf,
+    },
+
     /// A collection of another version of the format.
     #[cfg(feature = "collection")]
     #[error("expected a collection of format {expected} in {}, got format {got}", path.display())]

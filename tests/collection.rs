@@ -523,6 +523,43 @@ fn a_configuration_survives_reopening() {
     assert_eq!(opened.config().get("d").unwrap().kind, VectorKind::Dense(Some(searched)));
 }
 
+#[test]
+fn a_collection_that_is_read_alone_is_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    assert!(matches!(Collection::open_read_only(path), Err(Error::NoCollection { .. })));
+    let collection = Collection::create(path, config()).unwrap();
+    collection.upsert(vec![Point::new(1).vector("plain", vec![1.0, 2.0, 3.0])]).unwrap();
+    // The process that has it open takes snapshots there.
+    assert!(matches!(Collection::open_read_only(path), Err(Error::CollectionInUse { .. })));
+    drop(collection);
+    let files = || -> Vec<_> {
+        let mut files: Vec<_> = fs::read_dir(path).unwrap().map(|it| it.unwrap().path()).collect();
+        files.sort();
+        files.into_iter().filter(|it| !it.ends_with("lock.mdb")).map(fs::read).collect()
+    };
+    let before: Vec<_> = files().into_iter().map(Result::unwrap).collect();
+    let reader = Collection::open_read_only(path).unwrap();
+    assert!(reader.is_read_only());
+    assert_eq!(reader.count(&Filter::new()).unwrap(), 1);
+    let index = PayloadIndex::new("a", IndexKind::Bool).unwrap();
+    let refused = [
+        reader.upsert(vec![Point::new(2)]),
+        reader.delete([1]).map(drop),
+        reader.clear_payload([1]).map(drop),
+        reader.create_index(index.clone()),
+        reader.drop_index(index),
+    ];
+    for refused in refused {
+        let told = format!("cannot write to {}: it was opened to be read", path.display());
+        assert_eq!(refused.unwrap_err().to_string(), told);
+    }
+    assert!(matches!(reader.remove(), Err(Error::ReadOnly { .. })));
+    let after: Vec<_> = files().into_iter().map(Result::unwrap).collect();
+    assert!(before == after, "nothing was written");
+    drop(Collection::open(path).unwrap());
+}
+
 /// A file that is cut off under an open collection is an error, not a fault of memory.
 #[test]
 fn a_file_that_was_cut_off_is_noticed() {

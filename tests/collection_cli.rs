@@ -5,14 +5,22 @@
 mod ingested;
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::ops::Range;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 use ingested::*;
+use maxfold::collection::{Collection, Vector};
 use maxfold::filter::Filter;
 use maxfold::maxsim::reference;
-use maxfold::multivector::TokenMatrix;
+use maxfold::multivector::{DenseVectors, Interchange, MultiVectors, TokenMatrix};
+use maxfold::rerank::{Backend, Reranker};
+use maxfold::search::{QueryRequest, Searcher, SearcherOptions};
 use rand::prelude::*;
 use serde_json::{Value, json};
 use support::Values;
@@ -222,6 +230,100 @@ fn what_is_printed() {
         &search(),
         &["requests: expected request[0].query once, got it again in line 1"],
     );
+}
+
+/// While one process writes, others read, each of them one state as it was committed: once, or for
+/// `MAXFOLD_SECONDS`.
+#[test]
+fn others_read_while_one_ingests() {
+    let seconds = std::env::var("MAXFOLD_SECONDS").map_or(0, |it| it.parse().unwrap());
+    let start = Instant::now();
+    read_while_one_ingests();
+    while start.elapsed().as_secs() < seconds {
+        read_while_one_ingests();
+    }
+}
+
+fn read_while_one_ingests() {
+    let files = Files::new();
+    let mut ingest = files.ingest("c", &["--batch", "1"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(ingest.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "committed 1");
+    let drain = thread::spawn(move || lines.count());
+    let request = json!({
+        "query": vec![0.5; DENSE], "using": "dense", "limit": POINTS,
+        "with_payload": true, "with_vector": true,
+    });
+    let (mut seen, mut states) = (1, BTreeSet::new());
+    while ingest.try_wait().unwrap().is_none() {
+        let before = files.count("c", &[]);
+        let (results, _) = files.answer("c", &request, &["--backend", "cpu"]);
+        let after = files.count("c", &[]);
+        check_state(&files, &results[0]);
+        let count = found(&results[0]).len();
+        assert!(seen <= before && before <= count && count <= after, "{before} {count} {after}");
+        seen = after;
+        states.insert(count);
+    }
+    assert!(ingest.wait().unwrap().success());
+    assert_eq!(drain.join().unwrap(), POINTS - 1);
+    assert!(states.len() > 3, "{states:?}");
+}
+
+/// The first so many points, whole.
+fn check_state(files: &Files, result: &Value) {
+    let mut ids = found(result);
+    ids.sort_unstable();
+    assert!(ids.iter().copied().eq(0..ids.len()), "{ids:?}");
+    for point in result["points"].as_array().unwrap() {
+        let id = point["id"].as_u64().unwrap() as usize;
+        assert_eq!(point["payload"], payload(id));
+        let dense: Vec<f32> = serde_json::from_value(point["vector"]["dense"].clone()).unwrap();
+        assert_eq!(dense, files.vectors.dense.as_ref().unwrap().get(id).unwrap());
+        let rows: Vec<Vec<f32>> =
+            serde_json::from_value(point["vector"]["tokens"].clone()).unwrap();
+        let tokens = Vector::from(files.vectors.tokens.get(id).unwrap());
+        assert_eq!(Vector::Multi { values: rows.concat(), dim: TOKENS }, tokens);
+    }
+}
+
+/// A searcher that reads alone keeps nobody from writing, and finds what was written.
+#[test]
+fn a_reader_follows_the_writer() {
+    let files = Files::new();
+    let points = fs::read_to_string(files.path("points")).unwrap();
+    let vectors = files.vectors.clone();
+    let ingest = |range: Range<usize>| {
+        let lines: Vec<&str> = points.lines().skip(range.start).take(range.len()).collect();
+        files.write("points", &lines.join("\n"));
+        let mut tokens = MultiVectors::empty(TOKENS).unwrap();
+        range.clone().for_each(|at| tokens.push(vectors.tokens.get(at).unwrap()).unwrap());
+        let dense = vectors.dense.as_ref().unwrap().values();
+        let dense = dense[range.start * DENSE..range.end * DENSE].to_vec();
+        let dense = Some(DenseVectors::new(dense, DENSE).unwrap());
+        Interchange { tokens, dense }.write(files.path("vectors")).unwrap();
+        let output = files.ingest("c", &[]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    ingest(0..400);
+    let graph = fs::read(files.path("c/graph-0")).unwrap();
+    let reranker = Reranker::new(Backend::Cpu).unwrap();
+    let collection = Collection::open_read_only(files.path("c")).unwrap();
+    let options = SearcherOptions::new().reranker(reranker);
+    let searcher = Searcher::with_options(collection, options).unwrap();
+    let request = QueryRequest::new(vec![0.5; DENSE]).using("dense").limit(POINTS);
+    let old = searcher.collection().snapshot().unwrap();
+    assert_eq!(searcher.query(&request).unwrap().points.len(), 400);
+    ingest(400..POINTS);
+    assert_eq!(searcher.query(&request).unwrap().points.len(), POINTS);
+    assert_eq!((old.len(), searcher.collection().snapshot().unwrap().len()), (400, POINTS));
+    assert_eq!(old.select(&Filter::new()).unwrap().points.len(), 400);
+    drop(old);
+    // The graph is the writer's to save.
+    let saved = fs::read(files.path("c/graph-0")).unwrap();
+    assert_ne!(saved, graph);
+    searcher.close().unwrap();
+    assert_eq!(fs::read(files.path("c/graph-0")).unwrap(), saved);
 }
 
 /// An adapter that nothing has is an error, wherever it is named.

@@ -17,7 +17,7 @@ use super::verify::verify;
 use crate::Result;
 use crate::filter::{FieldPath, Filter, IndexKind, Payload, PointId, payload};
 
-/// Points kept in a directory, by one process at a time.
+/// Points kept in a directory, written by one process at a time, and read by any number meanwhile.
 ///
 /// Every call that writes is one transaction: after it returned, what it wrote survives a kill and a
 /// power cut; before that, and if it fails, nothing of it shows. Writers wait for one another. Readers
@@ -78,6 +78,24 @@ impl Collection {
         Self::new(store, config)
     }
 
+    /// Opens the collection in a directory to read it, also while another process writes: each
+    /// [`Snapshot`] is of the last transaction that any has written. A process that has it open
+    /// already takes snapshots there.
+    ///
+    /// # Errors
+    /// As [`Collection::open`]; every call that would write is an
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly).
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
+        let store = Store::open_read_only(path.as_ref())?;
+        let config = state::read_config(&store, &*store.read()?)?;
+        Self::new(store, config)
+    }
+
+    /// Whether it was opened to be read alone.
+    pub fn is_read_only(&self) -> bool {
+        self.store.is_read_only()
+    }
+
     fn new(store: Store, config: CollectionConfig) -> Result<Self> {
         let txn = store.read()?;
         let state = State::read(&store, &txn, config.vectors.len())?;
@@ -91,8 +109,9 @@ impl Collection {
     /// directory, if nothing else is in there.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// It was opened to be read; what the operating system says.
     pub fn remove(self) -> Result<()> {
+        drop(self.store.write()?);
         let path = self.path().to_owned();
         drop(self);
         store::remove(&path)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use heed::types::Bytes;
-use heed::{AnyTls, CommitOrAbort, Env, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+use heed::{AnyTls, CommitOrAbort, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 
 use super::record::{Table, shown};
 use super::structure;
@@ -21,7 +21,7 @@ pub(super) const EVERY_KEY: KeySpan<'static> = (Bound::Unbounded, Bound::Unbound
 
 type Database = heed::Database<'static, Bytes, Bytes>;
 
-/// A directory with a collection, held by this process alone.
+/// A directory with a collection, which one process may write, and any may read.
 pub(super) struct Store {
     env: Env<WithoutTls>,
     tables: [Database; 5],
@@ -29,8 +29,8 @@ pub(super) struct Store {
     /// The file that is mapped, and its length after the last transaction: it never shrinks.
     data: File,
     length: AtomicU64,
-    /// Held as long as it is open.
-    _lock: Lock,
+    /// Held as long as it is open, by the one that may write.
+    lock: Option<Lock>,
 }
 
 /// A locked file.
@@ -68,10 +68,11 @@ impl Store {
             Ok(None) => {}
             _ => return Err(Error::CollectionExists { path: path.into() }),
         }
-        let env = open_env(path)?;
+        make_reader_table(path)?;
+        let env = open_env(path, EnvFlags::empty())?;
         let tables = create_tables(&env, path, records)?;
         sync_directories(path)?;
-        Self::new(env, tables, path, lock)
+        Self::new(env, tables, path, Some(lock))
     }
 
     /// Opens one that is there.
@@ -87,16 +88,45 @@ impl Store {
             None | Some(0) => return Err(missing()),
             Some(_) => {}
         }
-        let env = open_env(path)?;
+        make_reader_table(path)?;
+        let env = open_env(path, EnvFlags::empty())?;
+        // What readers left that were killed.
+        env.clear_stale_readers().map_err(|source| storage_error("open", path, source))?;
         let tables = open_tables(&env, path)?.ok_or_else(missing)?;
-        Self::new(env, tables, path, lock)
+        Self::new(env, tables, path, Some(lock))
     }
 
-    fn new(env: Env<WithoutTls>, tables: [Database; 5], path: &Path, lock: Lock) -> Result<Self> {
+    /// Opens one that another process may be writing.
+    pub fn open_read_only(path: &Path) -> Result<Self> {
+        check_platform()?;
+        let data = path.join(DATA);
+        let missing = || Error::NoCollection { path: path.into() };
+        if length_of(&data)?.unwrap_or(0) == 0 || structure::check_head(&data, LARGEST_MAP)? == 0 {
+            return Err(missing());
+        }
+        // Where nothing can be written, LMDB does without.
+        drop(make_reader_table(path));
+        let env = open_env(path, EnvFlags::READ_ONLY)?;
+        check_as_reader(&env, path)?;
+        let tables = open_tables(&env, path)?.ok_or_else(missing)?;
+        Self::new(env, tables, path, None)
+    }
+
+    /// Whether it was opened to be read alone.
+    pub fn is_read_only(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    fn new(
+        env: Env<WithoutTls>,
+        tables: [Database; 5],
+        path: &Path,
+        lock: Option<Lock>,
+    ) -> Result<Self> {
         let failed = |source| Error::io("read", path, source);
         let data = File::open(path.join(DATA)).map_err(failed)?;
         let length = AtomicU64::new(data.metadata().map_err(failed)?.len());
-        Ok(Self { env, tables, path: path.into(), data, length, _lock: lock })
+        Ok(Self { env, tables, path: path.into(), data, length, lock })
     }
 
     pub fn path(&self) -> &Path {
@@ -110,6 +140,9 @@ impl Store {
 
     /// Waits until no one else writes.
     pub fn write(&self) -> Result<RwTxn<'_>> {
+        if self.is_read_only() {
+            return Err(Error::ReadOnly { path: self.path.clone() });
+        }
         self.check_length()?;
         self.env.write_txn().map_err(|source| self.error("write", source))
     }
@@ -238,6 +271,7 @@ impl Store {
 fn storage_error(action: &'static str, path: &Path, source: heed::Error) -> Error {
     match source {
         heed::Error::Io(source) => Error::io(action, path, clearer(source)),
+        heed::Error::EnvAlreadyOpened => Error::CollectionInUse { path: path.into() },
         source => Error::Storage { action, path: path.into(), source },
     }
 }
@@ -306,27 +340,60 @@ fn lock(path: &Path) -> Result<Lock> {
 
 /// The last transaction of a file that may be missing.
 fn structure_of(data: &Path) -> Result<Option<u64>> {
-    match fs::metadata(data) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+    match length_of(data)? {
+        None => Ok(None),
         // What LMDB leaves if the very first write fails.
-        Ok(metadata) if metadata.len() == 0 => Ok(Some(0)),
-        _ => structure::check(data, LARGEST_MAP).map(Some),
+        Some(0) => Ok(Some(0)),
+        Some(_) => structure::check(data, LARGEST_MAP).map(Some),
     }
 }
 
-fn open_env(path: &Path) -> Result<Env<WithoutTls>> {
-    // LMDB maps its table of readers and writes to it in memory. Written here first, it has its place
-    // on the disk: a full disk is an error now, instead of a fault then. No reader is left in an old
-    // one, because the directory is locked.
+/// The length of a file that may be missing.
+fn length_of(path: &Path) -> Result<Option<u64>> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.len())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::io("read", path, source)),
+    }
+}
+
+/// LMDB maps its table of readers and writes to it in memory. Written here first, it has its place on
+/// the disk: a full disk is an error now, instead of a fault then. One that is there may be in use.
+fn make_reader_table(path: &Path) -> Result<()> {
     let readers = path.join(LMDB_LOCK);
-    fs::write(&readers, vec![0; LMDB_LOCK_SIZE])
-        .map_err(|source| Error::io("write", &readers, source))?;
+    let length = length_of(&readers)?.unwrap_or(0);
+    let Some(missing) = LMDB_LOCK_SIZE.checked_sub(length as usize).filter(|it| *it > 0) else {
+        return Ok(());
+    };
+    let file = File::options().create(true).append(true).open(&readers);
+    let written = file.and_then(|mut file| file.write_all(&vec![0; missing]));
+    written.map_err(|source| Error::io("write", &readers, source))
+}
+
+/// Walks the file as a reader, whom no writer takes pages from.
+fn check_as_reader(env: &Env<WithoutTls>, path: &Path) -> Result<()> {
+    // A writer may have been faster than the look at where its pages begin.
+    const TRIES: usize = 100;
+    for _ in 0..TRIES {
+        let txn = env.read_txn().map_err(|source| storage_error("read", path, source))?;
+        if structure::check_pinned(&path.join(DATA), LARGEST_MAP, txn.id() as u64)? {
+            return Ok(());
+        }
+    }
+    let what = "other transactions than it had".into();
+    Err(Error::Damaged { path: path.join(DATA), what })
+}
+
+fn open_env(path: &Path, flags: EnvFlags) -> Result<Env<WithoutTls>> {
     let mut size = usize::try_from(LARGEST_MAP).unwrap_or(usize::MAX / 2);
     loop {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(size).max_dbs(Table::ALL.len() as u32);
-        // SAFETY: nobody else changes the file while it is mapped: the directory is locked by this
-        // process, which opens it once. What LMDB follows inside of it has been checked.
+        // SAFETY: reading alone is a flag that makes LMDB do less.
+        unsafe { options.flags(flags) };
+        // SAFETY: only LMDB changes the file while it is mapped, and nobody else writes: the directory
+        // is locked by the one process that may, and no process opens it twice. What LMDB follows
+        // inside of it has been checked, or will be before it is followed.
         match unsafe { options.open(path) } {
             Err(heed::Error::Io(error)) if is_no_memory(&error) && size > SMALLEST_MAP => size /= 2,
             opened => return opened.map_err(|source| storage_error("open", path, source)),

@@ -98,6 +98,15 @@ impl Searcher {
         Self::new(Collection::open(path)?)
     }
 
+    /// Opens the collection in a directory to search it, also while another process writes. Graphs are
+    /// read from where that one saves them, and are not saved.
+    ///
+    /// # Errors
+    /// As [`Collection::open_read_only`] and [`Searcher::with_options`].
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
+        Self::new(Collection::open_read_only(path)?)
+    }
+
     /// Searches a collection as the options say. Graphs are read, or built if need be, and resident
     /// documents are loaded before it returns.
     ///
