@@ -110,8 +110,11 @@ fn what_is_set_in_rust_survives_json() {
     let written = CollectionConfig::new()
         .vector("a", VectorConfig::dense(4, Distance::Dot).hnsw(Some(searched)))
         .vector("b", VectorConfig::dense(4, Distance::Euclid).hnsw(Some(none)))
-        .vector("size", VectorConfig::multi(4, Distance::Cosine));
-    assert_eq!(config(&serde_json::to_string(&written).unwrap()), written);
+        .vector("size", VectorConfig::multi(4, Distance::Cosine))
+        .vector("t", VectorConfig::multi(4, Distance::Cosine).hnsw(Some(searched)));
+    let json = serde_json::to_value(&written).unwrap();
+    assert_eq!(config(&json.to_string()), written);
+    assert_eq!(json["vectors"]["t"]["hnsw_config"]["ef_search"], 1000);
     // For all vectors that don't say otherwise.
     let read = config(
         r#"{"vectors": {"size": 4, "distance": "Dot"}, "hnsw_config": {"ef_search": 7, "m": 0}}"#,

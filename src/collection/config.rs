@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::config_json::hnsw_hint;
 use super::point::{self, Values};
 use super::vector::Vector;
 use crate::recall::{Distance, HnswParams};
@@ -129,12 +130,16 @@ impl VectorConfig {
         Self { size, distance, kind: VectorKind::Multi, hints: Map::new() }
     }
 
-    /// With a graph of these parameters, or without one. Multivectors have none.
-    pub fn hnsw(self, hnsw: Option<HnswParams>) -> Self {
-        match self.kind {
-            VectorKind::Dense(_) => Self { kind: VectorKind::Dense(hnsw), ..self },
-            VectorKind::Multi => self,
+    /// With a graph of these parameters, or without one. Multivectors have none: for them it is a hint.
+    pub fn hnsw(mut self, hnsw: Option<HnswParams>) -> Self {
+        match &mut self.kind {
+            VectorKind::Dense(graph) => *graph = hnsw,
+            VectorKind::Multi => {
+                self.hints.remove("hnsw_config");
+                self.hints.extend(hnsw.filter(|it| it.m > 0).map(hnsw_hint));
+            }
         }
+        self
     }
 
     /// What Qdrant's JSON said besides, which changes no answer: `on_disk`, `quantization_config` and

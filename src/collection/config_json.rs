@@ -119,6 +119,11 @@ fn write_hnsw(hnsw: Option<HnswParams>) -> Value {
     ])
 }
 
+/// What JSON would have said of a graph that there isn't.
+pub(super) fn hnsw_hint(hnsw: HnswParams) -> (String, Value) {
+    ("hnsw_config".into(), write_hnsw(Some(hnsw)))
+}
+
 /// What an `hnsw_config` says; what it doesn't say is `None`.
 #[derive(Default)]
 struct Hnsw {

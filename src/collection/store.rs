@@ -90,8 +90,6 @@ impl Store {
         }
         make_reader_table(path)?;
         let env = open_env(path, EnvFlags::empty())?;
-        // What readers left that were killed.
-        env.clear_stale_readers().map_err(|source| storage_error("open", path, source))?;
         let tables = open_tables(&env, path)?.ok_or_else(missing)?;
         Self::new(env, tables, path, Some(lock))
     }
@@ -144,7 +142,13 @@ impl Store {
             return Err(Error::ReadOnly { path: self.path.clone() });
         }
         self.check_length()?;
+        self.clear_dead_readers()?;
         self.env.write_txn().map_err(|source| self.error("write", source))
+    }
+
+    /// Lets go of what processes were reading that were killed: its space would never be used again.
+    fn clear_dead_readers(&self) -> Result<()> {
+        self.env.clear_stale_readers().map(drop).map_err(|source| self.error("write", source))
     }
 
     pub fn commit(&self, txn: RwTxn<'_>) -> Result<()> {
