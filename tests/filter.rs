@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maxfold::filter::{
-    Condition, Datetime, FieldPath, Filter, IndexKind, LONGEST_KEY, Payload, PayloadSelector,
-    PointId, Points, Range, Span, Subject, Test, payload,
+    Condition, Datetime, FieldPath, Filter, IndexKind, LONGEST_KEY, Match, Payload,
+    PayloadSelector, PointId, Points, Range, Scalars, Span, Subject, Test, payload,
 };
 use maxfold::search::QueryRequest;
 use maxfold::{Error, Result};
@@ -530,6 +530,8 @@ fn a_filter_that_json_cannot_hold_is_not_written() {
         let request = QueryRequest::new(vec![1.0]).filter(inside);
         assert!(serde_json::to_string(&request).unwrap_err().to_string().contains(part), "{part}");
     }
+    let none = field(Match::any(Scalars::Integers(BTreeSet::new())).into());
+    assert_eq!(serde_json::to_string(&none).unwrap().parse::<Filter>().unwrap(), none);
     let mut deep = Filter::new().must(Condition::has_id([1]));
     for _ in 0..50 {
         deep = Filter::new().must(deep);

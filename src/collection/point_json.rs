@@ -53,7 +53,7 @@ impl std::str::FromStr for Point {
 /// let points: Vec<_> = PointLines::open(&path)?.collect();
 /// assert_eq!(points[0].as_ref().unwrap().id, 1.into());
 /// let error = points[1].as_ref().unwrap_err().to_string();
-/// assert!(error.ends_with("expected point.payload.a once, got it again in line 3, column 35"));
+/// assert!(error.contains("expected point.payload.a once, got it again in line 3"));
 /// # Ok::<(), maxfold::Error>(())
 /// ```
 pub struct PointLines {
