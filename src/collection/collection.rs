@@ -8,10 +8,11 @@ use rayon::prelude::*;
 
 use super::batch::Batch;
 use super::config::{CollectionConfig, VectorConfig};
+use super::environment;
 use super::point::{Point, Prepared, Selector};
 use super::snapshot::Snapshot;
 use super::state::{self, State};
-use super::store::{self, Store};
+use super::store::Store;
 use super::verified::Verified;
 use super::verify::verify;
 use crate::Result;
@@ -114,7 +115,7 @@ impl Collection {
         drop(self.store.write()?);
         let path = self.path().to_owned();
         drop(self);
-        store::remove(&path)
+        environment::remove(&path)
     }
 
     /// What the collection was made with.

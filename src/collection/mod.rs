@@ -35,7 +35,8 @@
 //! | `config.rs`, `config_json.rs` | [`CollectionConfig`]: which vectors points have; its JSON |
 //! | `vector.rs`, `point.rs`, `point_json.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point; a point a line |
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
-//! | `store.rs` | the LMDB environment, locks, checksums |
+//! | `environment.rs` | the files: locks, opening, removing |
+//! | `store.rs` | reading and writing records, with checksums |
 //! | `record.rs` | keys and values |
 //! | `state.rs` | what a collection knows of itself |
 //! | `batch.rs` | one transaction of changes |
@@ -48,6 +49,7 @@ mod batch;
 mod collection;
 mod config;
 mod config_json;
+mod environment;
 mod gather;
 mod point;
 mod point_json;

@@ -3,10 +3,13 @@
 //! The shapes that we read are unions without tags: derived readers say that "no variant matched".
 //! Here every error names its place, what was expected there, and what came.
 
+mod foreign;
 mod parse;
 
 use std::fmt::Write;
 
+pub(crate) use foreign::Foreign;
+use foreign::Otherwise;
 pub(crate) use parse::{deserialize, read};
 
 use serde::ser::{Serialize, SerializeMap};
@@ -154,55 +157,6 @@ impl<'a> Node<'a> {
     /// What `FromStr` makes of a string.
     pub fn parse<T: std::str::FromStr>(&self, expected: &'static str) -> Result<T> {
         self.string()?.parse().map_err(|_| self.expected(expected))
-    }
-}
-
-/// A field that Qdrant's clients may write beside ours. `null` there asks for nothing.
-pub(crate) struct Foreign {
-    field: &'static str,
-    /// Whether a value changes no answer.
-    fits: fn(&Value) -> bool,
-    otherwise: Otherwise,
-}
-
-/// What is wrong with a value that doesn't fit.
-enum Otherwise {
-    Unknown,
-    Expected(&'static str),
-    Unsupported(&'static str),
-}
-
-impl Foreign {
-    /// A field that would change an answer.
-    pub const fn new(field: &'static str, what: &'static str) -> Self {
-        Self::unless(field, what, |_| false)
-    }
-
-    /// A field that would change an answer, except with some values.
-    pub const fn unless(field: &'static str, what: &'static str, fits: fn(&Value) -> bool) -> Self {
-        Self { field, fits, otherwise: Otherwise::Unsupported(what) }
-    }
-
-    /// A field that belongs elsewhere.
-    pub const fn elsewhere(field: &'static str) -> Self {
-        Self { field, fits: |_| false, otherwise: Otherwise::Unknown }
-    }
-
-    /// A yes or no that changes at most what an answer costs.
-    pub const fn flag(field: &'static str) -> Self {
-        Self { field, fits: Value::is_boolean, otherwise: Otherwise::Expected("true or false") }
-    }
-
-    /// An integer that changes at most what an answer costs.
-    pub const fn count(field: &'static str) -> Self {
-        let otherwise = Otherwise::Expected("an integer of at least 0");
-        Self { field, fits: Value::is_u64, otherwise }
-    }
-
-    /// A word or an object that changes at most what an answer costs.
-    pub const fn hint(field: &'static str) -> Self {
-        let fits = |value: &Value| value.is_object() || value.is_string();
-        Self { field, fits, otherwise: Otherwise::Expected("an object or a word") }
     }
 }
 
