@@ -121,7 +121,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         Store::Streamed => score(&reranker, &queries, &docs, args)?,
         Store::Resident => score_resident(&reranker, &queries, &docs, args)?,
     };
-    let failed = |error| format!("expected to write {}: {error}", output.display());
+    let failed = |error| format!("cannot write {}: {error}", output.display());
     let mut file = BufWriter::new(File::create(output).map_err(failed)?);
     serde_json::to_writer(&mut file, &result)?;
     Ok(file.flush().map_err(failed)?)

@@ -5,7 +5,8 @@
 //! cargo run --release --example search -- --collection DIR --count --filter FILTER.json
 //! ```
 //!
-//! The collection may be one that another process is writing. REQUEST holds the body of Qdrant's query call, or an array of them. OUT has `results`, for each
+//! The collection may be one that another process is writing; nothing is written here, so a graph that no
+//! writer has saved is built for this search alone. REQUEST holds the body of Qdrant's query call, or an array of them. OUT has `results`, for each
 //! request Qdrant's `points`, beside the `plan` and the `backend` that scored, and `seconds`, one
 //! number a repeat. Bad input: exit code 2, and one line on stderr that begins with `error:`.
 
@@ -92,7 +93,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         seconds.push(start.elapsed().as_secs_f64());
     }
     let results = Results { results: responses.iter().map(result).collect(), seconds };
-    let failed = |error| format!("expected to write {}: {error}", output.display());
+    let failed = |error| format!("cannot write {}: {error}", output.display());
     let mut file = BufWriter::new(File::create(output).map_err(failed)?);
     serde_json::to_writer(&mut file, &results)?;
     Ok(file.flush().map_err(failed)?)

@@ -126,7 +126,7 @@ pub enum Error {
     },
 
     /// An id that is in use.
-    #[error("expected a new id, got {id}, which is taken")]
+    #[error("id {id} already exists")]
     DuplicateId {
         /// The id.
         id: u64,
@@ -230,7 +230,7 @@ pub enum Error {
 
     /// Something that Qdrant has and we don't.
     #[cfg(feature = "collection")]
-    #[error("expected {path} not to be given: {what} is not supported")]
+    #[error("{path}: {what} is not supported")]
     Unsupported {
         /// The place.
         path: String,
@@ -258,7 +258,7 @@ pub enum Error {
 
     /// A directory that has a collection already.
     #[cfg(feature = "collection")]
-    #[error("expected a directory without a collection, got {}", path.display())]
+    #[error("a collection in {} already exists", path.display())]
     CollectionExists {
         /// The directory.
         path: PathBuf,
@@ -266,7 +266,7 @@ pub enum Error {
 
     /// A collection that is open elsewhere, in this process or another.
     #[cfg(feature = "collection")]
-    #[error("expected a collection that is not open, got {}, which is", path.display())]
+    #[error("{} is already open, here or in another process", path.display())]
     CollectionInUse {
         /// The directory.
         path: PathBuf,
@@ -304,7 +304,7 @@ pub enum Error {
 
     /// What LMDB says of a collection.
     #[cfg(feature = "collection")]
-    #[error("expected to {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     Storage {
         /// `open`, `read` or `write`.
         action: &'static str,
@@ -423,14 +423,14 @@ pub enum Error {
     },
 
     /// Tensors that the safetensors format can't hold.
-    #[error("expected tensors that fit a safetensors file: {source}")]
+    #[error("cannot write tensors as a safetensors file: {source}")]
     UnwritableSafetensors {
         /// What the writer said.
         source: safetensors::SafeTensorError,
     },
 
     /// A file that can't be read or written.
-    #[error("expected to {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was to be done, for example `read`.
         action: &'static str,
@@ -554,7 +554,7 @@ pub enum Error {
     },
 
     /// The operating system refuses a thread.
-    #[error("expected to start a thread: {source}")]
+    #[error("cannot start a thread: {source}")]
     Thread {
         /// What the operating system said.
         source: std::io::Error,

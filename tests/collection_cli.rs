@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ingested::*;
 use maxfold::collection::{Collection, Vector};
@@ -157,6 +157,36 @@ fn a_refused_first_ingest_leaves_nothing() {
     let output = files.ingest("c", &[]).output().unwrap();
     assert_eq!(committed(&output.stdout), [POINTS], "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(files.check("c", POINTS), POINTS);
+}
+
+/// A file of vectors is read as it is needed: it may be larger than memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn files_of_vectors_are_not_held_in_memory() {
+    const ITEMS: usize = 1000;
+    const ROWS: usize = 125;
+    const DIM: usize = 128;
+    let files = Files::new();
+    files.write("config", &CONFIG.replace("16", &DIM.to_string()));
+    files.write("points", &(0..ITEMS).map(|id| format!("{{\"id\":{id}}}\n")).collect::<String>());
+    let offsets: Vec<u64> = (0..=ITEMS).map(|item| (item * ROWS) as u64).collect();
+    files.write_tokens("large", &vec![0.5; ITEMS * ROWS * DIM], DIM, &offsets);
+    let vectors = format!("--vectors=tokens={}", files.path("large"));
+    let mut ingest = files.ingest_only("c", &["--batch", "50", &vectors]);
+    let mut ingest = ingest.stdout(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", ingest.id());
+    let mut most = 0;
+    while ingest.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(&status).unwrap_or_default();
+        let own = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or("0");
+        let own = own.trim_matches(|it: char| !it.is_ascii_digit());
+        most = most.max(own.parse::<u64>().unwrap() / 1024);
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(ingest.wait().unwrap().success());
+    assert_eq!(files.count("c", &[]), ITEMS);
+    let file = fs::metadata(files.path("large")).unwrap().len() >> 20;
+    assert!(0 < most && most < file / 2, "{most} MB of its own for a file of {file} MB");
 }
 
 /// The length of a vector means nothing to the cosine, so it is taken out before numbers are rounded.

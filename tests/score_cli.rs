@@ -257,7 +257,7 @@ fn an_unknown_adapter_is_an_error_that_lists_the_known() {
 fn an_output_that_cannot_be_written_is_an_error() {
     let files = Files::new();
     fs::create_dir(files.path("out.json")).unwrap();
-    files.refused(&[], &["expected to write", "out.json"]);
+    files.refused(&[], &["cannot write", "out.json"]);
 }
 
 #[test]

@@ -180,9 +180,9 @@ fn nothing_of_a_refused_batch_is_added() {
         error.to_string()
     };
     let error = refused(&mut engine, |point| point.id = 3);
-    assert!(error.contains("got 3, which is taken"), "{error}");
+    assert!(error.contains("id 3 already exists"), "{error}");
     let error = refused(&mut engine, |point| point.id = 10);
-    assert!(error.contains("got 10, which is taken"), "{error}");
+    assert!(error.contains("id 10 already exists"), "{error}");
     let error = refused(&mut engine, |point| point.dense.truncate(3));
     assert!(error.contains("point 12") && error.contains("dimension 3"), "{error}");
     let error = refused(&mut engine, |point| point.dense[4] = f32::NAN);
