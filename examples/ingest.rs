@@ -185,7 +185,7 @@ impl Target<'_> {
         Ok(stdout.flush()?)
     }
 
-    /// Where the first points are refused, nothing is left behind.
+    /// Makes the collection with its first points. If they are refused, nothing is left behind.
     fn create(&self, points: Vec<Point>) -> maxfold::Result<Collection> {
         let collection = Collection::create(self.path, self.config.clone())?;
         match collection.upsert(points) {

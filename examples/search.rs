@@ -6,9 +6,10 @@
 //! ```
 //!
 //! The collection may be one that another process is writing; nothing is written here, so a graph that no
-//! writer has saved is built for this search alone. REQUEST holds the body of Qdrant's query call, or an array of them. OUT has `results`, for each
-//! request Qdrant's `points`, beside the `plan` and the `backend` that scored, and `seconds`, one
-//! number a repeat. Bad input: exit code 2, and one line on stderr that begins with `error:`.
+//! writer has saved is built for this search alone. REQUEST holds the body of Qdrant's query call, or an
+//! array of them. OUT has `results`, for each request Qdrant's `points`, beside the `plan` and the
+//! `backend` that scored, and `seconds`, one number a repeat. Bad input: exit code 2, and one line on
+//! stderr that begins with `error:`.
 
 #[path = "support/backend.rs"]
 mod backend;

@@ -174,11 +174,11 @@ pub enum Error {
     MalformedJson {
         /// What was to be read, for example `a filter`.
         what: &'static str,
-        /// What the parser found.
+        /// The parser's words.
         fault: String,
-        /// Where, from 1.
+        /// The line, from 1.
         line: usize,
-        /// Where in the line, from 1.
+        /// The column, from 1.
         column: usize,
     },
 
@@ -188,9 +188,9 @@ pub enum Error {
     DuplicateField {
         /// The place, for example `filter.must`.
         path: String,
-        /// Where it stands again, from 1.
+        /// The line where it stands again, from 1.
         line: usize,
-        /// Where in the line, from 1.
+        /// The column, from 1.
         column: usize,
     },
 
@@ -443,7 +443,7 @@ pub enum Error {
     /// A file that should hold text, and holds something else.
     #[error("expected text in UTF-8, plain or compressed by gzip, got {got}")]
     NotText {
-        /// What it holds, by its name or by its first fault.
+        /// The name of what it holds, or its first fault.
         got: String,
     },
 

@@ -26,7 +26,7 @@ const MARK: char = '\u{feff}';
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// What other files begin with; of two that fit, the first is right.
+/// The first bytes of other files; of two that fit, the first is right.
 const OTHERS: [(&[u8], &str); 9] = [
     (GZIP, "gzip in gzip"),
     (&[0xff, 0xfe, 0, 0], "UTF-32"),
@@ -44,7 +44,7 @@ const OTHERS: [(&[u8], &str); 9] = [
 pub struct Line {
     /// Its number, from 1.
     pub number: usize,
-    /// What it holds, without its end.
+    /// Its text, without the line end.
     pub text: String,
 }
 
@@ -135,7 +135,7 @@ fn begin(
     Ok((start, Box::new(all)))
 }
 
-/// What a file is that begins with these bytes, if it is not text in UTF-8.
+/// The name of a file that begins with these bytes, if it is not text in UTF-8.
 fn other(start: &[u8]) -> Option<&'static str> {
     let marked = OTHERS.iter().find(|(mark, _)| start.starts_with(mark));
     let unmarked = match start {

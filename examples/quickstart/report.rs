@@ -202,7 +202,7 @@ impl Outcome {
     }
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Printed<'a> {
     backend: String,

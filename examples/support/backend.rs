@@ -15,7 +15,7 @@ pub struct BackendArgs {
 }
 
 impl BackendArgs {
-    /// What they ask for. Who names an adapter means a GPU.
+    /// The options that they ask for. Who names an adapter means a GPU.
     pub fn options(&self) -> Result<RerankerOptions, String> {
         let mut options = RerankerOptions { backend: self.backend, ..Default::default() };
         if let Some(name) = &self.adapter {

@@ -92,7 +92,7 @@ impl Collection {
         Self::new(store, config)
     }
 
-    /// Whether it was opened to be read alone.
+    /// Tells whether it was opened to be read alone.
     pub fn is_read_only(&self) -> bool {
         self.store.is_read_only()
     }

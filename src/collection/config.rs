@@ -75,7 +75,7 @@ impl CollectionConfig {
         self
     }
 
-    /// What Qdrant's JSON said besides, which changes no answer, only what it may cost there:
+    /// Hints of Qdrant's JSON, which change no answer, only what it may cost there:
     /// `on_disk_payload`, `optimizers_config` and the like. It is kept, and written with the rest.
     pub fn hints(&self) -> &Map<String, Value> {
         &self.hints
@@ -142,7 +142,7 @@ impl VectorConfig {
         self
     }
 
-    /// What Qdrant's JSON said besides, which changes no answer: `on_disk`, `quantization_config` and
+    /// Hints of Qdrant's JSON, which change no answer: `on_disk`, `quantization_config` and
     /// the like.
     pub fn hints(&self) -> &Map<String, Value> {
         &self.hints

@@ -119,12 +119,12 @@ fn write_hnsw(hnsw: Option<HnswParams>) -> Value {
     ])
 }
 
-/// What JSON would have said of a graph that there isn't.
+/// The hint of a graph that there isn't, as JSON would have given it.
 pub(super) fn hnsw_hint(hnsw: HnswParams) -> (String, Value) {
     ("hnsw_config".into(), write_hnsw(Some(hnsw)))
 }
 
-/// What an `hnsw_config` says; what it doesn't say is `None`.
+/// An `hnsw_config`; what it doesn't say is `None`.
 #[derive(Default)]
 struct Hnsw {
     m: Option<usize>,
@@ -200,7 +200,8 @@ fn read_vector(node: &Node<'_>, all: &Hnsw) -> Result<VectorConfig> {
     config.check().map_err(|error| node.wrong(error)).map(|()| config)
 }
 
-/// What is asked of a multivector that changes nothing: its numbers are kept in f16 all the same.
+/// Reads what is asked of a multivector, and gives what of it changes nothing: numbers are kept in f16
+/// all the same.
 fn read_multi(node: &Node<'_>, object: &Object<'_>) -> Result<Option<(String, Value)>> {
     let comparator = node.object(&["comparator"])?.required("comparator")?;
     if comparator.string()? != "max_sim" {

@@ -11,7 +11,7 @@ use super::record::Table;
 use super::structure;
 use crate::{Error, Result};
 
-/// What is open.
+/// An open collection's files.
 pub(super) struct Environment {
     pub env: Env<WithoutTls>,
     pub tables: Tables,

@@ -54,7 +54,7 @@ impl Store {
         Ok(Self { env, tables, path: path.into(), data, length, lock })
     }
 
-    /// Whether it was opened to be read alone.
+    /// Tells whether it was opened to be read alone.
     pub fn is_read_only(&self) -> bool {
         self.lock.is_none()
     }

@@ -1,4 +1,4 @@
-//! How errors are made, and what is added to them on their way: a place, a line, a file.
+//! Making errors, and adding to them on their way: a place, a line, a file.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ impl Error {
         Self::Thread { source }
     }
 
-    /// What serde_json said of a text, its place in fields of their own.
+    /// An error of serde_json's, its place in fields of their own.
     #[cfg(feature = "collection")]
     pub(crate) fn malformed_json(what: &'static str, fault: &serde_json::Error) -> Self {
         let (line, column) = (fault.line(), fault.column());
@@ -75,7 +75,7 @@ impl Error {
     }
 }
 
-/// What names of vectors may be given, for an error message. One without a name has the name "".
+/// The names of vectors that may be given, for an error message. One without a name has the name "".
 #[cfg(feature = "collection")]
 pub(super) fn vectors_named(known: &[String]) -> String {
     match known {

@@ -121,7 +121,7 @@ pub(super) fn word(id: &str) -> Result<&str> {
     Ok(id)
 }
 
-/// Whether an id begins with what readers take for a byte-order mark.
+/// Tells whether an id begins with what readers take for a byte-order mark.
 fn has_mark(id: &str) -> bool {
     without_mark(id).len() < id.len()
 }

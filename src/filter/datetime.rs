@@ -39,7 +39,7 @@ impl Datetime {
         self.0
     }
 
-    /// Whether this is of a year that can be written, and so read again: −262143 to 262142.
+    /// Tells whether its year can be written, and so read again: −262143 to 262142.
     pub(super) fn is_writable(self) -> bool {
         DateTime::from_timestamp_micros(self.0).is_some()
     }

@@ -18,7 +18,7 @@ const MATCHES: &[&str] = &["value", "any", "except"];
 const PLACES: &str = "a condition on places";
 const TEXT: &str = "matching of text";
 
-/// What else may stand beside the fields of a condition, as `null`: those that we don't have, and
+/// Other fields that may stand beside those of a condition, as `null`: those that we don't have, and
 /// those of other kinds of conditions.
 const BESIDE: &[Foreign] = &[
     Foreign::new("geo_radius", PLACES),
@@ -118,7 +118,7 @@ fn read_condition(node: &Node<'_>, about: Belongs) -> Result<Condition> {
     }
 }
 
-/// What stands in the one field of a condition.
+/// The value of the one field of a condition.
 fn only<'a>(node: &Node<'a>, field: &'static [&'static str; 1]) -> Result<Node<'a>> {
     node.object_beside(field, BESIDE)?.required(field[0])
 }

@@ -12,7 +12,7 @@ impl Serialize for Filter {
     }
 }
 
-/// What a filter is of, and how many levels of JSON may yet be nested in it.
+/// The place of a filter: of points or of nested objects, with so many levels of JSON left below.
 #[derive(Clone, Copy)]
 struct Place {
     of_points: bool,

@@ -5,12 +5,12 @@ use serde_json::Value;
 /// A field that Qdrant's clients may write beside ours. `null` there asks for nothing.
 pub(crate) struct Foreign {
     pub(super) field: &'static str,
-    /// Whether a value changes no answer.
+    /// Tells whether a value changes no answer.
     pub(super) fits: fn(&Value) -> bool,
     pub(super) otherwise: Otherwise,
 }
 
-/// What is wrong with a value that doesn't fit.
+/// The fault of a value that doesn't fit.
 pub(super) enum Otherwise {
     Unknown,
     Expected(&'static str),

@@ -46,7 +46,7 @@ where
     read(&Node::root(&seed.deserialize(deserializer)?, name)).map_err(de::Error::custom)
 }
 
-/// Where in a document something stands.
+/// A place in a document.
 enum Place<'a> {
     Root(&'a str),
     Field(&'a Place<'a>, &'a str),
@@ -153,5 +153,5 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 }
 
-/// What serde_json gives out a number as, where a host turned on its feature for arbitrary precision.
+/// The key of a number in serde_json, where a host turned on its feature for arbitrary precision.
 const NUMBER: &str = "$serde_json::private::Number";

@@ -123,7 +123,7 @@ pub(super) fn check_rounded(
     Err(unfit(index / dim, index % dim, original(index)))
 }
 
-/// What is wrong with a value that is not finite in f16.
+/// The fault of a value that is not finite in f16.
 pub(super) fn unfit(row: usize, column: usize, value: f32) -> Error {
     if value.is_finite() {
         Error::OutOfHalfRange { row, column, value }

@@ -11,7 +11,7 @@ use safetensors::tensor::{Metadata, SafeTensorError, TensorInfo};
 use super::element::{self, Element};
 use crate::{Error, Result};
 
-/// What tensors are read from.
+/// The bytes that tensors are read from.
 pub(super) trait Source: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> Source for T {}
@@ -21,7 +21,7 @@ pub(super) struct Tensors<'a> {
     from: Box<dyn Source + 'a>,
     path: PathBuf,
     header: Metadata,
-    /// Where the first tensor begins.
+    /// The place of the first tensor.
     start: u64,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    /// Whether there is a tensor of this name.
+    /// Tells whether there is a tensor of this name.
     pub fn has(&self, name: &str) -> bool {
         self.header.info(name).is_some()
     }

@@ -23,7 +23,7 @@ pub struct VectorFile {
     path: PathBuf,
     tensors: Tensors<'static>,
     table: Table,
-    /// Where items begin, unless each is one row.
+    /// The first rows of items, unless each is one row.
     offsets: Option<Vec<u64>>,
 }
 

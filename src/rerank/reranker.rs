@@ -297,7 +297,7 @@ impl Reranker {
     }
 }
 
-/// Why a GPU wasn't chosen, as the fact that it is.
+/// The reason why no GPU was chosen, as a fact.
 #[cfg(feature = "gpu")]
 fn why_not(error: &Error) -> String {
     let Error::NoAdapter { wanted, available } = error else {

@@ -40,27 +40,27 @@ impl RequestLimits {
         Self::default()
     }
 
-    /// At most so many results, those that `offset` leaves out included.
+    /// Allows `limit` results, those that `offset` leaves out included.
     pub fn limit(self, limit: usize) -> Self {
         Self { limit, ..self }
     }
 
-    /// At most so many candidates of each prefetch.
+    /// Allows so many candidates of each prefetch.
     pub fn prefetch_limit(self, prefetch_limit: usize) -> Self {
         Self { prefetch_limit, ..self }
     }
 
-    /// At most so many prefetches.
+    /// Allows so many prefetches.
     pub fn prefetches(self, prefetches: usize) -> Self {
         Self { prefetches, ..self }
     }
 
-    /// Filters nested at most so deeply; one without others inside has a depth of 1.
+    /// Allows filters nested so deeply; one without others inside has a depth of 1.
     pub fn depth(self, depth: usize) -> Self {
         Self { depth, ..self }
     }
 
-    /// At most so many bytes of JSON, for all requests of one text.
+    /// Allows so many bytes of JSON, for all requests of one text.
     pub fn bytes(self, bytes: usize) -> Self {
         Self { bytes, ..self }
     }
@@ -68,7 +68,7 @@ impl RequestLimits {
     /// Reads requests from JSON, as [`QueryRequest::read_all`] does, if they keep the ceilings.
     ///
     /// # Errors
-    /// What is no request; what exceeds a ceiling.
+    /// The text is no request, or exceeds a ceiling.
     pub fn read(&self, text: &str) -> Result<Vec<QueryRequest>> {
         at_most("the request's bytes", text.len(), self.bytes)?;
         let requests = QueryRequest::read_all(text)?;

@@ -184,7 +184,7 @@ impl Prefetch {
     }
 }
 
-/// What a request and a prefetch have in common.
+/// The fields that a request and a prefetch have in common.
 pub(crate) struct Asked<'a> {
     pub query: &'a Vector,
     pub using: &'a str,

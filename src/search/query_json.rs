@@ -211,7 +211,7 @@ impl QueryRequest {
     /// ```
     ///
     /// # Errors
-    /// What is no request, with its place.
+    /// The text is no request; the error has the place.
     pub fn read_all(text: &str) -> Result<Vec<Self>> {
         json::read(text, "requests", "request", |node| {
             let object = node.any_object().ok();
@@ -257,7 +257,7 @@ impl Serialize for Prefetch {
 }
 
 impl Asked<'_> {
-    /// What a request and a prefetch have in common, if it can be read again from there.
+    /// Writes what a request and a prefetch have in common, if it can be read again from there.
     fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         self.query.check().and_then(|()| self.check()).map_err(M::Error::custom)?;
         map.serialize_entry("query", self.query)?;

@@ -130,7 +130,7 @@ impl Searcher {
         &self.shared.reranker
     }
 
-    /// How much one request may ask for.
+    /// Ceilings of what one request may ask for.
     pub fn limits(&self) -> &RequestLimits {
         &self.limits
     }

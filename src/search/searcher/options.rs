@@ -29,7 +29,7 @@ impl SearcherOptions {
         Self { resident_bytes: Some(bytes), ..self }
     }
 
-    /// How much one request may ask for.
+    /// Ceilings of what one request may ask for.
     pub fn limits(self, limits: RequestLimits) -> Self {
         Self { limits, ..self }
     }
