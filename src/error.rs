@@ -4,7 +4,7 @@ mod context;
 
 use std::path::PathBuf;
 
-#[cfg(any(feature = "gpu", feature = "collection"))]
+#[cfg(feature = "gpu")]
 use context::listed;
 #[cfg(feature = "collection")]
 use context::{vector_named, vectors_named};
