@@ -676,7 +676,23 @@ fn a_closed_collection_opens_again_while_processes_start() {
 
 /// Reads everything, in every way: an error, or what was written.
 fn read_all(path: &Path, model: &Model) -> Result<()> {
+    let reader = Collection::open_read_only(path).and_then(|it| read_points(&it, model));
     let collection = Collection::open(path)?;
+    read_points(&collection, model)?;
+    // Nothing that a writer finds whole is damaged to a reader.
+    reader.unwrap();
+    // Writing follows pages too: of everything, and of what was free.
+    collection.upsert(vec![
+        Point::new(500_000).vector("tokens", Vector::Multi { values: vec![0.5; 7000], dim: 7 }),
+    ])?;
+    collection.delete(Filter::new())?;
+    assert!(collection.snapshot()?.is_empty());
+    drop(collection);
+    drop(Collection::open(path)?);
+    Ok(())
+}
+
+fn read_points(collection: &Collection, model: &Model) -> Result<()> {
     let snapshot = collection.snapshot()?;
     assert_eq!(snapshot.len(), model.points.len());
     for (id, expected) in &model.points {
@@ -696,15 +712,6 @@ fn read_all(path: &Path, model: &Model) -> Result<()> {
             numbers.iter().map(|it| Ok(snapshot.payload(it)?.0)).collect();
         assert_eq!(ids?, model.select(&filter.into()).into_iter().collect());
     }
-    drop(snapshot);
-    // Writing follows pages too: of everything, and of what was free.
-    collection.upsert(vec![
-        Point::new(500_000).vector("tokens", Vector::Multi { values: vec![0.5; 7000], dim: 7 }),
-    ])?;
-    collection.delete(Filter::new())?;
-    assert!(collection.snapshot()?.is_empty());
-    drop(collection);
-    drop(Collection::open(path)?);
     Ok(())
 }
 
