@@ -5,29 +5,32 @@
 //!     --points POINTS.jsonl --vectors dense=D.safetensors --vectors tokens=D.safetensors
 //! ```
 //!
-//! Line i of POINTS, `{"id": …, "payload": {…}}`, belongs to item i of each file of vectors: to row i
-//! of its tensor `dense` if the name is that of a dense vector, to the rows of `tokens` that `offsets`
+//! The i-th line of POINTS that is not blank, `{"id": …, "payload": {…}, "vector": …}`, belongs to item
+//! i of each file of vectors: to row i of its tensor `dense` if the name is that of a dense vector, to the rows of `tokens` that `offsets`
 //! says if it is that of a multivector. After each transaction there is a line `committed N` on stdout,
 //! with the number of points in the collection, which from then on survive a kill and a power cut. Bad
 //! input: exit code 2, and one line on stderr that begins with `error:`.
 
 #[path = "support/command_line.rs"]
 mod command_line;
+#[path = "support/document.rs"]
+mod document;
 
+use std::collections::BTreeSet;
 use std::error::Error;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use maxfold::collection::{Collection, CollectionConfig, Point, Vector, VectorKind};
-use maxfold::filter::{Payload, PointId};
-use maxfold::multivector::{DenseVectors, Interchange, MultiVectors};
+use maxfold::collection::{
+    Collection, CollectionConfig, Point, PointLines, Vector, VectorConfig, VectorKind,
+};
+use maxfold::multivector::VectorFile;
 use maxfold::rerank::{Backend, Reranker};
 use maxfold::search::{Searcher, SearcherOptions};
-use serde::Deserialize;
+use maxfold::text;
 
 /// Writes points from files into a collection.
 #[derive(Parser)]
@@ -40,7 +43,7 @@ struct Args {
     /// already, the same.
     #[arg(long, value_name = "CONFIG.json")]
     config: Option<PathBuf>,
-    /// A line `{"id": …, "payload": {…}}` for each point.
+    /// A line `{"id": …, "payload": {…}, "vector": …}` for each point; only the id has to be there.
     #[arg(long, value_name = "POINTS.jsonl")]
     points: PathBuf,
     /// The name of a vector, and a file with those of all points.
@@ -61,28 +64,16 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    let config = args.config.as_deref().map(read_config).transpose()?;
-    let existing = open(&args.collection)?;
-    let config = agreed(args, existing.as_ref(), config)?;
-    let lines = count_lines(&args.points)?;
-    let sources = read_sources(args, &config, lines)?;
-    let collection = match existing {
-        Some(collection) => collection,
-        None => Collection::create(&args.collection, config)?,
-    };
-    ingest(args, &collection, &sources, lines)?;
+    let config = args.config.as_deref().map(|path| document::read(path, str::parse)).transpose()?;
+    let collection = open(&args.collection)?;
+    let config = agreed(args, collection.as_ref(), config)?;
+    let total = text::lines(&args.points)?.try_fold(0, |count, line| line.map(|_| count + 1))?;
+    let mut sources = open_sources(args, &config, total)?;
+    let mut target = Target { path: &args.collection, config, collection };
+    ingest(args, &mut target, &mut sources, total)?;
     // Graphs are built now, so that the first search need not.
     let options = SearcherOptions::new().reranker(Reranker::new(Backend::Cpu)?);
-    Ok(Searcher::with_options(collection, options)?.close()?)
-}
-
-fn read_config(path: &Path) -> Result<CollectionConfig, Box<dyn Error>> {
-    let text = fs::read_to_string(path).map_err(|error| in_file(path, &error))?;
-    text.parse().map_err(|error: maxfold::Error| in_file(path, &error).into())
-}
-
-fn in_file(path: &Path, error: &dyn Error) -> String {
-    format!("{}: {error}", path.display())
+    Ok(Searcher::with_options(target.into_collection()?, options)?.close()?)
 }
 
 fn open(path: &Path) -> maxfold::Result<Option<Collection>> {
@@ -100,104 +91,135 @@ fn agreed(
     given: Option<CollectionConfig>,
 ) -> Result<CollectionConfig, String> {
     let path = args.collection.display();
-    match (existing, given) {
-        (None, None) => Err(format!("expected --config for a new collection in {path}, got none")),
-        (None, Some(given)) => Ok(given),
-        (Some(existing), Some(given)) if *existing.config() != given => {
-            Err(format!("expected the configuration that {path} has, got another"))
+    let Some(existing) = existing.map(Collection::config) else {
+        let missing = || format!("expected --config for a new collection in {path}, got none");
+        return given.ok_or_else(missing);
+    };
+    match given.and_then(|given| given.difference(existing)) {
+        None => Ok(existing.clone()),
+        Some(difference) => {
+            Err(format!("expected the configuration that {path} has, got another: {difference}"))
         }
-        (Some(existing), _) => Ok(existing.config().clone()),
     }
 }
 
 /// The vectors of one name.
-enum Source {
-    Dense(DenseVectors),
-    Multi(MultiVectors),
+struct Source<'a> {
+    name: &'a str,
+    path: &'a Path,
+    kind: VectorKind,
+    file: VectorFile,
 }
 
-impl Source {
-    fn read(path: &Path, kind: VectorKind) -> maxfold::Result<Self> {
-        Ok(match kind {
-            VectorKind::Dense(_) => Self::Dense(Interchange::read_dense(path)?),
-            VectorKind::Multi => Self::Multi(Interchange::read(path)?.tokens),
-        })
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Dense(vectors) => vectors.len(),
-            Self::Multi(vectors) => vectors.len(),
+impl Source<'_> {
+    /// Adds the vector of a point.
+    fn add(&mut self, item: usize, point: &mut Point) -> Result<(), Box<dyn Error>> {
+        let Some(values) = self.file.get(item)? else { return Ok(()) };
+        let vector = match self.kind {
+            VectorKind::Dense(_) => Vector::Dense(values),
+            VectorKind::Multi => Vector::Multi { values, dim: self.file.dim() },
+        };
+        if point.vectors.insert(self.name.into(), vector).is_none() {
+            return Ok(());
         }
-    }
-
-    fn get(&self, item: usize) -> Option<Vector> {
-        match self {
-            Self::Dense(vectors) => vectors.get(item).map(|it| Vector::Dense(it.to_vec())),
-            Self::Multi(vectors) => vectors.get(item).map(Vector::from),
-        }
+        let (id, name, path) = (point.id, self.name, self.path.display());
+        Err(format!("expected vector {name:?} of point {id} once, got it again from {path}").into())
     }
 }
 
-fn read_sources<'a>(
+fn open_sources<'a>(
     args: &'a Args,
     config: &CollectionConfig,
     points: usize,
-) -> Result<Vec<(&'a str, Source)>, Box<dyn Error>> {
+) -> Result<Vec<Source<'a>>, Box<dyn Error>> {
+    let mut names = BTreeSet::new();
     let mut sources = Vec::new();
     for (name, path) in &args.vectors {
-        let source = Source::read(path, config.get(name)?.kind)?;
-        if source.len() != points {
-            let (path, got) = (path.display(), source.len());
-            return Err(format!("expected vectors of {points} points in {path}, got {got}").into());
+        if !names.insert(name) {
+            return Err(format!("expected --vectors {name}=FILE once, got it twice").into());
         }
-        sources.push((name.as_str(), source));
+        let file = open_source(path, config.get(name)?, points)?;
+        let kind = config.get(name)?.kind;
+        sources.push(Source { name, path, kind, file });
     }
     Ok(sources)
 }
 
-fn lines(path: &Path) -> Result<impl Iterator<Item = io::Result<String>>, String> {
-    let file = File::open(path).map_err(|error| in_file(path, &error))?;
-    Ok(BufReader::new(file).lines())
-}
-
-fn count_lines(path: &Path) -> Result<usize, String> {
-    let mut count = 0;
-    for line in lines(path)? {
-        line.map_err(|error| in_file(path, &error))?;
-        count += 1;
+/// A file with a vector for each point, as the configuration has them.
+fn open_source(
+    path: &Path,
+    config: &VectorConfig,
+    points: usize,
+) -> Result<VectorFile, Box<dyn Error>> {
+    let file = match config.kind {
+        VectorKind::Dense(_) => VectorFile::dense(path)?,
+        VectorKind::Multi => VectorFile::tokens(path)?,
+    };
+    let (path, count, dim, size) = (path.display(), file.len(), file.dim(), config.size);
+    if count != points {
+        return Err(format!("expected vectors of {points} points in {path}, got {count}").into());
     }
-    Ok(count)
+    if dim != size {
+        return Err(format!("expected vectors of dimension {size} in {path}, got {dim}").into());
+    }
+    Ok(file)
 }
 
-/// A line of POINTS.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    id: PointId,
-    payload: Option<Payload>,
+/// The collection, which is made when there is something to write to it.
+struct Target<'a> {
+    path: &'a Path,
+    config: CollectionConfig,
+    collection: Option<Collection>,
+}
+
+impl Target<'_> {
+    fn commit(&mut self, points: Vec<Point>) -> Result<(), Box<dyn Error>> {
+        let collection = match self.collection.take() {
+            Some(collection) => collection.upsert(points).map(|()| collection)?,
+            None => self.create(points)?,
+        };
+        let count = collection.snapshot()?.len();
+        self.collection = Some(collection);
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "committed {count}")?;
+        Ok(stdout.flush()?)
+    }
+
+    /// Makes the collection with its first points. If they are refused, nothing is left behind.
+    fn create(&self, points: Vec<Point>) -> maxfold::Result<Collection> {
+        let collection = Collection::create(self.path, self.config.clone())?;
+        match collection.upsert(points) {
+            Ok(()) => Ok(collection),
+            Err(error) => collection.remove().and(Err(error)),
+        }
+    }
+
+    fn into_collection(self) -> maxfold::Result<Collection> {
+        match self.collection {
+            Some(collection) => Ok(collection),
+            None => Collection::create(self.path, self.config),
+        }
+    }
 }
 
 fn ingest(
     args: &Args,
-    collection: &Collection,
-    sources: &[(&str, Source)],
+    target: &mut Target<'_>,
+    sources: &mut [Source<'_>],
     total: usize,
 ) -> Result<(), Box<dyn Error>> {
     let progress = progress_bar(total);
     let mut batch = Vec::new();
-    for (item, line) in lines(&args.points)?.enumerate() {
-        let point = line.map_err(|error| error.to_string()).and_then(|line| read_point(&line));
-        let place = || format!("line {} of {}", item + 1, args.points.display());
-        let mut point = point.map_err(|error| format!("{}: {error}", place()))?;
-        for (name, source) in sources {
-            point.vectors.extend(source.get(item).map(|vector| ((*name).to_owned(), vector)));
+    for (item, point) in PointLines::open(&args.points)?.enumerate() {
+        let mut point = point?;
+        for source in &mut *sources {
+            source.add(item, &mut point)?;
         }
         batch.push(point);
         if batch.len() == args.batch as usize || item + 1 == total {
             let points = std::mem::take(&mut batch);
             progress.inc(points.len() as u64);
-            commit(collection, points)?;
+            target.commit(points)?;
         }
     }
     progress.finish_and_clear();
@@ -212,16 +234,4 @@ fn progress_bar(total: usize) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
-}
-
-fn read_point(line: &str) -> Result<Point, String> {
-    let Line { id, payload } = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    Ok(Point::new(id).payload(payload.unwrap_or_default()))
-}
-
-fn commit(collection: &Collection, points: Vec<Point>) -> Result<(), Box<dyn Error>> {
-    collection.upsert(points)?;
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "committed {}", collection.snapshot()?.len())?;
-    Ok(stdout.flush()?)
 }

@@ -9,6 +9,8 @@
 //! there, all queries in one request. Bad input: exit code 2, and one line on stderr that begins with
 //! `error:`.
 
+#[path = "support/backend.rs"]
+mod backend;
 #[path = "support/command_line.rs"]
 mod command_line;
 #[path = "support/headless.rs"]
@@ -21,6 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use backend::{BackendArgs, meant};
 use clap::{CommandFactory, Parser, ValueEnum};
 use maxfold::gpu::{self, ResidentStore, ShaderVariant};
 use maxfold::maxsim::InstructionSet;
@@ -43,19 +46,15 @@ struct Args {
     /// Where the JSON result goes.
     #[arg(long, value_name = "FILE", required_unless_present = "list")]
     output: Option<PathBuf>,
-    /// auto, cpu or gpu.
-    #[arg(long, default_value_t)]
-    backend: Backend,
-    /// Part of the GPU adapter's name, in any case; software adapters are used when named.
-    #[arg(long, value_name = "NAME")]
-    adapter: Option<String>,
+    #[command(flatten)]
+    backend: BackendArgs,
     /// An instruction set (on the CPU) or a shader variant (on the GPU); see --list.
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
     /// Where the GPU finds documents: sent along with every query, or kept in its memory.
     #[arg(long, value_name = "STORE", default_value = "streamed")]
     store: Store,
-    /// Threads of the CPU backend; by default one a core.
+    /// Threads of the CPU backend, at most 256 or one a core; by default one a core.
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Adds each query's best K documents to the result.
@@ -122,7 +121,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         Store::Streamed => score(&reranker, &queries, &docs, args)?,
         Store::Resident => score_resident(&reranker, &queries, &docs, args)?,
     };
-    let failed = |error| format!("expected to write {}: {error}", output.display());
+    let failed = |error| format!("cannot write {}: {error}", output.display());
     let mut file = BufWriter::new(File::create(output).map_err(failed)?);
     serde_json::to_writer(&mut file, &result)?;
     Ok(file.flush().map_err(failed)?)
@@ -142,13 +141,9 @@ fn list() {
 
 /// What the arguments ask for. The name of a variant or of an adapter says which backend is meant.
 fn options(args: &Args) -> Result<RerankerOptions, Box<dyn Error>> {
-    let mut options = RerankerOptions { backend: args.backend, ..Default::default() };
+    let mut options = args.backend.options()?;
     if let Some(threads) = args.threads {
         options.cpu = options.cpu.with_threads(threads)?;
-    }
-    if let Some(name) = &args.adapter {
-        options.backend = meant(options.backend, "--adapter", Backend::Gpu)?;
-        options.gpu = options.gpu.adapter(name);
     }
     if args.store == Store::Resident {
         options.backend = meant(options.backend, "--store resident", Backend::Gpu)?;
@@ -165,14 +160,6 @@ fn options(args: &Args) -> Result<RerankerOptions, Box<dyn Error>> {
         }
     }
     Ok(options)
-}
-
-/// The backend that an argument belongs to, unless another was asked for.
-fn meant(asked: Backend, argument: &str, backend: Backend) -> Result<Backend, String> {
-    if [Backend::Auto, backend].contains(&asked) {
-        return Ok(backend);
-    }
-    Err(format!("expected {argument} to go with backend {backend}, got backend {asked}"))
 }
 
 enum Variant {

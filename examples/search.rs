@@ -5,29 +5,37 @@
 //! cargo run --release --example search -- --collection DIR --count --filter FILTER.json
 //! ```
 //!
-//! REQUEST holds the body of Qdrant's query call, or an array of them. OUT has `results`, for each
-//! request Qdrant's `points`, beside the `plan` and the `backend` that scored, and `seconds`, one
-//! number a repeat. Bad input: exit code 2, and one line on stderr that begins with `error:`.
+//! The collection may be one that another process is writing; nothing is written here, so a graph that no
+//! writer has saved is built for this search alone. REQUEST holds the body of Qdrant's query call, or an
+//! array of them. OUT has `results`, for each request Qdrant's `points`, beside the `plan` and the
+//! `backend` that scored, and `seconds`, one number a repeat. Bad input: exit code 2, and one line on
+//! stderr that begins with `error:`.
 
+#[path = "support/backend.rs"]
+mod backend;
 #[path = "support/command_line.rs"]
 mod command_line;
+#[path = "support/document.rs"]
+mod document;
 #[path = "support/headless.rs"]
 mod headless;
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use backend::BackendArgs;
 use clap::{Parser, ValueEnum};
 use maxfold::collection::Collection;
 use maxfold::filter::Filter;
-use maxfold::gpu::GpuOptions;
-use maxfold::rerank::{Backend, Reranker, RerankerOptions};
-use maxfold::search::{QueryRequest, QueryResponse, Searcher, SearcherOptions};
-use serde_json::{Value, json};
+use maxfold::rerank::{Backend, Reranker};
+use maxfold::search::{
+    QueryPlan, QueryRequest, QueryResponse, ScoredPoint, Searcher, SearcherOptions,
+};
+use serde::Serialize;
 
 /// Searches a collection.
 #[derive(Parser)]
@@ -42,12 +50,8 @@ struct Args {
     /// Where the JSON result goes.
     #[arg(long, value_name = "OUT.json", required_unless_present = "count")]
     output: Option<PathBuf>,
-    /// auto, cpu or gpu.
-    #[arg(long, default_value_t)]
-    backend: Backend,
-    /// Part of the GPU adapter's name, in any case; software adapters are used when named.
-    #[arg(long, value_name = "NAME")]
-    adapter: Option<String>,
+    #[command(flatten)]
+    backend: BackendArgs,
     /// Whether a GPU keeps multivectors between requests, or is sent those of each.
     #[arg(long, value_enum, default_value_t = Store::Resident)]
     store: Store,
@@ -75,67 +79,63 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let (Some(request), Some(output)) = (&args.request, &args.output) else {
-        let filter = args.filter.as_deref().map(read_filter).transpose()?.unwrap_or_default();
-        println!("{}", Collection::open(&args.collection)?.count(&filter)?);
+        let filter = args.filter.as_deref().map(|path| document::read(path, str::parse::<Filter>));
+        let filter = filter.transpose()?.unwrap_or_default();
+        println!("{}", Collection::open_read_only(&args.collection)?.count(&filter)?);
         return Ok(());
     };
-    let requests = read_requests(request)?;
-    let searcher = Searcher::with_options(Collection::open(&args.collection)?, options(args)?)?;
+    let requests = document::read(request, QueryRequest::read_all)?;
+    let searcher =
+        Searcher::with_options(Collection::open_read_only(&args.collection)?, options(args)?)?;
     let (mut responses, mut seconds) = (Vec::new(), Vec::new());
     for _ in 0..args.repeat {
         let start = Instant::now();
         responses = searcher.query_batch(&requests)?;
         seconds.push(start.elapsed().as_secs_f64());
     }
-    let results: Vec<Value> = responses.iter().map(result).collect();
-    let failed = |error| format!("expected to write {}: {error}", output.display());
+    let results = Results { results: responses.iter().map(result).collect(), seconds };
+    let failed = |error| format!("cannot write {}: {error}", output.display());
     let mut file = BufWriter::new(File::create(output).map_err(failed)?);
-    serde_json::to_writer(&mut file, &json!({"results": results, "seconds": seconds}))?;
+    serde_json::to_writer(&mut file, &results)?;
     Ok(file.flush().map_err(failed)?)
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-fn read_filter(path: &Path) -> Result<Filter, String> {
-    let filter = read(path)?.parse();
-    filter.map_err(|error: maxfold::Error| format!("{}: {error}", path.display()))
-}
-
-/// One request, or an array of them.
-fn read_requests(path: &Path) -> Result<Vec<QueryRequest>, String> {
-    let wrong = |error: &dyn Error| format!("{}: {error}", path.display());
-    let requests: Value = serde_json::from_str(&read(path)?).map_err(|error| wrong(&error))?;
-    let requests = match requests {
-        Value::Array(requests) => requests,
-        one => vec![one],
-    };
-    let request = |value: &Value| value.to_string().parse::<QueryRequest>();
-    requests.iter().map(request).collect::<Result<_, _>>().map_err(|error| wrong(&error))
-}
-
-fn options(args: &Args) -> maxfold::Result<SearcherOptions> {
-    let mut gpu = GpuOptions::default();
-    if let Some(name) = &args.adapter {
-        gpu = gpu.adapter(name);
-    }
-    let reranker = RerankerOptions { backend: args.backend, gpu, ..Default::default() };
-    let options = SearcherOptions::new().reranker(Reranker::with_options(&reranker)?);
+fn options(args: &Args) -> Result<SearcherOptions, Box<dyn Error>> {
+    let reranker = Reranker::with_options(&args.backend.options()?)?;
+    let options = SearcherOptions::new().reranker(reranker);
     Ok(match args.store {
         Store::Resident => options,
         Store::Streamed => options.resident_bytes(0),
     })
 }
 
-fn result(response: &QueryResponse) -> Value {
+/// The JSON result.
+#[derive(Serialize)]
+struct Results<'a> {
+    /// One a request.
+    results: Vec<Answer<'a>>,
+    /// One number a repeat.
+    seconds: Vec<f64>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    points: &'a [ScoredPoint],
+    plan: &'a QueryPlan,
+    backend: String,
+    adapter: Option<&'a str>,
+    variant: Option<String>,
+}
+
+fn result(response: &QueryResponse) -> Answer<'_> {
     let execution = response.plan.execution();
-    json!({
-        "points": response.points,
-        "plan": response.plan,
-        // Dense vectors are always compared on the CPU.
-        "backend": execution.map_or(Backend::Cpu, |it| it.backend()).to_string(),
-        "adapter": execution.and_then(|it| it.adapter()),
-        "variant": execution.map(|it| it.variant()),
-    })
+    // Dense vectors are always compared on the CPU.
+    let backend = execution.map_or(Backend::Cpu, |it| it.backend()).to_string();
+    Answer {
+        points: &response.points,
+        plan: &response.plan,
+        backend,
+        adapter: execution.and_then(|it| it.adapter()),
+        variant: execution.map(|it| it.variant()),
+    }
 }

@@ -1,6 +1,13 @@
 //! The crate's one error type: a variant per kind of fault, each carrying what was expected and what came.
 
-use std::path::{Path, PathBuf};
+mod context;
+
+use std::path::PathBuf;
+
+#[cfg(feature = "gpu")]
+use context::listed;
+#[cfg(feature = "collection")]
+use context::{vector_named, vectors_named};
 
 /// A `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -40,6 +47,16 @@ pub enum Error {
         column: usize,
         /// The value.
         value: f32,
+    },
+
+    /// An error in one item of several: the same error, with the item's position; rows are counted
+    /// from its first.
+    #[error("item {item}: {source}")]
+    InItem {
+        /// Position of the item, from 0.
+        item: usize,
+        /// What is wrong with it.
+        source: Box<Error>,
     },
 
     /// A finite value that f16 would round to infinity.
@@ -109,7 +126,7 @@ pub enum Error {
     },
 
     /// An id that is in use.
-    #[error("expected a new id, got {id}, which is taken")]
+    #[error("id {id} already exists")]
     DuplicateId {
         /// The id.
         id: u64,
@@ -153,12 +170,28 @@ pub enum Error {
 
     /// Text that is not JSON.
     #[cfg(feature = "collection")]
-    #[error("expected {what} in JSON: {source}")]
+    #[error("expected {what} in JSON: {fault} in line {line}, column {column}")]
     MalformedJson {
         /// What was to be read, for example `a filter`.
         what: &'static str,
-        /// What the parser found, and where.
-        source: serde_json::Error,
+        /// The parser's words.
+        fault: String,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
+
+    /// A field that stands twice in one object, so that one of them would be dropped.
+    #[cfg(feature = "collection")]
+    #[error("expected {path} once, got it again in line {line}, column {column}")]
+    DuplicateField {
+        /// The place, for example `filter.must`.
+        path: String,
+        /// The line where it stands again, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
     },
 
     /// JSON of another shape.
@@ -197,7 +230,7 @@ pub enum Error {
 
     /// Something that Qdrant has and we don't.
     #[cfg(feature = "collection")]
-    #[error("expected {path} not to be given: {what} is not supported")]
+    #[error("{path}: {what} is not supported")]
     Unsupported {
         /// The place.
         path: String,
@@ -207,7 +240,7 @@ pub enum Error {
 
     /// A name that no vector of a collection has.
     #[cfg(feature = "collection")]
-    #[error("expected the name of a vector ({}), got {name:?}", listed(known))]
+    #[error("expected {}, got {}", vectors_named(known), vector_named(name))]
     UnknownVector {
         /// The name.
         name: String,
@@ -225,7 +258,7 @@ pub enum Error {
 
     /// A directory that has a collection already.
     #[cfg(feature = "collection")]
-    #[error("expected a directory without a collection, got {}", path.display())]
+    #[error("a collection in {} already exists", path.display())]
     CollectionExists {
         /// The directory.
         path: PathBuf,
@@ -233,8 +266,16 @@ pub enum Error {
 
     /// A collection that is open elsewhere, in this process or another.
     #[cfg(feature = "collection")]
-    #[error("expected a collection that is not open, got {}, which is", path.display())]
+    #[error("{} is already open, here or in another process", path.display())]
     CollectionInUse {
+        /// The directory.
+        path: PathBuf,
+    },
+
+    /// A change of a collection that was opened to be read.
+    #[cfg(feature = "collection")]
+    #[error("cannot write to {}: it was opened to be read", path.display())]
+    ReadOnly {
         /// The directory.
         path: PathBuf,
     },
@@ -263,7 +304,7 @@ pub enum Error {
 
     /// What LMDB says of a collection.
     #[cfg(feature = "collection")]
-    #[error("expected to {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     Storage {
         /// `open`, `read` or `write`.
         action: &'static str,
@@ -376,20 +417,20 @@ pub enum Error {
     #[error("expected a safetensors file, got {bytes} bytes that are not one: {source}")]
     InvalidSafetensors {
         /// Length of the input.
-        bytes: usize,
+        bytes: u64,
         /// What the parser found.
         source: safetensors::SafeTensorError,
     },
 
     /// Tensors that the safetensors format can't hold.
-    #[error("expected tensors that fit a safetensors file: {source}")]
+    #[error("cannot write tensors as a safetensors file: {source}")]
     UnwritableSafetensors {
         /// What the writer said.
         source: safetensors::SafeTensorError,
     },
 
     /// A file that can't be read or written.
-    #[error("expected to {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was to be done, for example `read`.
         action: &'static str,
@@ -397,6 +438,13 @@ pub enum Error {
         path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
+    },
+
+    /// A file that should hold text, and holds something else.
+    #[error("expected text in UTF-8, plain or compressed by gzip, got {got}")]
+    NotText {
+        /// The name of what it holds, or its first fault.
+        got: String,
     },
 
     /// More of something than can be counted.
@@ -414,6 +462,26 @@ pub enum Error {
     InFile {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+
+    /// An error in one line of a file: the same error, with the line's number.
+    #[cfg(feature = "collection")]
+    #[error("line {line}: {source}")]
+    InLine {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+
+    /// An error in one request of several: the same error, with the request's position.
+    #[cfg(feature = "collection")]
+    #[error("request[{index}]: {source}")]
+    InRequest {
+        /// Position of the request, from 0.
+        index: usize,
         /// What is wrong with it.
         source: Box<Error>,
     },
@@ -496,47 +564,9 @@ pub enum Error {
     },
 
     /// The operating system refuses a thread.
-    #[error("expected to start a thread: {source}")]
+    #[error("cannot start a thread: {source}")]
     Thread {
         /// What the operating system said.
         source: std::io::Error,
     },
-}
-
-impl Error {
-    /// What the operating system said of a file.
-    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
-        Self::Io { action, path: path.into(), source }
-    }
-
-    /// What the operating system said of a thread.
-    pub(crate) fn thread(source: std::io::Error) -> Self {
-        Self::Thread { source }
-    }
-
-    /// The same error, with the id of the point that it is about.
-    #[cfg(feature = "recall")]
-    pub(crate) fn in_point(self, id: impl ToString) -> Self {
-        Self::InPoint { id: id.to_string(), source: Box::new(self) }
-    }
-
-    /// Whether another backend would refuse the request as well.
-    #[cfg(feature = "gpu")]
-    pub(crate) fn is_the_callers(&self) -> bool {
-        matches!(self, Self::DimensionMismatch { .. } | Self::NotResident { .. })
-    }
-
-    /// The same error, with the name of the file that it is about.
-    pub(crate) fn in_file(self, path: &Path) -> Self {
-        Self::InFile { path: path.into(), source: Box::new(self) }
-    }
-}
-
-/// A list for an error message.
-#[cfg(any(feature = "gpu", feature = "collection"))]
-fn listed<T: std::fmt::Display>(items: &[T]) -> String {
-    if items.is_empty() {
-        return "none".into();
-    }
-    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -15,7 +15,7 @@
     feature = "collection",
     doc = "- [`collection::Collection`] keeps points on disk, with payloads to [`filter`] by; a [`search::Searcher`] recalls and reranks them."
 )]
-//! - [`eval`] says whether it was worth it.
+//! - [`eval`] says whether it was worth it; [`text`] decodes the files that it and others read.
 //!
 //! # Features
 //!
@@ -47,6 +47,7 @@ pub mod recall;
 pub mod rerank;
 #[cfg(feature = "recall")]
 pub mod search;
+pub mod text;
 
 pub use error::{Error, Result};
 

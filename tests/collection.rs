@@ -10,10 +10,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use half::f16;
 use maxfold::collection::{
-    Collection, CollectionConfig, PayloadIndex, Point, Selector, Snapshot, Vector, VectorConfig,
+    Collection, CollectionConfig, PayloadIndex, Point, PointLines, Selector, Snapshot, Vector,
+    VectorConfig, VectorKind,
 };
 use maxfold::filter::{Filter, IndexKind, Payload, PointId, Subject, payload};
-use maxfold::recall::Distance;
+use maxfold::recall::{Distance, HnswParams};
 use maxfold::{Error, Result};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -504,6 +505,154 @@ fn creating_and_opening() {
     assert!(matches!(Collection::create(file.join("x"), config()), Err(Error::Io { .. })));
 }
 
+/// What was set is still set after the collection was closed, hints included.
+#[test]
+fn a_configuration_survives_reopening() {
+    let directory = tempfile::tempdir().unwrap();
+    let searched = HnswParams { ef_search: 1000, ..HnswParams::default() };
+    let json = r#"{"vectors": {"t": {"size": 4, "distance": "Dot", "on_disk": true,
+        "multivector_config": {"comparator": "max_sim"}, "datatype": "float32"}},
+        "optimizers_config": {"indexing_threshold": 5}}"#;
+    let config = json.parse::<CollectionConfig>().unwrap();
+    let config = config.vector("d", VectorConfig::dense(4, Distance::Dot).hnsw(Some(searched)));
+    let created = Collection::create(directory.path(), config.clone()).unwrap();
+    assert_eq!(*created.config(), config);
+    drop(created);
+    let opened = Collection::open(directory.path()).unwrap();
+    assert_eq!(*opened.config(), config);
+    assert_eq!(opened.config().get("d").unwrap().kind, VectorKind::Dense(Some(searched)));
+}
+
+#[test]
+fn a_collection_that_is_read_alone_is_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    assert!(matches!(Collection::open_read_only(path), Err(Error::NoCollection { .. })));
+    let collection = Collection::create(path, config()).unwrap();
+    collection.upsert(vec![Point::new(1).vector("plain", vec![1.0, 2.0, 3.0])]).unwrap();
+    // The process that has it open takes snapshots there.
+    assert!(matches!(Collection::open_read_only(path), Err(Error::CollectionInUse { .. })));
+    drop(collection);
+    let files = || -> Vec<_> {
+        let mut files: Vec<_> = fs::read_dir(path).unwrap().map(|it| it.unwrap().path()).collect();
+        files.sort();
+        files.into_iter().filter(|it| !it.ends_with("lock.mdb")).map(fs::read).collect()
+    };
+    let before: Vec<_> = files().into_iter().map(Result::unwrap).collect();
+    let reader = Collection::open_read_only(path).unwrap();
+    assert!(reader.is_read_only());
+    assert_eq!(reader.count(&Filter::new()).unwrap(), 1);
+    let index = PayloadIndex::new("a", IndexKind::Bool).unwrap();
+    let refused = [
+        reader.upsert(vec![Point::new(2)]),
+        reader.delete([1]).map(drop),
+        reader.clear_payload([1]).map(drop),
+        reader.create_index(index.clone()),
+        reader.drop_index(index),
+    ];
+    for refused in refused {
+        let told = format!("cannot write to {}: it was opened to be read", path.display());
+        assert_eq!(refused.unwrap_err().to_string(), told);
+    }
+    assert!(matches!(reader.remove(), Err(Error::ReadOnly { .. })));
+    let after: Vec<_> = files().into_iter().map(Result::unwrap).collect();
+    assert!(before == after, "nothing was written");
+    drop(Collection::open(path).unwrap());
+}
+
+/// A file that is cut off under an open collection is an error, not a fault of memory.
+#[test]
+fn a_file_that_was_cut_off_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), config()).unwrap();
+    collection.upsert(vec![Point::new(1).vector("plain", vec![1.0, 2.0, 3.0])]).unwrap();
+    let file = fs::File::options().write(true).open(directory.path().join("data.mdb")).unwrap();
+    let length = file.metadata().unwrap().len();
+    for cut in [length - 1, 4096, 0] {
+        file.set_len(cut).unwrap();
+        let told = format!("got {cut} bytes of at least {length}");
+        for error in [
+            collection.snapshot().map(drop).unwrap_err(),
+            collection.upsert(vec![Point::new(2)]).unwrap_err(),
+            collection.count(&Filter::new()).map(drop).unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::Damaged { .. }), "{error}");
+            assert!(error.to_string().ends_with(&told), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_removed_collection_leaves_nothing_but_what_is_not_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("c");
+    let create = || Collection::create(&path, config()).unwrap();
+    create().remove().unwrap();
+    assert!(!path.exists());
+    let collection = create();
+    fs::write(path.join("graph-0"), "").unwrap();
+    fs::write(path.join("notes.txt"), "mine").unwrap();
+    collection.remove().unwrap();
+    let left: Vec<_> = fs::read_dir(&path).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left, ["notes.txt"]);
+    create();
+}
+
+/// Points in a file, one a line.
+#[test]
+fn points_are_read_line_by_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("points.jsonl");
+    let read = |text: &str| {
+        fs::write(&path, text).unwrap();
+        let points = PointLines::open(&path).and_then(|lines| lines.collect::<Result<Vec<_>>>());
+        points.map_err(|error| error.to_string().replace(path.to_str().unwrap(), "file"))
+    };
+    let uuid = uuid::Uuid::from_u128(5);
+    let expected = vec![
+        Point::new(1).payload(fields(json!({"a": [1, null]}))),
+        Point::new(uuid).vector("", vec![0.5, 1.0]),
+        Point::new(3)
+            .vector("dense", vec![1.0])
+            .vector("tokens", Vector::Multi { values: vec![1.0, 2.0], dim: 1 }),
+    ];
+    let text = format!(
+        "\u{feff}{{\"id\": 1, \"payload\": {{\"a\": [1, null]}}, \"vector\": null}}\r\n\r\n\
+         {{\"id\": \"{uuid}\", \"vector\": [0.5, 1]}}\r\n\
+         {{\"id\": 3, \"vector\": {{\"dense\": [1], \"tokens\": [[1], [2]]}}}}\r\n\r\n"
+    );
+    assert_eq!(read(&text), Ok(expected));
+    let refused = [
+        (
+            "{\"id\": 1}\n\n{\"id\" 2}",
+            "file: expected a point in JSON: expected `:` in line 3, column 7",
+        ),
+        (
+            "\n{\"id\": 1, \"id\": 2}",
+            "file: expected point.id once, got it again in line 2, column 14",
+        ),
+        (
+            "{\"id\": 1, \"payload\": {\"a\": {\"b\": 1, \"b\": 2}}}",
+            "file: expected point.payload.a.b once, got it again in line 1, column 39",
+        ),
+        (
+            "{\"id\": 1}\n{\"id\": -1}",
+            "file: line 2: expected point.id to be an unsigned integer or a UUID, got -1",
+        ),
+        (
+            "{\"id\": 1, \"tags\": []}",
+            "file: line 1: expected only id, payload, vector in point, got \"tags\"",
+        ),
+        (
+            "{\"id\": 1, \"payload\": []}",
+            "file: line 1: expected point.payload to be an object, got []",
+        ),
+    ];
+    for (text, expected) in refused {
+        assert_eq!(read(text).unwrap_err(), expected);
+    }
+}
+
 /// A process that is forked has the lock too, until it is another program.
 #[cfg(unix)]
 #[test]
@@ -527,7 +676,23 @@ fn a_closed_collection_opens_again_while_processes_start() {
 
 /// Reads everything, in every way: an error, or what was written.
 fn read_all(path: &Path, model: &Model) -> Result<()> {
+    let reader = Collection::open_read_only(path).and_then(|it| read_points(&it, model));
     let collection = Collection::open(path)?;
+    read_points(&collection, model)?;
+    // Nothing that a writer finds whole is damaged to a reader.
+    reader.unwrap();
+    // Writing follows pages too: of everything, and of what was free.
+    collection.upsert(vec![
+        Point::new(500_000).vector("tokens", Vector::Multi { values: vec![0.5; 7000], dim: 7 }),
+    ])?;
+    collection.delete(Filter::new())?;
+    assert!(collection.snapshot()?.is_empty());
+    drop(collection);
+    drop(Collection::open(path)?);
+    Ok(())
+}
+
+fn read_points(collection: &Collection, model: &Model) -> Result<()> {
     let snapshot = collection.snapshot()?;
     assert_eq!(snapshot.len(), model.points.len());
     for (id, expected) in &model.points {
@@ -547,15 +712,6 @@ fn read_all(path: &Path, model: &Model) -> Result<()> {
             numbers.iter().map(|it| Ok(snapshot.payload(it)?.0)).collect();
         assert_eq!(ids?, model.select(&filter.into()).into_iter().collect());
     }
-    drop(snapshot);
-    // Writing follows pages too: of everything, and of what was free.
-    collection.upsert(vec![
-        Point::new(500_000).vector("tokens", Vector::Multi { values: vec![0.5; 7000], dim: 7 }),
-    ])?;
-    collection.delete(Filter::new())?;
-    assert!(collection.snapshot()?.is_empty());
-    drop(collection);
-    drop(Collection::open(path)?);
     Ok(())
 }
 

@@ -5,13 +5,22 @@
 mod ingested;
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::ops::Range;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ingested::*;
+use maxfold::collection::{Collection, Vector};
 use maxfold::filter::Filter;
 use maxfold::maxsim::reference;
-use maxfold::multivector::TokenMatrix;
+use maxfold::multivector::{DenseVectors, Interchange, MultiVectors, TokenMatrix};
+use maxfold::rerank::{Backend, Reranker};
+use maxfold::search::{QueryRequest, Searcher, SearcherOptions};
 use rand::prelude::*;
 use serde_json::{Value, json};
 use support::Values;
@@ -88,8 +97,13 @@ fn bad_input_is_refused_in_one_line() {
         &["--vectors", &format!("other={}", files.path("vectors"))],
         &["other", "dense, tokens"],
     );
-    refused(&["--vectors", "dense=/nowhere"], &["/nowhere"]);
-    refused(&["--vectors", &format!("dense={}", files.path("config"))], &["safetensors"]);
+    // Files::ingest gives those of dense and tokens already.
+    refused(&["--vectors", "dense=/nowhere"], &["--vectors dense=FILE once"]);
+
+    for (file, part) in [("/nowhere", "/nowhere"), (&files.path("config"), "safetensors")] {
+        let vectors = format!("--vectors=dense={file}");
+        assert_refused(&files.ingest_only("none", &[&vectors]).output().unwrap(), &[part]);
+    }
 
     let points = fs::read_to_string(files.path("points")).unwrap();
     files.write("points", points.split_once('\n').unwrap().1);
@@ -103,13 +117,257 @@ fn bad_input_is_refused_in_one_line() {
     files.write("config", CONFIG);
     files.write("points", &points.replacen("\"id\":3,", "\"id\":-3,", 1));
     let output = files.ingest("c", &["--batch", "2"]).output().unwrap();
-    assert_refused(&output, &["line 4 of", "unsigned integer"]);
+    assert_refused(&output, &["points: line 4: ", "unsigned integer"]);
     assert_eq!(committed(&output.stdout), [2]);
     assert_eq!(files.check("c", 2), 2);
 
     files.write("config", &CONFIG.replace("12", "13"));
-    assert_refused(&files.ingest("c", &[]).output().unwrap(), &["configuration", "another"]);
+    assert_refused(
+        &files.ingest("c", &["--vectors", "dense=/nowhere"]).output().unwrap(),
+        &["configuration", "another: config.vectors.dense.size is 13, not 12"],
+    );
     refused_searches(&files);
+}
+
+/// A first ingest that fails leaves nothing behind, so it can be tried again with another configuration.
+#[test]
+fn a_refused_first_ingest_leaves_nothing() {
+    let files = Files::new();
+    let refused = |parts: &[&str]| {
+        assert_refused(&files.ingest("c", &[]).output().unwrap(), parts);
+        assert!(!Path::new(&files.path("c")).exists(), "{parts:?}");
+    };
+    files.write("config", &CONFIG.replace("12", "13"));
+    refused(&["vectors of dimension 13 in ", "got 12"]);
+    files.write("config", CONFIG);
+    let points = fs::read_to_string(files.path("points")).unwrap();
+    files.write("points", &points.replacen("\"id\":3,", "\"id\":3,\"id\":4,", 1));
+    refused(&["points: expected point.id once, got it again in line 4, column"]);
+    files.write("points", &points.replacen("\"id\":3,", "\"id\":3,\"vector\":{\"dense\":[1]},", 1));
+    refused(&["vector \"dense\" of point 3 once"]);
+    let mut deep = json!(1);
+    (0..110).for_each(|_| deep = json!([deep]));
+    let line = json!({"id": 3, "payload": {"a": deep}}).to_string();
+    let lines: Vec<&str> = points.lines().collect();
+    files.write("points", &[&lines[..3], &[&line], &lines[4..]].concat().join("\n"));
+    // Only found out when the points are written.
+    refused(&["point 3", "100 levels"]);
+
+    files.write("points", &format!("\u{feff}{}\r\n\r\n", points.replace('\n', "\r\n\r\n")));
+    let output = files.ingest("c", &[]).output().unwrap();
+    assert_eq!(committed(&output.stdout), [POINTS], "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(files.check("c", POINTS), POINTS);
+}
+
+/// A file of vectors is read as it is needed: it may be larger than memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn files_of_vectors_are_not_held_in_memory() {
+    const ITEMS: usize = 1000;
+    const ROWS: usize = 125;
+    const DIM: usize = 128;
+    let files = Files::new();
+    files.write("config", &CONFIG.replace("16", &DIM.to_string()));
+    files.write("points", &(0..ITEMS).map(|id| format!("{{\"id\":{id}}}\n")).collect::<String>());
+    let offsets: Vec<u64> = (0..=ITEMS).map(|item| (item * ROWS) as u64).collect();
+    files.write_tokens("large", &vec![0.5; ITEMS * ROWS * DIM], DIM, &offsets);
+    let vectors = format!("--vectors=tokens={}", files.path("large"));
+    let mut ingest = files.ingest_only("c", &["--batch", "50", &vectors]);
+    let mut ingest = ingest.stdout(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", ingest.id());
+    let mut most = 0;
+    while ingest.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(&status).unwrap_or_default();
+        let own = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or("0");
+        let own = own.trim_matches(|it: char| !it.is_ascii_digit());
+        most = most.max(own.parse::<u64>().unwrap() / 1024);
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(ingest.wait().unwrap().success());
+    assert_eq!(files.count("c", &[]), ITEMS);
+    let file = fs::metadata(files.path("large")).unwrap().len() >> 20;
+    assert!(0 < most && most < file / 2, "{most} MB of its own for a file of {file} MB");
+}
+
+/// The length of a vector means nothing to the cosine, so it is taken out before numbers are rounded.
+#[test]
+fn cosine_does_not_depend_on_length() {
+    let files = Files::new();
+    let mut rng = StdRng::seed_from_u64(4);
+    let values: Vec<f32> = (0..12 * 8).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let config = r#"{"vectors": {"size": 8, "distance": "Cosine",
+        "multivector_config": {"comparator": "max_sim"}}}"#;
+    files.write("config", config);
+    files.write("points", &(0..4).map(|id| format!("{{\"id\":{id}}}\n")).collect::<String>());
+    let query: Vec<Vec<f64>> = vec![vec![0.5; 8], vec![-1.0, 1.0, 0.0, 0.0, 0.25, 0.0, 0.0, 2.0]];
+    for scale in [1.0, 1e-7, 1e-30, 1e5, 1e30] {
+        let scaled: Vec<f32> = values.iter().map(|value| value * scale).collect();
+        files.write_tokens("scaled", &scaled, 8, &[0, 3, 6, 9, 12]);
+        let name = format!("c{scale}");
+        let vectors = format!("--vectors=={}", files.path("scaled"));
+        let output = files.ingest_only(&name, &[&vectors]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (results, _) = files.answer(&name, &json!({"query": query}), &["--backend", "cpu"]);
+        let scores = results[0]["points"].as_array().unwrap();
+        assert_eq!(scores.len(), 4);
+        for point in scores {
+            let id = point["id"].as_u64().unwrap() as usize;
+            let expected = cosine_max_sim(&query, &values[id * 24..(id + 1) * 24]);
+            let got = point["score"].as_f64().unwrap();
+            // Every number is rounded to 11 bits, on both sides of each of two products.
+            let bound = 4.0 * 2_f64.powi(-11);
+            assert!((got - expected).abs() < bound, "times {scale}: {got}, expected {expected}");
+        }
+    }
+}
+
+/// In f64, from what was given.
+fn cosine_max_sim(query: &[Vec<f64>], document: &[f32]) -> f64 {
+    let norm = |row: &[f64]| row.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let cosine = |a: &[f64], b: &[f32]| {
+        let b: Vec<f64> = b.iter().map(|x| f64::from(*x)).collect();
+        a.iter().zip(&b).map(|(x, y)| x * y).sum::<f64>() / norm(a) / norm(&b)
+    };
+    let best = |row: &Vec<f64>| document.chunks(8).map(|it| cosine(row, it)).fold(-1.0, f64::max);
+    query.iter().map(best).sum()
+}
+
+/// A number of 32 bits is printed with the digits that tell it apart; an error says in which request.
+#[test]
+fn what_is_printed() {
+    let files = Files::new();
+    assert!(files.ingest("c", &[]).output().unwrap().status.success());
+    let request =
+        json!({"query": vec![0.1; DENSE], "using": "dense", "limit": 3, "with_vectors": ["dense"]});
+    files.write("requests", &request.to_string());
+    let (requests, out) = (files.path("requests"), files.path("out"));
+    let search = || files.search("c", &["--request", &requests, "--output", &out]);
+    assert!(search().status.success());
+    let text = fs::read_to_string(&out).unwrap();
+    let longest = text.split(|c: char| !(c.is_ascii_digit() || c == '.')).map(str::len).max();
+    assert!(longest.unwrap() <= 16, "{text}");
+
+    let mut wrong = request.clone();
+    wrong["using"] = json!("tokens");
+    let many = [vec![request.clone(); 4], vec![wrong.clone()], vec![request.clone(); 5]].concat();
+    files.write("requests", &json!(many).to_string());
+    assert_refused(&search(), &["request[4]: ", "tokens"]);
+    wrong["limit"] = json!(0);
+    files.write("requests", &json!([request, wrong]).to_string());
+    assert_refused(&search(), &["requests: expected request[1].limit to be at least 1, got 0"]);
+    files.write("requests", "[{\"query\": [1], \"query\": [2]}]");
+    assert_refused(
+        &search(),
+        &["requests: expected request[0].query once, got it again in line 1"],
+    );
+}
+
+/// While one process writes, others read, each of them one state as it was committed: once, or for
+/// `MAXFOLD_SECONDS`.
+#[test]
+fn others_read_while_one_ingests() {
+    let seconds = std::env::var("MAXFOLD_SECONDS").map_or(0, |it| it.parse().unwrap());
+    let start = Instant::now();
+    read_while_one_ingests();
+    while start.elapsed().as_secs() < seconds {
+        read_while_one_ingests();
+    }
+}
+
+fn read_while_one_ingests() {
+    let files = Files::new();
+    let mut ingest = files.ingest("c", &["--batch", "1"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(ingest.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "committed 1");
+    let drain = thread::spawn(move || lines.count());
+    let request = json!({
+        "query": vec![0.5; DENSE], "using": "dense", "limit": POINTS,
+        "with_payload": true, "with_vector": true,
+    });
+    let (mut seen, mut states) = (1, BTreeSet::new());
+    while ingest.try_wait().unwrap().is_none() {
+        let before = files.count("c", &[]);
+        let (results, _) = files.answer("c", &request, &["--backend", "cpu"]);
+        let after = files.count("c", &[]);
+        check_state(&files, &results[0]);
+        let count = found(&results[0]).len();
+        assert!(seen <= before && before <= count && count <= after, "{before} {count} {after}");
+        seen = after;
+        states.insert(count);
+    }
+    assert!(ingest.wait().unwrap().success());
+    assert_eq!(drain.join().unwrap(), POINTS - 1);
+    assert!(states.len() > 3, "{states:?}");
+}
+
+/// The first so many points, whole.
+fn check_state(files: &Files, result: &Value) {
+    let mut ids = found(result);
+    ids.sort_unstable();
+    assert!(ids.iter().copied().eq(0..ids.len()), "{ids:?}");
+    for point in result["points"].as_array().unwrap() {
+        let id = point["id"].as_u64().unwrap() as usize;
+        assert_eq!(point["payload"], payload(id));
+        let dense: Vec<f32> = serde_json::from_value(point["vector"]["dense"].clone()).unwrap();
+        assert_eq!(dense, files.vectors.dense.as_ref().unwrap().get(id).unwrap());
+        let rows: Vec<Vec<f32>> =
+            serde_json::from_value(point["vector"]["tokens"].clone()).unwrap();
+        let tokens = Vector::from(files.vectors.tokens.get(id).unwrap());
+        assert_eq!(Vector::Multi { values: rows.concat(), dim: TOKENS }, tokens);
+    }
+}
+
+/// A searcher that reads alone keeps nobody from writing, and finds what was written.
+#[test]
+fn a_reader_follows_the_writer() {
+    let files = Files::new();
+    let points = fs::read_to_string(files.path("points")).unwrap();
+    let vectors = files.vectors.clone();
+    let ingest = |range: Range<usize>| {
+        let lines: Vec<&str> = points.lines().skip(range.start).take(range.len()).collect();
+        files.write("points", &lines.join("\n"));
+        let mut tokens = MultiVectors::empty(TOKENS).unwrap();
+        range.clone().for_each(|at| tokens.push(vectors.tokens.get(at).unwrap()).unwrap());
+        let dense = vectors.dense.as_ref().unwrap().values();
+        let dense = dense[range.start * DENSE..range.end * DENSE].to_vec();
+        let dense = Some(DenseVectors::new(dense, DENSE).unwrap());
+        Interchange { tokens, dense }.write(files.path("vectors")).unwrap();
+        let output = files.ingest("c", &[]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    ingest(0..400);
+    let graph = fs::read(files.path("c/graph-0")).unwrap();
+    let reranker = Reranker::new(Backend::Cpu).unwrap();
+    let collection = Collection::open_read_only(files.path("c")).unwrap();
+    let options = SearcherOptions::new().reranker(reranker);
+    let searcher = Searcher::with_options(collection, options).unwrap();
+    let request = QueryRequest::new(vec![0.5; DENSE]).using("dense").limit(POINTS);
+    let old = searcher.collection().snapshot().unwrap();
+    assert_eq!(searcher.query(&request).unwrap().points.len(), 400);
+    ingest(400..POINTS);
+    assert_eq!(searcher.query(&request).unwrap().points.len(), POINTS);
+    assert_eq!((old.len(), searcher.collection().snapshot().unwrap().len()), (400, POINTS));
+    assert_eq!(old.select(&Filter::new()).unwrap().points.len(), 400);
+    drop(old);
+    // The graph is the writer's to save.
+    let saved = fs::read(files.path("c/graph-0")).unwrap();
+    assert_ne!(saved, graph);
+    searcher.close().unwrap();
+    assert_eq!(fs::read(files.path("c/graph-0")).unwrap(), saved);
+}
+
+/// An adapter that nothing has is an error, wherever it is named.
+#[test]
+fn an_adapter_means_the_same_everywhere() {
+    let files = Files::new();
+    assert!(files.ingest("c", &[]).output().unwrap().status.success());
+    files.write("request", &json!({"query": vec![1; DENSE], "using": "dense"}).to_string());
+    let (request, out) = (files.path("request"), files.path("out"));
+    let adapter = ["--adapter", "Voodoo 2"];
+    let arguments = [&["--request", &request, "--output", &out], &adapter[..]].concat();
+    assert_refused(&files.search("c", &arguments), &["Voodoo 2"]);
+    let quickstart = Command::new(binary("quickstart")).args(adapter).output().unwrap();
+    assert_refused(&quickstart, &["Voodoo 2"]);
 }
 
 fn refused_searches(files: &Files) {

@@ -338,6 +338,8 @@ fn the_best_ranking_scores_one_and_no_ranking_zero() {
     for metric in all_metrics().filter(|metric| *metric != Metric::Recall { k: 1 }) {
         let evaluation = evaluate(&qrels, &run, metric).unwrap();
         let expected = BTreeMap::from([("q".to_owned(), 1.0), ("r".to_owned(), 0.0)]);
+        let mut signs = evaluation.per_query.values().map(|value| value.is_sign_positive());
+        assert!(signs.all(|positive| positive), "{metric}: no value is -0");
         assert_eq!((evaluation.per_query, evaluation.mean), (expected, 0.5), "{metric}");
     }
 }

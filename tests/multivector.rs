@@ -2,7 +2,11 @@
 
 use half::{bf16, f16};
 use maxfold::Error;
-use maxfold::multivector::{DenseVectors, Interchange, MultiVectors, TokenMatrix, TokenMatrixRef};
+use maxfold::multivector::{
+    DenseVectors, Interchange, MultiVectors, TokenMatrix, TokenMatrixRef, VectorFile,
+};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -86,6 +90,46 @@ fn packed_items_are_those_that_were_packed() {
 }
 
 #[test]
+fn a_value_that_is_no_number_is_named_by_item_row_and_column() {
+    let mut values = [0.5_f32; 12];
+    values[9] = f32::NAN;
+    let told = "item 1: expected finite values, got NaN in row 3, column 1";
+    let offsets = [0, 1, 6];
+    let refused = MultiVectors::new(&values, &offsets, 2).unwrap_err();
+    assert_eq!(refused.to_string(), told);
+    assert_eq!(MultiVectors::normalized(&values, &offsets, 2).unwrap_err().to_string(), told);
+    let halves = values.iter().map(|value| f16::from_f32(*value)).collect();
+    let refused = MultiVectors::from_vec(halves, offsets.into(), 2).unwrap_err();
+    assert_eq!(refused.to_string(), told);
+    values[9] = -1e5;
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let tokens = TensorView::new(Dtype::F32, vec![6, 2], &bytes).unwrap();
+    let offsets = TensorView::new(Dtype::U8, vec![3], &[0, 1, 6]).unwrap();
+    let tensors = [("tokens", tokens), ("offsets", offsets)];
+    let file = safetensors::serialize(tensors, None).unwrap();
+    assert_eq!(
+        Interchange::from_bytes(&file).unwrap_err().to_string(),
+        "item 1: expected values within f16's range (-65504 to 65504), got -100000 in row 3, column 1"
+    );
+}
+
+/// Dimensions that no memory holds are errors, or nothing.
+#[test]
+fn enormous_dimensions_do_not_panic() {
+    for dim in [usize::MAX, usize::MAX / 2 + 1, 1 << (usize::BITS - 3)] {
+        assert!(TokenMatrix::new(&[0.5_f32], dim).is_err());
+        assert!(TokenMatrix::normalized(&[0.5_f32], dim).is_err());
+        assert!(TokenMatrix::normalized::<f32>(&[], dim).is_err());
+        assert!(MultiVectors::normalized(&[0.5_f32], &[0, 1], dim).is_err());
+        assert!(MultiVectors::new::<f32>(&[], &[0, u64::MAX], dim).is_err());
+        let mut none = MultiVectors::normalized::<f32>(&[], &[0], dim).unwrap();
+        assert!(none.push(TokenMatrix::new(&[0.5_f32], 1).unwrap().view()).is_err());
+        let mut dense = DenseVectors::empty(dim).unwrap();
+        assert!(dense.push(&[0.5]).is_err() && dense.get(usize::MAX).is_none());
+    }
+}
+
+#[test]
 fn offsets_that_are_no_partition_are_refused() {
     let refused = |offsets: &[u64]| {
         MultiVectors::new(&[1.0_f32; 8], offsets, 2).expect_err("offsets are wrong").to_string()
@@ -111,6 +155,41 @@ fn a_file_reads_back_as_it_was_written() {
         written.write(&path).unwrap();
         assert_eq!(Interchange::read(&path).unwrap(), written);
     }
+}
+
+/// Items of a file are read one by one, with all the digits that the file has.
+#[test]
+fn items_of_a_file_are_read_as_they_stand_there() {
+    let mut rng = StdRng::seed_from_u64(2);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vectors.safetensors");
+    // Larger than what is read at once.
+    let (rows, dim) = (3000, 100);
+    let values: Vec<f32> = (0..rows * dim).map(|_| rng.random_range(-1e-9..1e-9)).collect();
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let offsets: Vec<u8> = [0_u64, 1, 2900, 3000].iter().flat_map(|at| at.to_le_bytes()).collect();
+    let table = || TensorView::new(Dtype::F32, vec![rows, dim], &bytes).unwrap();
+    let offsets = TensorView::new(Dtype::U64, vec![4], &offsets).unwrap();
+    let tensors = [("tokens", table()), ("dense", table()), ("offsets", offsets)];
+    std::fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+
+    let mut tokens = VectorFile::tokens(&path).unwrap();
+    assert_eq!((tokens.len(), tokens.dim()), (3, dim));
+    for (item, range) in [(2, 2900..3000), (0, 0..1), (1, 1..2900)] {
+        let expected = &values[range.start * dim..range.end * dim];
+        assert!(tokens.get(item).unwrap().unwrap() == expected, "item {item}");
+    }
+    assert_eq!(tokens.get(3).unwrap(), None);
+    let mut dense = VectorFile::dense(&path).unwrap();
+    assert_eq!((dense.len(), dense.dim()), (rows, dim));
+    assert!(dense.get(2999).unwrap().unwrap() == values[2999 * dim..]);
+    assert_eq!(dense.get(3000).unwrap(), None);
+
+    // Cut off while it is open.
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(5000).unwrap();
+    assert!(matches!(dense.get(2999), Err(Error::Io { .. })));
+    assert!(matches!(VectorFile::dense(&path), Err(Error::InFile { .. })));
 }
 
 /// A file as another program might write it.
@@ -154,7 +233,10 @@ fn files_may_hold_any_of_the_types() {
 fn tensors_of_another_type_or_shape_are_refused() {
     let bytes = file(Dtype::I32, &[0; 8], Dtype::U8, &[0, 2]);
     let error = Interchange::from_bytes(&bytes).unwrap_err().to_string();
-    assert_eq!(error, "expected tensor \"tokens\" to be F16, BF16 or F32, got I32 of shape [2, 1]");
+    assert_eq!(
+        error,
+        "expected tensor \"tokens\" to be F16, BF16 or F32 of shape [rows, columns], got I32 of shape [2, 1]"
+    );
     let bytes = file(Dtype::F32, &[0; 8], Dtype::F32, &[0; 8]);
     let error = Interchange::from_bytes(&bytes).unwrap_err().to_string();
     assert!(error.contains("\"offsets\"") && error.contains("F32 of shape [2]"), "{error}");

@@ -18,8 +18,8 @@ use maxfold::filter::{Filter, IndexKind, PointId};
 use maxfold::recall::{SearchParams, Strategy};
 use maxfold::rerank::{Backend, Reranker};
 use maxfold::search::{
-    Method, Prefetch, QueryRequest, QueryResponse, ScoredPoint, Searcher, SearcherOptions,
-    WithVector,
+    Method, Prefetch, QueryRequest, QueryResponse, RequestLimits, ScoredPoint, Searcher,
+    SearcherOptions, WithVector,
 };
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -812,11 +812,12 @@ fn requests_that_are_refused() {
             assert!(error.contains(part), "{part} in {error}");
         }
         let batch = [read(&json!({"query": [1, 0, 0], "using": "dot"})), request];
-        assert_eq!(searcher.query_batch(&batch).unwrap_err().to_string(), error);
+        let which = searcher.query_batch(&batch).unwrap_err().to_string();
+        assert_eq!(which, format!("request[1]: {error}"));
     };
     let dot = || QueryRequest::new(vec![1.0, 0.0, 0.0]).using("dot");
     let multi = |values: &[f32], dim| Vector::Multi { values: values.to_vec(), dim };
-    refused(QueryRequest::new(vec![1.0]), &["cosine, dot, plain, raw, tokens", "\"\""]);
+    refused(QueryRequest::new(vec![1.0]), &["cosine, dot, plain, raw, tokens", "no name"]);
     refused(dot().using("other"), &["cosine, dot, plain, raw, tokens", "other"]);
     refused(dot().using("plain").with_vector(WithVector::Named(vec!["x".into()])), &["x"]);
     refused(QueryRequest::new(vec![1.0]).using("dot"), &["dot", "dimension 3", "dimension 1"]);
@@ -836,7 +837,73 @@ fn requests_that_are_refused() {
     refused(dot().prefetch(prefetch().using("other")), &["other"]);
     refused(dot().prefetch(prefetch().using("raw")), &["raw", "many vectors"]);
     refused(dot().params(SearchParams { hnsw_ef: Some(0), exact: false }), &["hnsw_ef"]);
+    for threshold in [f32::NAN, f32::INFINITY] {
+        refused(dot().score_threshold(threshold), &["score_threshold", "finite"]);
+        refused(dot().prefetch(prefetch().score_threshold(threshold)), &["score_threshold"]);
+    }
     // With enormous limits, all there is.
     let all = dot().limit(usize::MAX).offset(usize::MAX);
     assert!(searcher.query(&all).unwrap().points.is_empty());
+}
+
+#[test]
+fn the_vector_without_a_name_has_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = r#"{"vectors": {"size": 2, "distance": "Dot"}}"#.parse().unwrap();
+    let searcher = cpu(Collection::create(directory.path(), config).unwrap());
+    let error = searcher.query(&QueryRequest::new(vec![1.0, 0.0]).using("dense")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "expected no name, as the collection's one vector has none, got \"dense\""
+    );
+}
+
+/// Scores and vectors are written with the digits that tell them apart, and no more.
+#[test]
+fn answers_are_written_as_f32() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = r#"{"vectors": {"size": 2, "distance": "Dot"}}"#.parse().unwrap();
+    let collection = Collection::create(directory.path(), config).unwrap();
+    collection.upsert(vec![Point::new(1).vector("", vec![0.1, 0.3])]).unwrap();
+    let request = QueryRequest::new(vec![1.0, 0.0]).with_vector(WithVector::All);
+    let response = cpu(collection).query(&request).unwrap();
+    let json = serde_json::to_string(&response).unwrap();
+    assert!(
+        json.starts_with(r#"{"points":[{"id":1,"score":0.1,"vector":[0.1,0.3]}],"plan":"#),
+        "{json}"
+    );
+}
+
+#[test]
+fn a_host_sets_how_much_a_request_may_ask_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), CONFIG.parse().unwrap()).unwrap();
+    let limits =
+        RequestLimits::new().limit(10).prefetch_limit(100).prefetches(2).depth(2).bytes(99);
+    let reranker = Reranker::new(Backend::Cpu).unwrap();
+    let searcher = with(collection, SearcherOptions::new().reranker(reranker).limits(limits));
+    let dot = || QueryRequest::new(vec![1.0, 0.0, 0.0]).using("dot");
+    let prefetch = |limit| Prefetch::new(vec![1.0, 0.0, 0.0]).using("dot").limit(limit);
+    let nested = |levels| (1..levels).fold(Filter::new(), |inner, _| Filter::new().must(inner));
+    let allowed = dot().limit(4).offset(6).prefetch(prefetch(100).filter(nested(2)));
+    assert!(searcher.query(&allowed.prefetch(prefetch(1)).filter(nested(2))).is_ok());
+    let two = || dot().prefetch(prefetch(1)).prefetch(prefetch(1));
+    let refused = [
+        (dot().limit(4).offset(7), "limit and offset together to be at most 10, got 11"),
+        (dot().limit(9).offset(usize::MAX), "limit and offset together to be at most 10"),
+        (dot().prefetch(prefetch(101)), "a prefetch's limit to be at most 100, got 101"),
+        (two().prefetch(prefetch(1)), "the number of prefetches to be at most 2, got 3"),
+        (dot().filter(nested(3)), "the depth of a filter to be at most 2, got more"),
+        (dot().prefetch(prefetch(1).filter(nested(3))), "the depth of a filter to be at most 2"),
+    ];
+    for (request, part) in refused {
+        let error = searcher.query(&request).unwrap_err().to_string();
+        assert!(error.contains(part), "{part} in {error}");
+        let which = searcher.query_batch(&[dot(), request]).unwrap_err().to_string();
+        assert_eq!(which, format!("request[1]: {error}"));
+    }
+    let json = json!({"query": [1, 0, 0], "using": "dot"}).to_string();
+    assert_eq!(searcher.limits().read(&json).unwrap(), [dot()]);
+    let error = searcher.limits().read(&format!("{json:100}")).unwrap_err().to_string();
+    assert_eq!(error, "expected the request's bytes to be at most 99, got 100");
 }

@@ -51,6 +51,103 @@ fn configurations() {
     assert!(read.get("size").is_ok());
 }
 
+/// As Qdrant's Python models print them with `model_dump_json()`.
+#[test]
+fn fields_that_are_null_ask_for_nothing() {
+    let model = r#"{
+        "vectors": {"v": {"size": 4, "distance": "Dot", "hnsw_config": null, "on_disk": null,
+            "quantization_config": null, "memory": null, "datatype": null, "multivector_config": null}},
+        "shard_number": null, "sharding_method": null, "replication_factor": null, "payload": null,
+        "write_consistency_factor": null, "on_disk_payload": null, "id_tracker": null,
+        "hnsw_config": null, "wal_config": null, "optimizers_config": null, "metadata": null,
+        "quantization_config": null, "sparse_vectors": null, "strict_mode_config": null
+    }"#;
+    let bare = CollectionConfig::new().vector("v", VectorConfig::dense(4, Distance::Dot));
+    assert_eq!(config(model), bare);
+    let model = r#"{
+        "shard_key": null, "prefetch": {"query": [1.0], "prefetch": null, "lookup_from": null},
+        "query": {"nearest": [1.0], "mmr": null}, "using": null, "filter": null, "offset": null,
+        "params": {"hnsw_ef": null, "exact": true, "indexed_only": false, "quantization": null,
+            "acorn": {"enable": false}, "idf": null},
+        "score_threshold": null, "limit": 3, "with_vector": null, "with_payload": null, "lookup_from": null
+    }"#;
+    let exact = SearchParams { hnsw_ef: None, exact: true };
+    let bare = QueryRequest::new(vec![1.0]).prefetch(Prefetch::new(vec![1.0]));
+    assert_eq!(model.parse::<QueryRequest>().unwrap(), bare.params(exact).limit(3));
+}
+
+/// Hints of cost change nothing, and are shown as they were given.
+#[test]
+fn hints_are_kept() {
+    let json = serde_json::json!({
+        "vectors": {
+            "d": {"size": 4, "distance": "Dot", "on_disk": true, "memory": "cold",
+                "quantization_config": {"scalar": {"type": "int8", "always_ram": true}},
+                "hnsw_config": {"m": 8, "ef_construct": 50, "full_scan_threshold": 10000, "on_disk": false}},
+            "flat": {"size": 4, "distance": "Dot", "hnsw_config": {"m": 0, "ef_construct": 7}},
+            "t": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "max_sim"},
+                "datatype": "float32", "hnsw_config": {"m": 16, "payload_m": 16}},
+        },
+        "on_disk_payload": true, "shard_number": 1, "replication_factor": 1, "wal_config": {},
+        "optimizers_config": {"indexing_threshold": 20000}, "metadata": {"owner": "us"},
+        "sharding_method": "auto", "sparse_vectors": {}, "strict_mode_config": {"enabled": false},
+        "hnsw_config": {"max_indexing_threads": 2},
+    });
+    let read = config(&json.to_string());
+    assert_eq!(serde_json::to_value(&read).unwrap(), json);
+    assert_eq!(config(&serde_json::to_string(&read).unwrap()), read);
+    let kinds = ["d", "flat", "t"].map(|name| read.get(name).unwrap().kind);
+    let expected = [VectorKind::Dense(hnsw(8, 50)), VectorKind::Dense(None), VectorKind::Multi];
+    assert_eq!(kinds, expected);
+    assert_eq!(read.get("d").unwrap().hints()["memory"], "cold");
+    assert_eq!(read.hints()["shard_number"], 1);
+}
+
+#[test]
+fn what_is_set_in_rust_survives_json() {
+    let searched = HnswParams { m: 4, ef_construct: 9, ef_search: 1000 };
+    let none = HnswParams { m: 0, ef_construct: 9, ef_search: 7 };
+    let written = CollectionConfig::new()
+        .vector("a", VectorConfig::dense(4, Distance::Dot).hnsw(Some(searched)))
+        .vector("b", VectorConfig::dense(4, Distance::Euclid).hnsw(Some(none)))
+        .vector("size", VectorConfig::multi(4, Distance::Cosine))
+        .vector("t", VectorConfig::multi(4, Distance::Cosine).hnsw(Some(searched)));
+    let json = serde_json::to_value(&written).unwrap();
+    assert_eq!(config(&json.to_string()), written);
+    assert_eq!(json["vectors"]["t"]["hnsw_config"]["ef_search"], 1000);
+    // For all vectors that don't say otherwise.
+    let read = config(
+        r#"{"vectors": {"size": 4, "distance": "Dot"}, "hnsw_config": {"ef_search": 7, "m": 0}}"#,
+    );
+    assert_eq!(read.get("").unwrap().kind, VectorKind::Dense(None));
+}
+
+#[test]
+fn configurations_say_in_what_they_differ() {
+    let one = config(r#"{"vectors": {"a": {"size": 4, "distance": "Dot"}}}"#);
+    let told = |json: &str| config(json).difference(&one);
+    assert_eq!(told(r#"{"vectors": {"a": {"size": 4, "distance": "Dot"}}}"#), None);
+    let cases = [
+        (
+            r#"{"vectors": {"a": {"size": 3, "distance": "Dot"}}}"#,
+            "config.vectors.a.size is 3, not 4",
+        ),
+        (
+            r#"{"vectors": {"a": {"size": 4, "distance": "Dot", "on_disk": true}}}"#,
+            "config.vectors.a.on_disk is true, not null",
+        ),
+        (r#"{"vectors": {}}"#, "config.vectors.a is null, not {"),
+        (
+            r#"{"vectors": {"a": {"size": 4, "distance": "Dot"}, "b": {"size": 4, "distance": "Dot"}}}"#,
+            "config.vectors.b is {\"distance\":\"Dot\",",
+        ),
+    ];
+    for (json, expected) in cases {
+        let told = told(json).unwrap();
+        assert!(told.starts_with(expected), "{told}");
+    }
+}
+
 #[test]
 fn configurations_that_are_refused() {
     let vector = |fields: &str| format!(r#"{{"vectors": {{"v": {{{fields}}}}}}}"#);
@@ -83,16 +180,44 @@ fn configurations_that_are_refused() {
             "expected config.vectors.v.datatype to be float32 (as dense vectors are kept), got \"uint8\"",
         ),
         (
-            multi(r#""datatype": "float32""#),
-            "expected config.vectors.v.datatype to be float16 (as multivectors are kept), got \"float32\"",
+            multi(r#""datatype": "uint8""#),
+            "expected config.vectors.v.datatype to be float16 or float32 (multivectors are kept in f16), got \"uint8\"",
         ),
         (
-            multi(r#""hnsw_config": {"m": 16}"#),
-            "expected config.vectors.v.hnsw_config to be one with m = 0 (multivectors have no graph), got {\"m\":16}",
+            multi(r#""on_disk": "yes""#),
+            "expected config.vectors.v.on_disk to be true or false, got \"yes\"",
         ),
         (
-            multi(r#""on_disk": true"#),
-            "expected only size, distance, hnsw_config, multivector_config, datatype in config.vectors.v, got \"on_disk\"",
+            multi(r#""on_disc": true"#),
+            "expected only size, distance, hnsw_config, multivector_config, datatype in config.vectors.v, got \"on_disc\"",
+        ),
+        (
+            vector(r#""size": 4, "size": 3, "distance": "Dot""#),
+            "expected config.vectors.v.size once, got it again in line 1, column 36",
+        ),
+        (
+            r#"{"vectors": {"distance": "Dot"}}"#.into(),
+            "expected config.vectors.size to be given, got nothing",
+        ),
+        (
+            r#"{"vectors": {"size": "4", "distance": "Dot"}}"#.into(),
+            "expected config.vectors.size to be an integer of at least 0, got \"4\"",
+        ),
+        (
+            r#"{"vectors": {}, "vectors_config": {}}"#.into(),
+            "expected config.vectors_config to be left out, as it is another name of vectors, got {}",
+        ),
+        (
+            r#"{"vectors": {}, "sparse_vectors": {"s": {}}}"#.into(),
+            "config.sparse_vectors: a sparse vector is not supported",
+        ),
+        (
+            r#"{"vectors": {}, "strict_mode_config": {"enabled": true}}"#.into(),
+            "config.strict_mode_config: strict mode is not supported",
+        ),
+        (
+            r#"{"vectors": {}, "sharding_method": "custom"}"#.into(),
+            "config.sharding_method: sharding by key is not supported",
         ),
         (
             vector(
@@ -148,7 +273,8 @@ fn requests() {
     assert_eq!((short.limit, short.offset, short.using.as_str()), (10, 0, ""));
     let all: QueryRequest =
         r#"{"query": [1], "with_vector": true, "with_payload": {"exclude": ["a"]}}"#.parse().unwrap();
-    assert_eq!(all.with_vector, WithVector::All);
+    let other: QueryRequest = r#"{"query": [1], "with_vectors": true}"#.parse().unwrap();
+    assert_eq!((&all.with_vector, other.with_vector), (&WithVector::All, WithVector::All));
     assert_eq!(all.with_payload, PayloadSelector::Exclude(vec!["a".parse().unwrap()]));
 }
 
@@ -170,13 +296,24 @@ fn requests_that_are_refused() {
             "expected request.query[1] to be a row of 2 numbers, got [3]",
         ),
         (r#"{"query": [[]]}"#, "expected request.query[0] to be a row of 1 numbers, got []"),
+        (r#"{"query": 43}"#, "request.query: a point as a query is not supported"),
+        (r#"{"query": {"fusion": "rrf"}}"#, "request.query.fusion: fusion is not supported"),
+        (r#"{"query": {"near": [1]}}"#, "expected only nearest in request.query, got \"near\""),
         (
-            r#"{"query": 43}"#,
-            "expected request.query not to be given: a point as a query is not supported",
+            r#"{"query": [1], "lookup_from": {"collection": "c"}}"#,
+            "request.lookup_from: a vector of another collection is not supported",
         ),
         (
-            r#"{"query": {"fusion": "rrf"}}"#,
-            "expected only nearest in request.query, got \"fusion\"",
+            r#"{"query": [1], "with_vector": true, "with_vectors": false}"#,
+            "expected request.with_vectors to be left out, as it is another name of with_vector, got false",
+        ),
+        (
+            r#"{"query": [1], "params": {"indexed_only": "no"}}"#,
+            "expected request.params.indexed_only to be true or false, got \"no\"",
+        ),
+        (
+            r#"{"query": [1], "limit": 3, "limit": 4}"#,
+            "expected request.limit once, got it again in line 1, column 34",
         ),
         (r#"{"query": [1], "limit": 0}"#, "expected request.limit to be at least 1, got 0"),
         (
@@ -185,11 +322,11 @@ fn requests_that_are_refused() {
         ),
         (
             r#"{"query": [1], "vector": [1]}"#,
-            "expected only prefetch, query, using, filter, params, score_threshold, limit, offset, with_payload, with_vector in request, got \"vector\"",
+            "expected only prefetch, query, using, filter, params, score_threshold, limit, offset, with_payload, with_vector, with_vectors in request, got \"vector\"",
         ),
         (
-            r#"{"query": [1], "prefetch": [{"query": [1]}, {"query": [1], "prefetch": []}]}"#,
-            "expected request.prefetch[1].prefetch not to be given: a prefetch of a prefetch is not supported",
+            r#"{"query": [1], "prefetch": [{"query": [1]}, {"query": [1], "prefetch": [{}]}]}"#,
+            "request.prefetch[1].prefetch: a prefetch of a prefetch is not supported",
         ),
         (
             r#"{"query": [1], "prefetch": {"query": [1], "filter": {"must": {"key": "a", "match": {}}}}}"#,
@@ -211,4 +348,59 @@ fn requests_that_are_refused() {
     for (json, expected) in cases {
         assert_eq!(json.parse::<QueryRequest>().unwrap_err().to_string(), expected, "{json}");
     }
+}
+
+#[test]
+fn requests_that_json_cannot_hold_are_not_written() {
+    let one = || QueryRequest::new(vec![1.0]);
+    let multi = |values: &[f32], dim| Vector::Multi { values: values.to_vec(), dim };
+    let refused = [
+        (one().score_threshold(f32::NAN), "expected score_threshold to be finite, got NaN"),
+        (one().score_threshold(f32::INFINITY), "expected score_threshold to be finite, got inf"),
+        (one().limit(0), "expected limit to be at least 1, got 0"),
+        (one().params(SearchParams { hnsw_ef: Some(0), exact: false }), "hnsw_ef"),
+        (QueryRequest::new(vec![f32::NAN]), "expected finite values, got NaN"),
+        (QueryRequest::new(Vec::<f32>::new()), "at least 1"),
+        (QueryRequest::new(multi(&[1.0; 3], 2)), "multiple of 2 values"),
+        (QueryRequest::new(multi(&[], 2)), "at least one token"),
+        (one().prefetch(Prefetch::new(vec![1.0]).score_threshold(f32::NAN)), "got NaN"),
+        (one().prefetch(Prefetch::new(vec![f32::INFINITY])), "got inf"),
+    ];
+    for (request, part) in refused {
+        let error = serde_json::to_string(&request).unwrap_err().to_string();
+        assert!(error.contains(part), "{part} in {error}");
+    }
+}
+
+/// Numbers of 32 bits are written with the digits that tell them apart, and no more.
+#[test]
+fn numbers_are_written_as_f32() {
+    let request =
+        QueryRequest::new(Vector::Multi { values: vec![0.1, 16777216.0, -0.3, 1e-9], dim: 2 });
+    let json = serde_json::to_string(&request.score_threshold(0.7)).unwrap();
+    assert!(json.contains("[[0.1,16777216.0],[-0.3,1e-9]]"), "{json}");
+    assert!(json.contains(r#""score_threshold":0.7,"#), "{json}");
+}
+
+#[test]
+fn many_requests_in_one_text() {
+    let one = r#"{"query": [1], "limit": 3}"#;
+    let expected = QueryRequest::new(vec![1.0]).limit(3);
+    for (json, count) in [
+        (one.to_owned(), 1),
+        (format!("[{one}, {one}]"), 2),
+        ("[]".to_owned(), 0),
+        (format!(r#"{{"searches": [{one}]}}"#), 1),
+    ] {
+        assert_eq!(QueryRequest::read_all(&json).unwrap(), vec![expected.clone(); count], "{json}");
+    }
+    let error = QueryRequest::read_all(&format!(r#"[{one}, {one}, {{"query": 3}}]"#)).unwrap_err();
+    assert!(error.to_string().starts_with("request[2].query: "), "{error}");
+    let error = QueryRequest::read_all(&format!("[{one},\n {{\"limit\": 1, \"limit\": 2}}]"));
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "expected request[1].limit once, got it again in line 2, column 21"
+    );
+    let error = QueryRequest::read_all(r#"{"searches": [{}], "limit": 1}"#).unwrap_err();
+    assert!(error.to_string().starts_with("expected only searches in request"), "{error}");
 }

@@ -237,7 +237,8 @@ fn arguments_that_make_no_sense_are_refused() {
     files.refused(&["--variant", "f32-warp"], &["packed-fma"]);
     files.refused(&["--backend", "gpu", "--variant", "portable8"], &["backend cpu", "backend gpu"]);
     files.refused(&["--backend", "cpu", "--adapter", "x"], &["backend gpu", "backend cpu"]);
-    files.refused(&["--threads", "0"], &["threads", "at least 1", "got 0"]);
+    files.refused(&["--threads", "0"], &["threads", "1 to ", "got 0"]);
+    files.refused(&["--threads", "16000"], &["threads", "1 to ", "got 16000"]);
     files.refused(&["--repeat", "0"], &["--repeat"]);
     files.refused(&["--top-k", "-1"], &["-1"]);
     files.refused(&["--unknown"], &["--unknown"]);
@@ -256,7 +257,7 @@ fn an_unknown_adapter_is_an_error_that_lists_the_known() {
 fn an_output_that_cannot_be_written_is_an_error() {
     let files = Files::new();
     fs::create_dir(files.path("out.json")).unwrap();
-    files.refused(&[], &["expected to write", "out.json"]);
+    files.refused(&[], &["cannot write", "out.json"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod support;
 
 use maxfold::Error;
 use maxfold::maxsim::{CpuMaxSim, reference};
-use maxfold::recall::{Distance, HnswParams, SearchParams, Strategy};
+use maxfold::recall::{Distance, HnswIndex, HnswParams, SearchParams, Strategy};
 use maxfold::rerank::{Backend, Reranker};
 use maxfold::search::{EngineConfig, Point, Request, SearchEngine};
 use rand::prelude::*;
@@ -180,9 +180,9 @@ fn nothing_of_a_refused_batch_is_added() {
         error.to_string()
     };
     let error = refused(&mut engine, |point| point.id = 3);
-    assert!(error.contains("got 3, which is taken"), "{error}");
+    assert!(error.contains("id 3 already exists"), "{error}");
     let error = refused(&mut engine, |point| point.id = 10);
-    assert!(error.contains("got 10, which is taken"), "{error}");
+    assert!(error.contains("id 10 already exists"), "{error}");
     let error = refused(&mut engine, |point| point.dense.truncate(3));
     assert!(error.contains("point 12") && error.contains("dimension 3"), "{error}");
     let error = refused(&mut engine, |point| point.dense[4] = f32::NAN);
@@ -221,4 +221,29 @@ fn parameters_out_of_range_are_refused() {
     assert!(refused.to_string().contains("300"), "{refused}");
     assert!(SearchEngine::<()>::new(EngineConfig::new(0, 4)).is_err());
     assert!(SearchEngine::<()>::new(EngineConfig::new(4, 0)).is_err());
+}
+
+/// Dimensions and counts that no memory holds are errors, or nothing.
+#[test]
+fn enormous_sizes_do_not_panic() {
+    let cpu = || Reranker::on_cpu(CpuMaxSim::new());
+    let mut rng = StdRng::seed_from_u64(7);
+    let params = HnswParams { ef_search: usize::MAX, ..HnswParams::default() };
+    for huge in [usize::MAX, usize::MAX / 2 + 1, 1 << (usize::BITS - 3)] {
+        for config in [EngineConfig::new(huge, DIM), EngineConfig::new(DENSE, huge)] {
+            let mut engine = SearchEngine::new(config.reranker(cpu()).hnsw(params)).unwrap();
+            assert!(engine.add(points(&mut rng, [1])).is_err());
+            let tokens = Values::Unit.query(&mut rng, 3, DIM);
+            assert!(engine.search(&Request::new(&[0.5; DENSE], tokens.view())).is_err());
+            assert!(engine.is_empty());
+        }
+        let index = HnswIndex::new(Distance::Dot, params, huge).unwrap();
+        assert!(index.insert([(1, [0.5].as_slice())]).is_err());
+        assert!(index.search(&[0.5], huge, SearchParams::default(), None).is_err());
+        let mut engine = engine(points(&mut rng, 0..20));
+        let tokens = Values::Unit.query(&mut rng, 3, DIM);
+        let request = Request::new(&[0.5; DENSE], tokens.view()).prefetch(huge).limit(huge);
+        assert_eq!(engine.search(&request).unwrap().hits.len(), 20);
+        engine.add(points(&mut rng, [99])).unwrap();
+    }
 }

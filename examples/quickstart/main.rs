@@ -5,6 +5,8 @@
 //! cargo run --release --example quickstart
 //! ```
 
+#[path = "../support/backend.rs"]
+mod backend;
 #[path = "../support/command_line.rs"]
 mod command_line;
 mod handbook;
@@ -18,12 +20,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use backend::BackendArgs;
 use clap::Parser;
 use handbook::{Handbook, Question};
 use maxfold::collection::Vector;
 use maxfold::filter::PointId;
-use maxfold::gpu::GpuOptions;
-use maxfold::rerank::{Backend, Reranker, RerankerOptions};
+use maxfold::rerank::Reranker;
 use maxfold::search::{Prefetch, QueryRequest, QueryResponse, Searcher, SearcherOptions};
 use report::{Answer, Outcome};
 use stored::Stored;
@@ -32,12 +34,8 @@ use stored::Stored;
 #[derive(Parser)]
 #[command(name = "quickstart")]
 struct Args {
-    /// auto, cpu or gpu; gpu takes a software adapter if there is no other.
-    #[arg(long, default_value_t)]
-    backend: Backend,
-    /// Part of the GPU adapter's name, in any case.
-    #[arg(long, value_name = "NAME")]
-    adapter: Option<String>,
+    #[command(flatten)]
+    backend: BackendArgs,
     /// The directory of the collection; by default one beside this program.
     #[arg(long, value_name = "DIR")]
     collection: Option<PathBuf>,
@@ -62,7 +60,8 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut handbook = Handbook::embedded()?;
     let Stored { collection, temporary: _temporary } =
         Stored::open(args.collection.as_deref(), &handbook)?;
-    let searcher = Searcher::with_options(collection, options(args)?)?;
+    let reranker = Reranker::with_options(&args.backend.options()?)?;
+    let searcher = Searcher::with_options(collection, SearcherOptions::new().reranker(reranker))?;
     let prepared = start.elapsed();
 
     let mut answers = Vec::new();
@@ -77,15 +76,6 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         outcome.print()?;
     }
     Ok(searcher.close()?)
-}
-
-fn options(args: &Args) -> maxfold::Result<SearcherOptions> {
-    let mut gpu = GpuOptions::default();
-    if let Some(name) = &args.adapter {
-        gpu = gpu.adapter(name);
-    }
-    let options = RerankerOptions { backend: args.backend, gpu, ..Default::default() };
-    Ok(SearcherOptions::new().reranker(Reranker::with_options(&options)?))
 }
 
 /// The ranking of recall alone, and that after the rerank of all that it found.

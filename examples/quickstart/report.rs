@@ -5,6 +5,7 @@ use std::time::Duration;
 use maxfold::eval::{Gain, Metric, Run, evaluate};
 use maxfold::rerank::Execution;
 use maxfold::search::QueryPlan;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::LIMIT;
@@ -120,22 +121,22 @@ impl Outcome {
         Ok(())
     }
 
-    pub fn to_json(&self) -> maxfold::Result<Value> {
+    pub fn to_json(&self) -> Result<String, Box<dyn std::error::Error>> {
         let mut metrics = serde_json::Map::new();
         for Measured { metric, recall, rerank } in self.measured()? {
             metrics.insert(metric.to_string(), json!({"recall": recall, "rerank": rerank}));
         }
         let execution = self.last_execution();
-        Ok(json!({
-            "backend": execution.backend().to_string(),
-            "adapter": execution.adapter(),
-            "variant": execution.variant(),
-            "reason": &*execution.reason,
-            "sections": self.handbook.sections.len(),
-            "metrics": metrics,
-            "prepared_micros": self.prepared.as_micros() as u64,
-            "questions": self.answers.iter().map(|it| self.question_json(it)).collect::<Vec<_>>(),
-        }))
+        Ok(serde_json::to_string(&Printed {
+            backend: execution.backend().to_string(),
+            adapter: execution.adapter(),
+            variant: execution.variant(),
+            reason: &execution.reason,
+            sections: self.handbook.sections.len(),
+            metrics,
+            prepared_micros: self.prepared.as_micros(),
+            questions: self.answers.iter().map(|it| self.printed_question(it)).collect(),
+        })?)
     }
 
     /// What ran last: another backend than was chosen, if that one failed meanwhile.
@@ -170,25 +171,25 @@ impl Outcome {
         Ok(gains)
     }
 
-    fn question_json(&self, answer: &Answer) -> Value {
+    fn printed_question<'a>(&'a self, answer: &'a Answer) -> PrintedQuestion<'a> {
         let hit = |&(id, score): &(u64, f32)| {
             let section = self.handbook.sections.get(&id);
-            json!({
-                "id": id,
-                "score": score,
-                "title": section.map(|s| format!("{} › {}", s.page_title, s.section_title)),
-                "link": section.map(|s| format!("{}#{}", s.url, s.anchor)),
-            })
+            PrintedHit {
+                id,
+                score,
+                title: section.map(|s| format!("{} › {}", s.page_title, s.section_title)),
+                link: section.map(|s| format!("{}#{}", s.url, s.anchor)),
+            }
         };
-        let top = |ranking: &[(u64, f32)]| ranking.iter().take(LIMIT).map(hit).collect::<Vec<_>>();
-        json!({
-            "id": answer.question.id,
-            "text": answer.question.text,
-            "recalled": top(&answer.recalled),
-            "hits": top(&answer.reranked),
-            "recall_micros": answer.recall_time().as_micros() as u64,
-            "rerank_micros": answer.plan.query.time.as_micros() as u64,
-        })
+        let top = |ranking: &[(u64, f32)]| ranking.iter().take(LIMIT).map(hit).collect();
+        PrintedQuestion {
+            id: &answer.question.id,
+            text: &answer.question.text,
+            recalled: top(&answer.recalled),
+            hits: top(&answer.reranked),
+            recall_micros: answer.recall_time().as_micros(),
+            rerank_micros: answer.plan.query.time.as_micros(),
+        }
     }
 
     fn runs(&self) -> maxfold::Result<(Run, Run)> {
@@ -199,6 +200,37 @@ impl Outcome {
         }
         Ok((recall, rerank))
     }
+}
+
+/// The output of `--json`.
+#[derive(Serialize)]
+struct Printed<'a> {
+    backend: String,
+    adapter: Option<&'a str>,
+    variant: String,
+    reason: &'a str,
+    sections: usize,
+    metrics: serde_json::Map<String, Value>,
+    prepared_micros: u128,
+    questions: Vec<PrintedQuestion<'a>>,
+}
+
+#[derive(Serialize)]
+struct PrintedQuestion<'a> {
+    id: &'a str,
+    text: &'a str,
+    recalled: Vec<PrintedHit>,
+    hits: Vec<PrintedHit>,
+    recall_micros: u128,
+    rerank_micros: u128,
+}
+
+#[derive(Serialize)]
+struct PrintedHit {
+    id: u64,
+    score: f32,
+    title: Option<String>,
+    link: Option<String>,
 }
 
 /// The beginning of a text, cut at a word.

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::batch::Batch;
 use super::config::{CollectionConfig, VectorConfig};
+use super::environment;
 use super::point::{Point, Prepared, Selector};
 use super::snapshot::Snapshot;
 use super::state::{self, State};
@@ -17,11 +18,16 @@ use super::verify::verify;
 use crate::Result;
 use crate::filter::{FieldPath, Filter, IndexKind, Payload, PointId, payload};
 
-/// Points kept in a directory, by one process at a time.
+/// Points kept in a directory, written by one process at a time, and read by any number meanwhile.
 ///
 /// Every call that writes is one transaction: after it returned, what it wrote survives a kill and a
 /// power cut; before that, and if it fails, nothing of it shows. Writers wait for one another. Readers
 /// never wait, and keep no one waiting: a [`Snapshot`] is the collection at the moment it was taken.
+///
+/// The file is mapped into memory. Nothing but this library may change it while it is open: a file
+/// that was cut off is an error of the next call that begins a transaction, but to a call in the
+/// middle of one, or to a living snapshot, it is a fault that ends the process; and what another
+/// program writes into it may be read as anything.
 pub struct Collection {
     pub(super) store: Store,
     config: CollectionConfig,
@@ -73,6 +79,24 @@ impl Collection {
         Self::new(store, config)
     }
 
+    /// Opens the collection in a directory to read it, also while another process writes: each
+    /// [`Snapshot`] is of the last transaction that any has written. A process that has it open
+    /// already takes snapshots there.
+    ///
+    /// # Errors
+    /// As [`Collection::open`]; every call that would write is an
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly).
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
+        let store = Store::open_read_only(path.as_ref())?;
+        let config = state::read_config(&store, &*store.read()?)?;
+        Self::new(store, config)
+    }
+
+    /// Tells whether it was opened to be read alone.
+    pub fn is_read_only(&self) -> bool {
+        self.store.is_read_only()
+    }
+
     fn new(store: Store, config: CollectionConfig) -> Result<Self> {
         let txn = store.read()?;
         let state = State::read(&store, &txn, config.vectors.len())?;
@@ -80,6 +104,18 @@ impl Collection {
         drop(txn);
         let (last, verified) = (Mutex::new(Arc::new(state)), Verified::default());
         Ok(Self { store, config, last, verified })
+    }
+
+    /// Ends the collection, with all its points: removes its files, the graphs beside them, and its
+    /// directory, if nothing else is in there.
+    ///
+    /// # Errors
+    /// It was opened to be read; what the operating system says.
+    pub fn remove(self) -> Result<()> {
+        drop(self.store.write()?);
+        let path = self.path().to_owned();
+        drop(self);
+        environment::remove(&path)
     }
 
     /// What the collection was made with.

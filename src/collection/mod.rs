@@ -32,10 +32,11 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `config.rs` | [`CollectionConfig`]: which vectors points have |
-//! | `vector.rs`, `point.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point |
+//! | `config.rs`, `config_json.rs` | [`CollectionConfig`]: which vectors points have; its JSON |
+//! | `vector.rs`, `point.rs`, `point_json.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point; a point a line |
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
-//! | `store.rs` | the LMDB environment, locks, checksums |
+//! | `environment.rs` | the files: locks, opening, removing |
+//! | `store.rs` | reading and writing records, with checksums |
 //! | `record.rs` | keys and values |
 //! | `state.rs` | what a collection knows of itself |
 //! | `batch.rs` | one transaction of changes |
@@ -47,8 +48,11 @@ mod batch;
 #[expect(clippy::module_inception)]
 mod collection;
 mod config;
+mod config_json;
+mod environment;
 mod gather;
 mod point;
+mod point_json;
 mod record;
 mod snapshot;
 mod state;
@@ -62,5 +66,6 @@ pub use collection::{Collection, PayloadIndex};
 pub use config::{CollectionConfig, VectorConfig, VectorKind};
 pub(crate) use point::Values;
 pub use point::{Point, Selector};
+pub use point_json::PointLines;
 pub use snapshot::Snapshot;
 pub use vector::Vector;

@@ -11,7 +11,8 @@ use crate::multivector::{DenseVectors, TokenMatrix, check_dimension, unit};
 use crate::recall::Distance;
 use crate::{Error, Result};
 
-/// A point: an id, any of the collection's vectors, and a payload.
+/// A point: an id, any of the collection's vectors, and a payload. In JSON as Qdrant writes it, with
+/// `id`, `vector` and `payload`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// What it is called.
@@ -155,7 +156,7 @@ pub(super) fn payload_json(payload: &Payload) -> Result<Vec<u8>> {
     if payload.values().any(|value| is_deeper(value, DEEPEST)) {
         return Err(Error::DeepPayload { expected: DEEPEST });
     }
-    serde_json::to_vec(payload).map_err(|source| Error::MalformedJson { what: "a payload", source })
+    serde_json::to_vec(payload).map_err(|fault| Error::malformed_json("a payload", &fault))
 }
 
 fn is_deeper(value: &serde_json::Value, levels: usize) -> bool {

@@ -38,6 +38,10 @@ impl<'c> Snapshot<'c> {
         self.state.transaction
     }
 
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.collection.is_read_only()
+    }
+
     /// How many points there are.
     pub fn len(&self) -> usize {
         self.state.all.len() as usize

@@ -1,10 +1,11 @@
 //! [`Vector`]: a vector as it is given, before a collection knows its distance.
 
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use crate::Result;
 use crate::json::Node;
-use crate::multivector::TokenMatrixRef;
+use crate::multivector::{TokenMatrixRef, check_finite, rows};
+use crate::{Error, Result};
 
 /// One vector or many, in f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,12 +35,25 @@ impl Vector {
         }
     }
 
-    pub(crate) fn to_json(&self) -> Value {
+    /// Refuses what could not be read again from JSON.
+    pub(crate) fn check(&self) -> Result<()> {
+        let (values, dim) = match self {
+            Self::Dense(values) => (values, values.len()),
+            Self::Multi { values, dim } => (values, *dim),
+        };
+        if rows(values.len(), dim)? == 0 {
+            return Err(Error::NoTokens { item: 0 });
+        }
+        check_finite(values, dim)
+    }
+}
+
+/// As f32, so that 0.1 is written as 0.1.
+impl Serialize for Vector {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Dense(values) => json!(values),
-            Self::Multi { values, dim } => {
-                values.chunks(*dim.max(&1)).map(|it| json!(it)).collect()
-            }
+            Self::Dense(values) => values.serialize(serializer),
+            Self::Multi { values, dim } => serializer.collect_seq(values.chunks(*dim.max(&1))),
         }
     }
 }

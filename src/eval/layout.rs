@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
+use crate::text::{self, without_mark};
 use crate::{Error, Result};
 
 /// The first line of BEIR's tables.
@@ -21,7 +21,8 @@ pub(super) struct Line<'a> {
 /// The lines of a text, less the blank ones.
 pub(super) fn lines<'a>(format: &'static str, text: &'a str) -> impl Iterator<Item = Line<'a>> {
     let numbered = (1..).zip(text.lines());
-    let lines = numbered.map(move |(number, text)| Line { format, number, text });
+    let line = move |(number, text)| Line { format, number, text: without_mark(text) };
+    let lines = numbered.map(line);
     lines.filter(|line| !line.text.trim().is_empty())
 }
 
@@ -104,8 +105,8 @@ pub(super) fn beir_table<'a>(
 
 /// An id as a BEIR table can hold it: as Python's csv module writes it, in quotes if one is in it.
 fn quoted(id: &str) -> Result<Cow<'_, str>> {
-    if id.is_empty() || id.contains(['\t', '\r', '\n']) {
-        return Err(unfit(id, "non-empty and free of tabs and line ends (BEIR layout)"));
+    if id.is_empty() || id.contains(['\t', '\r', '\n', '\0']) || has_mark(id) {
+        return Err(unfit(id, "non-empty text without tabs and line ends (BEIR layout)"));
     }
     let quotes = id.contains('"');
     Ok(if quotes { format!("\"{}\"", id.replace('"', "\"\"")).into() } else { id.into() })
@@ -113,10 +114,16 @@ fn quoted(id: &str) -> Result<Cow<'_, str>> {
 
 /// An id, or a tag, as a TREC line can hold it.
 pub(super) fn word(id: &str) -> Result<&str> {
-    if id.is_empty() || id.contains(|c: char| c.is_ascii_whitespace()) {
-        return Err(unfit(id, "non-empty and free of white space (TREC layout)"));
+    let splits = |c: char| c.is_ascii_whitespace() || c == '\0';
+    if id.is_empty() || id.contains(splits) || has_mark(id) {
+        return Err(unfit(id, "non-empty text without white space (TREC layout)"));
     }
     Ok(id)
+}
+
+/// Tells whether an id begins with what readers take for a byte-order mark.
+fn has_mark(id: &str) -> bool {
+    without_mark(id).len() < id.len()
 }
 
 fn unfit(id: &str, expected: &str) -> Error {
@@ -125,6 +132,5 @@ fn unfit(id: &str, expected: &str) -> Error {
 
 /// Parses a file; errors carry its path.
 pub(super) fn read<T>(path: &Path, parse: impl FnOnce(&str) -> Result<T>) -> Result<T> {
-    let text = fs::read_to_string(path).map_err(|source| Error::io("read", path, source))?;
-    parse(&text).map_err(|error| error.in_file(path))
+    parse(&text::read(path)?).map_err(|error| error.in_file(path))
 }

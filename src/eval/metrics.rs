@@ -166,7 +166,9 @@ fn relevant(grade: i32) -> bool {
 
 fn dcg(gain: Gain, grades: impl Iterator<Item = i32>) -> f64 {
     let discounts = (2_u32..).map(|rank_plus_one| f64::from(rank_plus_one).log2());
-    grades.zip(discounts).map(|(grade, discount)| gain.of(grade) / discount).sum()
+    let discounted = grades.zip(discounts).map(|(grade, discount)| gain.of(grade) / discount);
+    // From 0, as the sum of nothing would be -0.
+    discounted.fold(0.0, |sum, gain| sum + gain)
 }
 
 fn ideal_dcg(gain: Gain, judgements: &Judgements, k: usize) -> f64 {

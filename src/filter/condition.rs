@@ -103,8 +103,8 @@ pub enum Scalar {
     Bool(bool),
 }
 
-/// Values to compare with, all of one type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Values to compare with, all of one type; of none at all it doesn't matter which.
+#[derive(Clone, Debug, Eq)]
 pub enum Scalars {
     /// Strings.
     Strings(BTreeSet<String>),
@@ -213,6 +213,19 @@ from! {
     String => Scalar::String,
     i64 => Scalar::Integer,
     bool => Scalar::Bool,
+}
+
+impl PartialEq for Scalars {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Strings(a), Self::Strings(b)) => a == b,
+            (Self::Integers(a), Self::Integers(b)) => a == b,
+            (Self::Strings(strings), Self::Integers(integers))
+            | (Self::Integers(integers), Self::Strings(strings)) => {
+                strings.is_empty() && integers.is_empty()
+            }
+        }
+    }
 }
 
 impl<const N: usize> From<[&str; N]> for Scalars {

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone, Timelike};
 
 use crate::{Error, Result};
 
-/// A point in time, in microseconds since 1970 in UTC; what is finer is cut off.
+/// A point in time, in microseconds since 1970 in UTC; what is finer is cut off. A leap second is the
+/// last microsecond before the next minute.
 ///
 /// Read from every format that Qdrant reads: RFC 3339, the same with a space for the `T` or without
 /// the colon in the offset, without an offset (which means UTC), without seconds, or a date alone.
@@ -38,23 +39,37 @@ impl Datetime {
         self.0
     }
 
+    /// Tells whether its year can be written, and so read again: −262143 to 262142.
+    pub(super) fn is_writable(self) -> bool {
+        DateTime::from_timestamp_micros(self.0).is_some()
+    }
+
     /// Reads any of the formats.
     pub(super) fn read(text: &str) -> Option<Self> {
-        with_offset(text).or_else(|| without_offset(text)).map(Self)
+        let time = with_offset(text).or_else(|| without_offset(text)).map(Self);
+        time.filter(|time| time.is_writable())
     }
 }
 
 fn with_offset(text: &str) -> Option<i64> {
     let rfc3339 = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::from_str(text)).ok();
     let other = || WITH_OFFSET.iter().find_map(|it| DateTime::parse_from_str(text, it).ok());
-    rfc3339.or_else(other).map(|time| time.timestamp_micros())
+    rfc3339.or_else(other).map(|time| micros(&time))
 }
 
 fn without_offset(text: &str) -> Option<i64> {
     let time = |it| NaiveDateTime::parse_from_str(text, it).ok();
     let date = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(NaiveDateTime::from);
     let naive = WITHOUT_OFFSET.into_iter().find_map(time).or_else(date)?;
-    Some(naive.and_utc().timestamp_micros())
+    Some(micros(&naive.and_utc()))
+}
+
+/// Microseconds since 1970. What chrono keeps in a leap second would count to the next minute.
+fn micros(time: &DateTime<impl TimeZone>) -> i64 {
+    match time.nanosecond() {
+        0..1_000_000_000 => time.timestamp_micros(),
+        _ => time.timestamp() * 1_000_000 + 999_999,
+    }
 }
 
 impl FromStr for Datetime {

@@ -150,6 +150,6 @@ impl Serialize for FieldPath {
 
 impl<'de> Deserialize<'de> for FieldPath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        json::deserialize(deserializer, |value| Self::read(&Node::root(value, "key")))
+        json::deserialize(deserializer, "key", Self::read)
     }
 }

@@ -88,6 +88,6 @@ impl Serialize for PointId {
 
 impl<'de> Deserialize<'de> for PointId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        json::deserialize(deserializer, |value| Self::read(&Node::root(value, "id")))
+        json::deserialize(deserializer, "id", Self::read)
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     Condition, FieldPath, Filter, Match, MinShould, PointId, Range, Scalar, Scalars, Test,
 };
-use crate::json::{self, Node};
+use crate::json::{self, Foreign, Node};
 use crate::{Error, Result};
 
 const CLAUSES: &[&str] = &["must", "should", "must_not", "min_should"];
@@ -14,20 +14,51 @@ const BOUNDS: &[&str] = &["gt", "gte", "lt", "lte"];
 const TESTS: &[&str] = &["match", "range", "values_count", "is_empty", "is_null"];
 const FIELD: &[&str] = &["key", "match", "range", "values_count", "is_empty", "is_null"];
 const MATCHES: &[&str] = &["value", "any", "except"];
-const FULL_TEXT: [&str; 5] = ["text", "text_any", "phrase", "prefix", "substring"];
-const GEO: [&str; 3] = ["geo_radius", "geo_bounding_box", "geo_polygon"];
+
+const PLACES: &str = "a condition on places";
+const TEXT: &str = "matching of text";
+
+/// Other fields that may stand beside those of a condition, as `null`: those that we don't have, and
+/// those of other kinds of conditions.
+const BESIDE: &[Foreign] = &[
+    Foreign::new("geo_radius", PLACES),
+    Foreign::new("geo_bounding_box", PLACES),
+    Foreign::new("geo_polygon", PLACES),
+    Foreign::new("slice", "a slice of the ids"),
+    Foreign::elsewhere("key"),
+    Foreign::elsewhere("match"),
+    Foreign::elsewhere("range"),
+    Foreign::elsewhere("values_count"),
+    Foreign::elsewhere("is_empty"),
+    Foreign::elsewhere("is_null"),
+    Foreign::elsewhere("has_id"),
+    Foreign::elsewhere("has_vector"),
+    Foreign::elsewhere("nested"),
+    Foreign::elsewhere("must"),
+    Foreign::elsewhere("should"),
+    Foreign::elsewhere("must_not"),
+    Foreign::elsewhere("min_should"),
+];
+
+const BESIDE_MATCH: &[Foreign] = &[
+    Foreign::new("text", TEXT),
+    Foreign::new("text_any", TEXT),
+    Foreign::new("phrase", TEXT),
+    Foreign::new("prefix", TEXT),
+    Foreign::new("substring", TEXT),
+];
 
 impl std::str::FromStr for Filter {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::read(&Node::root(&json::parse(text, "a filter")?, "filter"))
+        json::read(text, "a filter", "filter", Self::read)
     }
 }
 
 impl<'de> Deserialize<'de> for Filter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        json::deserialize(deserializer, |value| Self::read(&Node::root(value, "filter")))
+        json::deserialize(deserializer, "filter", Self::read)
     }
 }
 
@@ -45,7 +76,7 @@ enum Belongs {
 }
 
 fn read_filter(node: &Node<'_>, about: Belongs) -> Result<Filter> {
-    let filter = node.object(CLAUSES)?;
+    let filter = node.object_beside(CLAUSES, BESIDE)?;
     let conditions = |node: &Node<'_>| {
         node.one_or_many()
             .iter()
@@ -75,16 +106,11 @@ fn read_min_should(node: &Node<'_>, about: Belongs) -> Result<MinShould> {
 
 fn read_condition(node: &Node<'_>, about: Belongs) -> Result<Condition> {
     let object = node.any_object()?;
-    if object.has("key") {
-        return read_field(node);
-    }
-    if let Some(slice) = object.get("slice") {
-        return Err(slice.unsupported("a slice of the ids"));
-    }
-    let kinds = ["is_empty", "is_null", "has_id", "has_vector", "nested"];
-    match kinds.into_iter().find(|kind| object.has(kind)) {
-        Some("is_empty") => read_key_of(node, "is_empty", Test::IsEmpty(true)),
-        Some("is_null") => read_key_of(node, "is_null", Test::IsNull(true)),
+    let kinds = ["key", "is_empty", "is_null", "has_id", "has_vector", "nested"];
+    match kinds.into_iter().find(|kind| object.get(kind).is_some()) {
+        Some("key") => read_field(node),
+        Some("is_empty") => read_key_of(node, &["is_empty"], Test::IsEmpty(true)),
+        Some("is_null") => read_key_of(node, &["is_null"], Test::IsNull(true)),
         Some("has_id") => read_has_id(node, about),
         Some("has_vector") => read_has_vector(node, about),
         Some(_) => read_nested(node),
@@ -92,15 +118,19 @@ fn read_condition(node: &Node<'_>, about: Belongs) -> Result<Condition> {
     }
 }
 
+/// The value of the one field of a condition.
+fn only<'a>(node: &Node<'a>, field: &'static [&'static str; 1]) -> Result<Node<'a>> {
+    node.object_beside(field, BESIDE)?.required(field[0])
+}
+
 /// `{"is_empty": {"key": "a"}}`, which is `{"key": "a", "is_empty": true}`.
-fn read_key_of(node: &Node<'_>, kind: &'static str, test: Test) -> Result<Condition> {
-    let known = if kind == "is_empty" { &["is_empty"] } else { &["is_null"] };
-    let inner = node.object(known)?.required(kind)?.object(&["key"])?;
+fn read_key_of(node: &Node<'_>, kind: &'static [&'static str; 1], test: Test) -> Result<Condition> {
+    let inner = only(node, kind)?.object(&["key"])?;
     Ok(Condition::Field(FieldPath::read(&inner.required("key")?)?, test))
 }
 
 fn read_has_id(node: &Node<'_>, about: Belongs) -> Result<Condition> {
-    let ids = node.object(&["has_id"])?.required("has_id")?;
+    let ids = only(node, &["has_id"])?;
     if about == Belongs::NestedObject {
         return Err(ids.unsupported("the id of a nested object"));
     }
@@ -108,7 +138,7 @@ fn read_has_id(node: &Node<'_>, about: Belongs) -> Result<Condition> {
 }
 
 fn read_has_vector(node: &Node<'_>, about: Belongs) -> Result<Condition> {
-    let name = node.object(&["has_vector"])?.required("has_vector")?;
+    let name = only(node, &["has_vector"])?;
     if about == Belongs::NestedObject {
         return Err(name.unsupported("the vectors of a nested object"));
     }
@@ -116,18 +146,14 @@ fn read_has_vector(node: &Node<'_>, about: Belongs) -> Result<Condition> {
 }
 
 fn read_nested(node: &Node<'_>) -> Result<Condition> {
-    let nested = node.object(&["nested"])?.required("nested")?.object(&["key", "filter"])?;
+    let nested = only(node, &["nested"])?.object(&["key", "filter"])?;
     let key = FieldPath::read(&nested.required("key")?)?;
     let filter = read_filter(&nested.required("filter")?, Belongs::NestedObject)?;
     Ok(Condition::Nested(key, filter))
 }
 
 fn read_field(node: &Node<'_>) -> Result<Condition> {
-    let object = node.any_object()?;
-    if let Some(geo) = GEO.iter().find_map(|kind| object.get(kind)) {
-        return Err(geo.unsupported("a condition on places"));
-    }
-    let object = node.object(FIELD)?;
+    let object = node.object_beside(FIELD, BESIDE)?;
     let Some((kind, test)) = object.only(TESTS) else {
         let expected = format!("a condition with exactly one of {}", TESTS.join(", "));
         return Err(node.expected(expected));
@@ -146,11 +172,8 @@ fn read_test(kind: &str, node: &Node<'_>) -> Result<Test> {
 }
 
 fn read_match(node: &Node<'_>) -> Result<Match> {
-    let object = node.any_object()?;
-    if let Some(text) = FULL_TEXT.iter().find_map(|kind| object.get(kind)) {
-        return Err(text.unsupported("matching of text"));
-    }
-    let Some((kind, values)) = node.object(MATCHES)?.only(MATCHES) else {
+    let object = node.object_beside(MATCHES, BESIDE_MATCH)?;
+    let Some((kind, values)) = object.only(MATCHES) else {
         return Err(node.expected("an object with exactly one of value, any, except"));
     };
     match kind {

@@ -17,6 +17,9 @@ use crate::{Error, Result};
 /// Tokens of a document that are scored on one thread: longer documents are divided.
 pub(super) const PART_TOKENS: usize = 2_048;
 
+/// Threads beyond what a machine can run at once cost time, and by the thousands minutes.
+const MOST_THREADS: usize = 256;
+
 /// The CPU scorer: which instructions, and which threads.
 ///
 /// By default the fastest instructions of this machine, and rayon's current thread pool: the
@@ -62,10 +65,12 @@ impl CpuMaxSim {
     /// The same, on a pool of its own.
     ///
     /// # Errors
-    /// `threads` is 0, or the operating system refuses to start them.
+    /// `threads` is 0, or more than 256 and than this machine has; the operating system refuses to
+    /// start them.
     pub fn with_threads(self, threads: usize) -> Result<Self> {
-        if threads == 0 {
-            let (expected, got) = ("at least 1".into(), threads.to_string());
+        let most = std::thread::available_parallelism().map_or(1, usize::from).max(MOST_THREADS);
+        if !(1..=most).contains(&threads) {
+            let (expected, got) = (format!("1 to {most}"), threads.to_string());
             return Err(Error::InvalidParameter { name: "threads", expected, got });
         }
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();

@@ -92,7 +92,7 @@ pub(super) fn to_half<E: Element>(values: &[E], dim: usize) -> Result<Vec<f16>> 
 pub(super) fn to_unit_half<E: Element>(values: &[E], dim: usize) -> Result<Vec<f16>> {
     rows(values.len(), dim)?;
     let mut rounded = Vec::with_capacity(values.len());
-    let mut scaled = Vec::with_capacity(dim);
+    let mut scaled = Vec::new();
     for row in values.chunks_exact(dim) {
         scaled.clear();
         scaled.extend(unit(row));
@@ -120,10 +120,14 @@ pub(super) fn check_rounded(
     let Some(index) = rounded.iter().position(|value| !value.is_finite()) else {
         return Ok(());
     };
-    let (row, column, value) = (index / dim, index % dim, original(index));
-    Err(if value.is_finite() {
+    Err(unfit(index / dim, index % dim, original(index)))
+}
+
+/// The fault of a value that is not finite in f16.
+pub(super) fn unfit(row: usize, column: usize, value: f32) -> Error {
+    if value.is_finite() {
         Error::OutOfHalfRange { row, column, value }
     } else {
         Error::NotFinite { row, column, value }
-    })
+    }
 }

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use half::{bf16, f16};
-use safetensors::tensor::{SafeTensorError, TensorView, View};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
+use safetensors::tensor::View;
 
+use super::tensors::Tensors;
 use super::{DenseVectors, MultiVectors, element, packed};
 use crate::{Error, Result, files};
 
@@ -30,15 +30,15 @@ pub struct Interchange {
 }
 
 impl Interchange {
-    /// Reads a file.
+    /// Reads a file, a piece at a time.
     ///
     /// # Errors
     /// [`Error::InFile`], with the path, around what [`Interchange::from_bytes`] or the operating
     /// system found.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
-        Self::from_bytes(&bytes).map_err(|source| source.in_file(path))
+        let read = Tensors::open(path).and_then(|mut file| Self::read_from(&mut file));
+        read.map_err(|source| source.in_file(path))
     }
 
     /// Reads `dense` of a file that need not have `tokens`.
@@ -47,10 +47,8 @@ impl Interchange {
     /// As [`Interchange::read`].
     pub fn read_dense(path: impl AsRef<Path>) -> Result<DenseVectors> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|source| Error::InvalidSafetensors { bytes: bytes.len(), source });
-        file.and_then(|file| dense(&file)).map_err(|source| source.in_file(path))
+        let read = Tensors::open(path).and_then(|mut file| dense(&mut file));
+        read.map_err(|source| source.in_file(path))
     }
 
     /// Reads the bytes of a file.
@@ -59,10 +57,15 @@ impl Interchange {
     /// Not a safetensors file or a truncated one; a tensor missing, or of another type or shape;
     /// what [`MultiVectors::new`] and [`DenseVectors::new`] refuse.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|source| Error::InvalidSafetensors { bytes: bytes.len(), source })?;
-        let tokens = read_tokens(&file)?;
-        let dense = read_dense(&file, tokens.len())?;
+        Self::read_from(&mut Tensors::of(bytes)?)
+    }
+
+    fn read_from(file: &mut Tensors<'_>) -> Result<Self> {
+        let tokens = tokens(file)?;
+        let dense = file.has("dense").then(|| dense(file)).transpose()?;
+        if let Some(dense) = &dense {
+            check_count(tokens.len(), dense.len())?;
+        }
         Ok(Self { tokens, dense })
     }
 
@@ -103,95 +106,30 @@ fn check_count(expected: usize, got: usize) -> Result<()> {
     Err(Error::CountMismatch { what: "rows in \"dense\"", expected, got })
 }
 
-const FLOATS: &str = "F16, BF16 or F32";
-const MATRIX: &str = "F16, BF16 or F32 of shape [rows, columns]";
-const INTEGERS: &str = "integers of shape [items + 1]";
+fn tokens(file: &mut Tensors<'_>) -> Result<MultiVectors> {
+    let table = file.table("tokens")?;
+    let offsets = offsets(file, table.rows)?;
+    let values = file.halves(&table)?;
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        // As it was before it was rounded.
+        let (row, column) = (at / table.dim, at % table.dim);
+        let value = file.rows(&table, row, row + 1)?[column];
+        return Err(element::unfit(row, column, value).in_item(&offsets));
+    }
+    MultiVectors::checked(values, offsets, table.dim)
+}
 
-fn read_tokens(file: &SafeTensors<'_>) -> Result<MultiVectors> {
-    let (tokens, offsets) = (tensor(file, "tokens", MATRIX)?, tensor(file, "offsets", INTEGERS)?);
-    let &[rows, dim] = tokens.shape() else { return Err(wrong("tokens", MATRIX, &tokens)) };
-    let offsets = read_integers(&offsets)?;
+/// The offsets of items that own `rows` rows.
+pub(super) fn offsets(file: &mut Tensors<'_>, rows: usize) -> Result<Vec<u64>> {
+    let offsets = file.integers("offsets")?;
     packed::check_offsets(offsets.iter().copied(), rows)?;
     // Checked: none is negative or beyond the rows.
-    let offsets: Vec<u64> = offsets.into_iter().map(|offset| offset as u64).collect();
-    let data = tokens.data();
-    match tokens.dtype() {
-        Dtype::F16 => MultiVectors::from_vec(decode(data, f16::from_le_bytes), offsets, dim),
-        Dtype::BF16 => MultiVectors::new(&decode(data, bf16::from_le_bytes), &offsets, dim),
-        Dtype::F32 => MultiVectors::new(&decode(data, f32::from_le_bytes), &offsets, dim),
-        _ => Err(wrong("tokens", FLOATS, &tokens)),
-    }
+    Ok(offsets.into_iter().map(|offset| offset as u64).collect())
 }
 
-fn read_dense(file: &SafeTensors<'_>, items: usize) -> Result<Option<DenseVectors>> {
-    if !file.names().contains(&"dense") {
-        return Ok(None);
-    }
-    let dense = dense(file)?;
-    check_count(items, dense.len())?;
-    Ok(Some(dense))
-}
-
-fn dense(file: &SafeTensors<'_>) -> Result<DenseVectors> {
-    let dense = tensor(file, "dense", MATRIX)?;
-    let &[rows, dim] = dense.shape() else { return Err(wrong("dense", MATRIX, &dense)) };
-    element::rows(rows * dim, dim)?;
-    let data = dense.data();
-    let values = match dense.dtype() {
-        Dtype::F16 => decode(data, |bytes| f16::from_le_bytes(bytes).to_f32()),
-        Dtype::BF16 => decode(data, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-        Dtype::F32 => decode(data, f32::from_le_bytes),
-        _ => return Err(wrong("dense", FLOATS, &dense)),
-    };
-    DenseVectors::new(values, dim)
-}
-
-fn read_integers(view: &TensorView<'_>) -> Result<Vec<i128>> {
-    if view.shape().len() != 1 {
-        return Err(wrong("offsets", INTEGERS, view));
-    }
-    let data = view.data();
-    Ok(match view.dtype() {
-        Dtype::U8 => decode(data, |bytes| u8::from_le_bytes(bytes).into()),
-        Dtype::I8 => decode(data, |bytes| i8::from_le_bytes(bytes).into()),
-        Dtype::U16 => decode(data, |bytes| u16::from_le_bytes(bytes).into()),
-        Dtype::I16 => decode(data, |bytes| i16::from_le_bytes(bytes).into()),
-        Dtype::U32 => decode(data, |bytes| u32::from_le_bytes(bytes).into()),
-        Dtype::I32 => decode(data, |bytes| i32::from_le_bytes(bytes).into()),
-        Dtype::U64 => decode(data, |bytes| u64::from_le_bytes(bytes).into()),
-        Dtype::I64 => decode(data, |bytes| i64::from_le_bytes(bytes).into()),
-        _ => return Err(wrong("offsets", INTEGERS, view)),
-    })
-}
-
-/// Values from bytes that may stand at any address.
-fn decode<const N: usize, T>(data: &[u8], one: impl Fn([u8; N]) -> T) -> Vec<T> {
-    let (elements, _) = data.as_chunks::<N>();
-    elements.iter().map(|&bytes| one(bytes)).collect()
-}
-
-fn tensor<'a>(
-    file: &SafeTensors<'a>,
-    name: &'static str,
-    expected: &'static str,
-) -> Result<TensorView<'a>> {
-    file.tensor(name).map_err(|error| match error {
-        SafeTensorError::TensorNotFound(_) => {
-            let got = format!("only {:?}", sorted(file.names()));
-            Error::InvalidTensor { tensor: name, expected, got }
-        }
-        source => Error::InvalidSafetensors { bytes: 0, source },
-    })
-}
-
-fn sorted(mut names: Vec<&str>) -> Vec<&str> {
-    names.sort_unstable();
-    names
-}
-
-fn wrong(tensor: &'static str, expected: &'static str, view: &TensorView<'_>) -> Error {
-    let got = format!("{:?} of shape {:?}", view.dtype(), view.shape());
-    Error::InvalidTensor { tensor, expected, got }
+fn dense(file: &mut Tensors<'_>) -> Result<DenseVectors> {
+    let table = file.table("dense")?;
+    DenseVectors::new(file.rows(&table, 0, table.rows)?, table.dim)
 }
 
 /// A tensor to be written, in the byte order of the format.

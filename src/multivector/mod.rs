@@ -22,16 +22,21 @@ mod dense;
 mod element;
 mod interchange;
 mod packed;
+mod tensors;
 mod token_matrix;
+mod vector_file;
 
 pub use dense::DenseVectors;
 #[cfg(feature = "recall")]
 pub(crate) use dense::check_finite;
 pub use element::Element;
 pub(crate) use element::check_dimension;
+#[cfg(feature = "collection")]
+pub(crate) use element::rows;
 #[cfg(feature = "recall")]
 pub(crate) use element::unit;
 pub use interchange::Interchange;
 pub use packed::MultiVectors;
 pub(crate) use token_matrix::check_dimensions;
 pub use token_matrix::{TokenMatrix, TokenMatrixRef};
+pub use vector_file::VectorFile;

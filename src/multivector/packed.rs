@@ -32,7 +32,8 @@ impl MultiVectors {
     /// Those of [`TokenMatrix::new`](super::TokenMatrix::new); offsets that don't start at 0, go back
     /// or don't end at the number of rows; an item without tokens.
     pub fn new<E: Element>(values: &[E], offsets: &[u64], dim: usize) -> Result<Self> {
-        Self::checked(element::to_half(values, dim)?, offsets.to_vec(), dim)
+        let values = element::to_half(values, dim).map_err(|error| error.in_item(offsets))?;
+        Self::checked(values, offsets.to_vec(), dim)
     }
 
     /// Takes packed values, each row scaled to unit length as by
@@ -41,7 +42,8 @@ impl MultiVectors {
     /// # Errors
     /// As [`MultiVectors::new`].
     pub fn normalized<E: Element>(values: &[E], offsets: &[u64], dim: usize) -> Result<Self> {
-        Self::checked(element::to_unit_half(values, dim)?, offsets.to_vec(), dim)
+        let values = element::to_unit_half(values, dim).map_err(|error| error.in_item(offsets))?;
+        Self::checked(values, offsets.to_vec(), dim)
     }
 
     /// Takes packed f16 values without a copy.
@@ -50,12 +52,13 @@ impl MultiVectors {
     /// As [`MultiVectors::new`].
     pub fn from_vec(values: Vec<f16>, offsets: Vec<u64>, dim: usize) -> Result<Self> {
         element::rows(values.len(), dim)?;
-        element::check_rounded(&values, dim, |index| values[index].to_f32())?;
+        let checked = element::check_rounded(&values, dim, |index| values[index].to_f32());
+        checked.map_err(|error| error.in_item(&offsets))?;
         Self::checked(values, offsets, dim)
     }
 
     /// `values` have passed the door.
-    fn checked(values: Vec<f16>, offsets: Vec<u64>, dim: usize) -> Result<Self> {
+    pub(super) fn checked(values: Vec<f16>, offsets: Vec<u64>, dim: usize) -> Result<Self> {
         let rows = element::rows(values.len(), dim)?;
         check_offsets(offsets.iter().map(|&offset| i128::from(offset)), rows)?;
         Ok(Self { values, offsets, dim })

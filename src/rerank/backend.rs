@@ -73,7 +73,7 @@ pub enum Processor {
 pub struct Execution {
     /// What computed the scores.
     pub processor: Processor,
-    /// Why, in words: `asked for`, `no hardware GPU …`, `the GPU failed …`.
+    /// Why, in words: `asked for`, `auto: no hardware GPU here …`, `the GPU failed …`.
     pub reason: Arc<str>,
 }
 

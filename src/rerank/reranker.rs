@@ -113,7 +113,7 @@ impl Reranker {
         let cpu = Self::on_cpu(options.cpu.clone());
         match GpuContext::with_options(&options.gpu.clone().hardware_unless_named()) {
             Ok(gpu) => Self { gpu: Some(gpu), reason: "auto: the GPU works".into(), ..cpu },
-            Err(error) => Self { reason: format!("auto: {error}").into(), ..cpu },
+            Err(error) => Self { reason: why_not(&error).into(), ..cpu },
         }
     }
 
@@ -294,6 +294,19 @@ impl Reranker {
     pub(super) fn cpu_execution(&self, reason: Arc<str>) -> Execution {
         let instruction_set = self.cpu.instruction_set();
         Execution { processor: Processor::Cpu { instruction_set }, reason }
+    }
+}
+
+/// The reason why no GPU was chosen, as a fact.
+#[cfg(feature = "gpu")]
+fn why_not(error: &Error) -> String {
+    let Error::NoAdapter { wanted, available } = error else {
+        return format!("auto: no GPU that works: {error}");
+    };
+    let wanted = wanted.strip_prefix("a ").unwrap_or(wanted);
+    match available.as_slice() {
+        [] => format!("auto: no {wanted} here"),
+        available => format!("auto: no {wanted} here, only {}", available.join(", ")),
     }
 }
 

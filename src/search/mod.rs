@@ -33,6 +33,8 @@
 
 mod engine;
 #[cfg(feature = "collection")]
+mod limits;
+#[cfg(feature = "collection")]
 mod query;
 #[cfg(feature = "collection")]
 mod query_json;
@@ -44,6 +46,8 @@ mod response;
 mod searcher;
 
 pub use engine::{EngineConfig, Point, SearchEngine};
+#[cfg(feature = "collection")]
+pub use limits::RequestLimits;
 #[cfg(feature = "collection")]
 pub use query::{Prefetch, QueryRequest, WithVector};
 #[cfg(feature = "collection")]

@@ -3,6 +3,7 @@
 use crate::collection::Vector;
 use crate::filter::{Filter, PayloadSelector};
 use crate::recall::SearchParams;
+use crate::{Error, Result};
 
 /// A query of a collection, with all that is wanted of the answer; in JSON the body of Qdrant's query
 /// call.
@@ -181,4 +182,52 @@ impl Prefetch {
     pub fn limit(self, limit: usize) -> Self {
         Self { limit, ..self }
     }
+}
+
+/// The fields that a request and a prefetch have in common.
+pub(crate) struct Asked<'a> {
+    pub query: &'a Vector,
+    pub using: &'a str,
+    pub filter: Option<&'a Filter>,
+    pub params: SearchParams,
+    pub score_threshold: Option<f32>,
+    pub limit: usize,
+}
+
+impl QueryRequest {
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        let Self { query, using, filter, params, score_threshold, limit, .. } = self;
+        let (filter, params, score_threshold) = (filter.as_ref(), *params, *score_threshold);
+        Asked { query, using, filter, params, score_threshold, limit: *limit }
+    }
+}
+
+impl Prefetch {
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        let Self { query, using, filter, params, score_threshold, limit } = self;
+        let (filter, params, score_threshold) = (filter.as_ref(), *params, *score_threshold);
+        Asked { query, using, filter, params, score_threshold, limit: *limit }
+    }
+}
+
+impl Asked<'_> {
+    /// Refuses what would only be noticed by some answers.
+    pub(crate) fn check(&self) -> Result<()> {
+        at_least_1("limit", self.limit)?;
+        at_least_1("hnsw_ef", self.params.hnsw_ef.unwrap_or(1))?;
+        match self.score_threshold {
+            Some(threshold) if !threshold.is_finite() => {
+                Err(refused("score_threshold", "finite", threshold))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn at_least_1(name: &'static str, got: usize) -> Result<()> {
+    if got > 0 { Ok(()) } else { Err(refused(name, "at least 1", got)) }
+}
+
+fn refused(name: &'static str, expected: &str, got: impl ToString) -> Error {
+    Error::InvalidParameter { name, expected: expected.into(), got: got.to_string() }
 }

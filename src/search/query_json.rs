@@ -1,12 +1,13 @@
 //! [`QueryRequest`] from JSON and to it.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::de::{Deserialize, Deserializer};
+use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
-use super::query::{DEFAULT_LIMIT, Prefetch, QueryRequest, WithVector};
+use super::query::{Asked, DEFAULT_LIMIT, Prefetch, QueryRequest, WithVector};
 use crate::collection::Vector;
 use crate::filter::{FieldPath, Filter, PayloadSelector};
-use crate::json::{self, Node, Object};
+use crate::json::{self, Foreign, Node, Object};
 use crate::recall::SearchParams;
 use crate::{Error, Result};
 
@@ -21,15 +22,48 @@ const REQUEST: &[&str] = &[
     "offset",
     "with_payload",
     "with_vector",
+    "with_vectors",
+];
+const BESIDE_REQUEST: &[Foreign] = &[
+    Foreign::new("shard_key", "sharding"),
+    Foreign::new("lookup_from", "a vector of another collection"),
 ];
 const PREFETCH: &[&str] =
     &["query", "using", "filter", "params", "score_threshold", "limit", "prefetch"];
+
+const BESIDE_PREFETCH: &[Foreign] =
+    &[Foreign::new("lookup_from", "a vector of another collection")];
+
+const BESIDE_NEAREST: &[Foreign] = &[
+    Foreign::new("mmr", "diversity of results"),
+    Foreign::new("recommend", "recommendation"),
+    Foreign::new("discover", "discovery"),
+    Foreign::new("context", "discovery"),
+    Foreign::new("order_by", "an order by payload"),
+    Foreign::new("fusion", "fusion"),
+    Foreign::new("rrf", "fusion"),
+    Foreign::new("formula", "a formula"),
+    Foreign::new("sample", "a random sample"),
+    Foreign::new("relevance_feedback", "relevance feedback"),
+    Foreign::new("text", "a query in words"),
+    Foreign::new("image", "an image as a query"),
+    Foreign::new("indices", "a sparse vector"),
+    Foreign::new("values", "a sparse vector"),
+];
+
+/// Our answers are as exact as any that these allow.
+const BESIDE_PARAMS: &[Foreign] = &[
+    Foreign::flag("indexed_only"),
+    Foreign::hint("quantization"),
+    Foreign::hint("acorn"),
+    Foreign::new("idf", "the frequency of words"),
+];
 
 const SELECTOR: &[&str] = &["include", "exclude"];
 
 impl QueryRequest {
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
-        let object = node.object(REQUEST)?;
+        let object = node.object_beside(REQUEST, BESIDE_REQUEST)?;
         let prefetch = |node: &Node<'_>| {
             node.one_or_many().iter().map(Prefetch::read).collect::<Result<Vec<_>>>()
         };
@@ -45,32 +79,22 @@ impl QueryRequest {
             with_payload: object
                 .map("with_payload", read_payload)?
                 .unwrap_or(PayloadSelector::None),
-            with_vector: object.map("with_vector", WithVector::read)?.unwrap_or(WithVector::None),
+            with_vector: match object.either(["with_vector", "with_vectors"])? {
+                Some(node) => WithVector::read(&node)?,
+                None => WithVector::None,
+            },
         })
-    }
-
-    fn to_json(&self) -> Value {
-        let prefetch: Vec<Value> = self.prefetch.iter().map(Prefetch::to_json).collect();
-        json::object([
-            ("prefetch", if prefetch.is_empty() { Value::Null } else { prefetch.into() }),
-            ("query", self.query.to_json()),
-            ("using", write_using(&self.using)),
-            ("filter", self.filter.as_ref().map_or(Value::Null, Filter::to_json)),
-            ("params", write_params(self.params)),
-            ("score_threshold", json!(self.score_threshold)),
-            ("limit", json!(self.limit)),
-            ("offset", json!(self.offset)),
-            ("with_payload", write_payload(&self.with_payload)),
-            ("with_vector", self.with_vector.to_json()),
-        ])
     }
 }
 
 impl Prefetch {
     fn read(node: &Node<'_>) -> Result<Self> {
-        let object = node.object(PREFETCH)?;
-        if let Some(prefetch) = object.get("prefetch") {
-            return Err(prefetch.unsupported("a prefetch of a prefetch"));
+        let object = node.object_beside(PREFETCH, BESIDE_PREFETCH)?;
+        match object.get("prefetch") {
+            Some(prefetch) if !prefetch.is_empty_array() => {
+                return Err(prefetch.unsupported("a prefetch of a prefetch"));
+            }
+            _ => {}
         }
         Ok(Self {
             query: read_query(&object.required("query")?)?,
@@ -80,17 +104,6 @@ impl Prefetch {
             score_threshold: object.map("score_threshold", Node::f32)?,
             limit: read_limit(&object)?,
         })
-    }
-
-    fn to_json(&self) -> Value {
-        json::object([
-            ("query", self.query.to_json()),
-            ("using", write_using(&self.using)),
-            ("filter", self.filter.as_ref().map_or(Value::Null, Filter::to_json)),
-            ("params", write_params(self.params)),
-            ("score_threshold", json!(self.score_threshold)),
-            ("limit", json!(self.limit)),
-        ])
     }
 }
 
@@ -108,11 +121,11 @@ impl WithVector {
         }
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(&self) -> Option<Value> {
         match self {
-            Self::None => Value::Null,
-            Self::All => true.into(),
-            Self::Named(names) => json!(names),
+            Self::None => None,
+            Self::All => Some(true.into()),
+            Self::Named(names) => Some(json!(names)),
         }
     }
 }
@@ -121,7 +134,9 @@ impl WithVector {
 fn read_query(node: &Node<'_>) -> Result<Vector> {
     match node.value() {
         Value::Array(_) => Vector::read(node),
-        Value::Object(_) => Vector::read(&node.object(&["nearest"])?.required("nearest")?),
+        Value::Object(_) => {
+            Vector::read(&node.object_beside(&["nearest"], BESIDE_NEAREST)?.required("nearest")?)
+        }
         Value::String(_) | Value::Number(_) => Err(node.unsupported("a point as a query")),
         _ => Err(node.expected("a vector: numbers, or arrays of numbers")),
     }
@@ -129,10 +144,6 @@ fn read_query(node: &Node<'_>) -> Result<Vector> {
 
 fn read_using(object: &Object<'_>) -> Result<String> {
     Ok(object.map("using", |node| node.string().map(String::from))?.unwrap_or_default())
-}
-
-fn write_using(name: &str) -> Value {
-    if name.is_empty() { Value::Null } else { name.into() }
 }
 
 fn read_limit(object: &Object<'_>) -> Result<usize> {
@@ -146,7 +157,7 @@ fn read_limit(object: &Object<'_>) -> Result<usize> {
 }
 
 fn read_params(node: &Node<'_>) -> Result<SearchParams> {
-    let object = node.object(&["hnsw_ef", "exact"])?;
+    let object = node.object_beside(&["hnsw_ef", "exact"], BESIDE_PARAMS)?;
     let hnsw_ef = object.map("hnsw_ef", |node| match node.count()? {
         0 => Err(node.expected("at least 1")),
         ef => Ok(ef),
@@ -154,11 +165,9 @@ fn read_params(node: &Node<'_>) -> Result<SearchParams> {
     Ok(SearchParams { hnsw_ef, exact: object.map("exact", Node::bool)?.unwrap_or(false) })
 }
 
-fn write_params(params: SearchParams) -> Value {
-    if params == SearchParams::default() {
-        return Value::Null;
-    }
-    json::object([("hnsw_ef", json!(params.hnsw_ef)), ("exact", json!(params.exact))])
+fn write_params(params: SearchParams) -> Option<Value> {
+    let given = json::object([("hnsw_ef", json!(params.hnsw_ef)), ("exact", json!(params.exact))]);
+    (params != SearchParams::default()).then_some(given)
 }
 
 fn read_payload(node: &Node<'_>) -> Result<PayloadSelector> {
@@ -176,12 +185,45 @@ fn read_payload(node: &Node<'_>) -> Result<PayloadSelector> {
     }
 }
 
-fn write_payload(selector: &PayloadSelector) -> Value {
+fn write_payload(selector: &PayloadSelector) -> Option<Value> {
     match selector {
-        PayloadSelector::None => Value::Null,
-        PayloadSelector::All => true.into(),
-        PayloadSelector::Include(paths) => json!({"include": paths}),
-        PayloadSelector::Exclude(paths) => json!({"exclude": paths}),
+        PayloadSelector::None => None,
+        PayloadSelector::All => Some(true.into()),
+        PayloadSelector::Include(paths) => Some(json!({"include": paths})),
+        PayloadSelector::Exclude(paths) => Some(json!({"exclude": paths})),
+    }
+}
+
+impl QueryRequest {
+    /// Reads one request, an array of them, or Qdrant's `{"searches": [requests]}`.
+    ///
+    /// ```
+    /// use maxfold::search::QueryRequest;
+    ///
+    /// let requests = QueryRequest::read_all(r#"[{"query": [1]}, {"query": [2], "limit": 3}]"#)?;
+    /// assert_eq!(requests[1].limit, 3);
+    /// let error = QueryRequest::read_all(r#"[{"query": [1]}, {"query": [2], "limit": 0}]"#);
+    /// assert_eq!(
+    ///     error.unwrap_err().to_string(),
+    ///     "expected request[1].limit to be at least 1, got 0"
+    /// );
+    /// # Ok::<(), maxfold::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The text is no request; the error has the place.
+    pub fn read_all(text: &str) -> Result<Vec<Self>> {
+        json::read(text, "requests", "request", |node| {
+            let object = node.any_object().ok();
+            let searches = object.and_then(|object| object.get("searches"));
+            match searches {
+                Some(_) => node.object(&["searches"])?.required("searches")?.array(),
+                None => Ok(node.one_or_many()),
+            }?
+            .iter()
+            .map(Self::read)
+            .collect()
+        })
     }
 }
 
@@ -189,18 +231,46 @@ impl std::str::FromStr for QueryRequest {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::read(&Node::root(&json::parse(text, "a request")?, "request"))
+        json::read(text, "a request", "request", Self::read)
     }
 }
 
 impl Serialize for QueryRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_json().serialize(serializer)
+        let mut map = serializer.serialize_map(None)?;
+        let prefetch = (!self.prefetch.is_empty()).then_some(&self.prefetch);
+        json::entry(&mut map, "prefetch", prefetch)?;
+        self.asked().write(&mut map)?;
+        map.serialize_entry("offset", &self.offset)?;
+        json::entry(&mut map, "with_payload", write_payload(&self.with_payload))?;
+        json::entry(&mut map, "with_vector", self.with_vector.to_json())?;
+        map.end()
+    }
+}
+
+impl Serialize for Prefetch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.asked().write(&mut map)?;
+        map.end()
+    }
+}
+
+impl Asked<'_> {
+    /// Writes what a request and a prefetch have in common, if it can be read again from there.
+    fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        self.query.check().and_then(|()| self.check()).map_err(M::Error::custom)?;
+        map.serialize_entry("query", self.query)?;
+        json::entry(map, "using", (!self.using.is_empty()).then_some(self.using))?;
+        json::entry(map, "filter", self.filter)?;
+        json::entry(map, "params", write_params(self.params))?;
+        json::entry(map, "score_threshold", self.score_threshold)?;
+        map.serialize_entry("limit", &self.limit)
     }
 }
 
 impl<'de> Deserialize<'de> for QueryRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        json::deserialize(deserializer, |value| Self::read(&Node::root(value, "request")))
+        json::deserialize(deserializer, "request", Self::read)
     }
 }

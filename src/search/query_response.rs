@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use crate::collection::Vector;
@@ -128,29 +128,26 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-impl ScoredPoint {
-    fn to_json(&self) -> Value {
-        let vectors = self.vectors.as_ref().map_or(Value::Null, vectors_json);
-        json::object([
-            ("id", self.id.to_json()),
-            ("score", json!(self.score)),
-            ("payload", self.payload.clone().map_or(Value::Null, Value::Object)),
-            ("vector", vectors),
-        ])
-    }
-}
-
 /// Alone, the vector without a name is no object.
-fn vectors_json(vectors: &BTreeMap<String, Vector>) -> Value {
-    match vectors.get("") {
-        Some(vector) if vectors.len() == 1 => vector.to_json(),
-        _ => vectors.iter().map(|(name, vector)| (name.clone(), vector.to_json())).collect(),
+struct Vectors<'a>(&'a BTreeMap<String, Vector>);
+
+impl Serialize for Vectors<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.get("") {
+            Some(vector) if self.0.len() == 1 => vector.serialize(serializer),
+            _ => self.0.serialize(serializer),
+        }
     }
 }
 
 impl Serialize for ScoredPoint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_json().serialize(serializer)
+        let mut point = serializer.serialize_map(None)?;
+        point.serialize_entry("id", &self.id)?;
+        point.serialize_entry("score", &self.score)?;
+        json::entry(&mut point, "payload", self.payload.as_ref())?;
+        json::entry(&mut point, "vector", self.vectors.as_ref().map(Vectors))?;
+        point.end()
     }
 }
 
@@ -162,7 +159,10 @@ impl Serialize for QueryPlan {
 
 impl Serialize for QueryResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        json!({"points": self.points, "plan": self.plan}).serialize(serializer)
+        let mut response = serializer.serialize_map(Some(2))?;
+        response.serialize_entry("points", &self.points)?;
+        response.serialize_entry("plan", &self.plan)?;
+        response.end()
     }
 }
 

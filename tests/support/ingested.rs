@@ -10,6 +10,8 @@ use std::process::{Command, Output};
 use maxfold::collection::{Collection, Vector};
 use maxfold::multivector::{DenseVectors, Interchange, MultiVectors};
 use rand::prelude::*;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -67,12 +69,27 @@ impl Files {
         fs::write(self.path(name), text).unwrap();
     }
 
+    /// A file of token vectors in f32.
+    pub fn write_tokens(&self, name: &str, values: &[f32], dim: usize, offsets: &[u64]) {
+        let bytes = |values: &[f32]| values.iter().flat_map(|it| it.to_le_bytes()).collect();
+        let (values, rows): (Vec<u8>, _) = (bytes(values), values.len() / dim);
+        let starts: Vec<u8> = offsets.iter().flat_map(|it| it.to_le_bytes()).collect();
+        let tokens = TensorView::new(Dtype::F32, vec![rows, dim], &values).unwrap();
+        let offsets = TensorView::new(Dtype::U64, vec![offsets.len()], &starts).unwrap();
+        let tensors = [("tokens", tokens), ("offsets", offsets)];
+        fs::write(self.path(name), safetensors::serialize(tensors, None).unwrap()).unwrap();
+    }
+
     pub fn ingest(&self, collection: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary("ingest"));
         let vectors = self.path("vectors");
+        let vectors = ["dense", "tokens"].map(|name| format!("--vectors={name}={vectors}"));
+        self.ingest_only(collection, &[&[&*vectors[0], &*vectors[1]], arguments].concat())
+    }
+
+    /// Without vectors.
+    pub fn ingest_only(&self, collection: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary("ingest"));
         command.args(["--collection", &self.path(collection), "--points", &self.path("points")]);
-        command.arg(format!("--vectors=dense={vectors}"));
-        command.arg(format!("--vectors=tokens={vectors}"));
         command.args(["--config", &self.path("config")]).args(arguments);
         command
     }

@@ -25,8 +25,45 @@ use layout::{
 /// # Errors
 /// [`Error::Damaged`]; [`Error::Io`].
 pub(super) fn check(path: &Path, largest: u64) -> Result<u64> {
+    walk(path, |walk| {
+        let [first, second] = walk.metas()?;
+        walk.all(newer(first, second)?, largest)
+    })
+}
+
+/// Looks only where LMDB looks when it opens a file.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_head(path: &Path, largest: u64) -> Result<u64> {
+    walk(path, |walk| {
+        let [first, second] = walk.metas()?;
+        let newest = first.transaction.max(second.transaction);
+        [first, second].iter().try_for_each(|meta| walk.mapped(meta, largest)).map(|()| newest)
+    })
+}
+
+/// Walks what `transaction` wrote, which a reader keeps from being written over meanwhile; `false` if
+/// others have been written since, so that it can't be told where that begins.
+///
+/// # Errors
+/// As [`check`].
+pub(super) fn check_pinned(path: &Path, largest: u64, transaction: u64) -> Result<bool> {
+    let walked = walk(path, |walk| match walk.metas() {
+        Ok(metas) => match metas.into_iter().find(|meta| meta.transaction == transaction) {
+            Some(meta) => walk.all(meta, largest),
+            None => Ok(0),
+        },
+        // Read while it was written.
+        Err(Fault::Damage(_)) => Ok(0),
+        Err(fault) => Err(fault),
+    });
+    walked.map(|walked| walked == transaction)
+}
+
+fn walk(path: &Path, check: impl FnOnce(&mut Walk) -> Checked<u64>) -> Result<u64> {
     let file = File::open(path).map_err(|source| Error::io("read", path, source))?;
-    match Walk::new(file).and_then(|mut walk| walk.all(largest)) {
+    match Walk::new(file).and_then(|mut walk| check(&mut walk)) {
         Ok(transaction) => Ok(transaction),
         Err(Fault::Io(source)) => Err(Error::io("read", path, source)),
         Err(Fault::Damage(what)) => Err(Error::Damaged { path: path.into(), what }),
@@ -62,6 +99,18 @@ struct Count {
     entries: u64,
 }
 
+/// The newer of both beginnings.
+fn newer(first: Meta, second: Meta) -> Checked<Meta> {
+    let (one, two) = (first.transaction, second.transaction);
+    let in_turn = (one, two) == (0, 0) || one.abs_diff(two) == 1;
+    ensure(in_turn, || format!("last transactions {one} and {two}"))?;
+    let newer = if two > one { second } else { first };
+    let place = newer.transaction % 2;
+    let placed = (newer.transaction == 0) || (place == 1) == (two > one);
+    ensure(placed, || format!("transaction {} in place {}", newer.transaction, 1 - place))?;
+    Ok(newer)
+}
+
 struct Walk {
     file: File,
     length: u64,
@@ -78,20 +127,23 @@ impl Walk {
         Ok(Self { file, length, page_size: 0, last_page: 0, taken })
     }
 
-    fn all(&mut self, largest: u64) -> Checked<u64> {
-        let meta = self.metas()?;
-        // Pages after the last of the file may have been given out, and never written. But LMDB maps
-        // them all.
-        let mapped = meta.last_page < largest / self.page_size;
-        ensure(mapped, || format!("a last page {}, beyond all maps", meta.last_page))?;
+    fn all(&mut self, meta: Meta, largest: u64) -> Checked<u64> {
+        self.mapped(&meta, largest)?;
         self.last_page = meta.last_page;
         self.tree(meta.main, Kind::Main)?;
         self.tree(meta.free, Kind::Free)?;
         Ok(meta.transaction)
     }
 
-    /// The newer of both.
-    fn metas(&mut self) -> Checked<Meta> {
+    /// Pages after the last of the file may have been given out, and never written. But LMDB maps them
+    /// all.
+    fn mapped(&self, meta: &Meta, largest: u64) -> Checked<()> {
+        let mapped = meta.last_page < largest / self.page_size;
+        ensure(mapped, || format!("a last page {}, beyond all maps", meta.last_page))
+    }
+
+    /// Both beginnings.
+    fn metas(&mut self) -> Checked<[Meta; 2]> {
         let first = self.bytes(0, PAGE_HEADER + META)?;
         // The page size stands where the tree of free pages has room for it.
         let page_size = u64::from(u32_at(&first, PAGE_HEADER + 24));
@@ -99,16 +151,7 @@ impl Walk {
         ensure(sane, || format!("a page size of {page_size}"))?;
         self.page_size = page_size;
         let second = self.bytes(page_size, PAGE_HEADER + META)?;
-        let (first, second) =
-            (Meta::parse(&first, 0, page_size)?, Meta::parse(&second, 1, page_size)?);
-        let (one, two) = (first.transaction, second.transaction);
-        let in_turn = (one, two) == (0, 0) || one.abs_diff(two) == 1;
-        ensure(in_turn, || format!("last transactions {one} and {two}"))?;
-        let newer = if two > one { second } else { first };
-        let place = newer.transaction % 2;
-        let placed = (newer.transaction == 0) || (place == 1) == (two > one);
-        ensure(placed, || format!("transaction {} in place {}", newer.transaction, 1 - place))?;
-        Ok(newer)
+        Ok([Meta::parse(&first, 0, page_size)?, Meta::parse(&second, 1, page_size)?])
     }
 
     fn tree(&mut self, tree: Tree, kind: Kind) -> Checked<()> {

@@ -24,12 +24,16 @@ pub(super) struct Graph {
     index: HnswIndex,
     /// Changes since it was saved.
     unsaved: AtomicU64,
+    /// Its files are those of another process.
+    read_only: bool,
 }
 
 impl Graph {
     /// The graphs of all vectors that have one, of all points that there are.
     pub fn open_all(collection: &Collection) -> Result<Vec<Self>> {
-        remove_leftovers(collection.path());
+        if !collection.is_read_only() {
+            remove_leftovers(collection.path());
+        }
         let snapshot = collection.snapshot()?;
         let mut graphs = Vec::new();
         for (slot, (name, config)) in collection.config().vectors().enumerate() {
@@ -67,7 +71,8 @@ impl Graph {
         let (kept, inserted) = (loaded.kept, loaded.inserted);
         log::debug!("graph of {name:?}: {kept} vectors from its file, {inserted} inserted");
         let unsaved = AtomicU64::new(inserted as u64);
-        Ok(Self { name: name.into(), path, index: loaded.index, unsaved })
+        let read_only = snapshot.is_read_only();
+        Ok(Self { name: name.into(), path, index: loaded.index, unsaved, read_only })
     }
 
     /// Whose vector it is.
@@ -123,7 +128,7 @@ impl Graph {
     /// Writes it beside the collection, if it has changed.
     pub fn save(&self) -> Result<()> {
         let unsaved = self.unsaved.swap(0, Ordering::Relaxed);
-        if unsaved == 0 {
+        if unsaved == 0 || self.read_only {
             return Ok(());
         }
         let saved = self.index.save(&self.path);

@@ -33,7 +33,7 @@ use reader::Reader;
 use shared::Shared;
 use upkeep::Upkeep;
 
-use super::{QueryRequest, QueryResponse};
+use super::{QueryRequest, QueryResponse, RequestLimits};
 use crate::Result;
 use crate::collection::Collection;
 use crate::rerank::Reranker;
@@ -78,6 +78,7 @@ pub struct Searcher {
     /// Dropped first, as it uses the other.
     upkeep: Option<Upkeep>,
     shared: Arc<Shared>,
+    limits: RequestLimits,
 }
 
 impl Searcher {
@@ -97,16 +98,26 @@ impl Searcher {
         Self::new(Collection::open(path)?)
     }
 
+    /// Opens the collection in a directory to search it, also while another process writes. Graphs are
+    /// read from where that one saves them, and are not saved.
+    ///
+    /// # Errors
+    /// As [`Collection::open_read_only`] and [`Searcher::with_options`].
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
+        Self::new(Collection::open_read_only(path)?)
+    }
+
     /// Searches a collection as the options say. Graphs are read, or built if need be, and resident
     /// documents are loaded before it returns.
     ///
     /// # Errors
     /// A record is damaged or can't be read; the GPU gives no memory; no thread can be started.
     pub fn with_options(collection: Collection, options: SearcherOptions) -> Result<Self> {
+        let limits = options.limits;
         let (reranker, resident_bytes) = options.take()?;
         let shared = Arc::new(Shared::open(collection, reranker, resident_bytes)?);
         let upkeep = Some(Upkeep::start(shared.clone())?);
-        Ok(Self { upkeep, shared })
+        Ok(Self { upkeep, shared, limits })
     }
 
     /// The collection, to be written and read.
@@ -119,23 +130,34 @@ impl Searcher {
         &self.shared.reranker
     }
 
+    /// Ceilings of what one request may ask for.
+    pub fn limits(&self) -> &RequestLimits {
+        &self.limits
+    }
+
     /// Answers a request.
     ///
     /// # Errors
     /// A name that no vector has; a query of another dimension, without rows, or with NaN or
-    /// infinity; one vector for a multivector, or many for a dense one; a limit of 0; a record is
-    /// damaged or can't be read.
+    /// infinity; one vector for a multivector, or many for a dense one; a limit of 0, or beyond the
+    /// [`RequestLimits`]; a record is damaged or can't be read.
     pub fn query(&self, request: &QueryRequest) -> Result<QueryResponse> {
+        self.limits.check(request)?;
         self.reader()?.answer(request)
     }
 
     /// Answers requests, all from the same state of the collection.
     ///
     /// # Errors
-    /// As [`Searcher::query`], for the first request that has an error.
+    /// [`Error::InRequest`](crate::Error::InRequest) around what [`Searcher::query`] says of the first
+    /// request that has an error.
     pub fn query_batch(&self, requests: &[QueryRequest]) -> Result<Vec<QueryResponse>> {
         let mut reader = self.reader()?;
-        requests.iter().map(|request| reader.answer(request)).collect()
+        let answer = |(at, request)| {
+            let answer = self.limits.check(request).and_then(|()| reader.answer(request));
+            answer.map_err(|error| error.in_request(at))
+        };
+        requests.iter().enumerate().map(answer).collect()
     }
 
     fn reader(&self) -> Result<Reader<'_, '_>> {

@@ -2,12 +2,14 @@
 
 use crate::Result;
 use crate::rerank::{Backend, Reranker};
+use crate::search::RequestLimits;
 
 /// What a [`Searcher`](super::Searcher) is made with.
 #[derive(Debug, Default)]
 pub struct SearcherOptions {
     reranker: Option<Reranker>,
     resident_bytes: Option<u64>,
+    pub(super) limits: RequestLimits,
 }
 
 impl SearcherOptions {
@@ -25,6 +27,11 @@ impl SearcherOptions {
     /// none do: each request sends its candidates.
     pub fn resident_bytes(self, bytes: u64) -> Self {
         Self { resident_bytes: Some(bytes), ..self }
+    }
+
+    /// Ceilings of what one request may ask for.
+    pub fn limits(self, limits: RequestLimits) -> Self {
+        Self { limits, ..self }
     }
 
     pub(super) fn take(self) -> Result<(Reranker, Option<u64>)> {

@@ -9,13 +9,13 @@ use roaring::RoaringBitmap;
 use super::best::{Scored, ranked};
 use super::shared::Shared;
 use super::stage::Search;
+use crate::Result;
 use crate::collection::{Snapshot, Vector, VectorKind};
 use crate::filter::{Filter, PayloadSelector, PointId, Selected};
 use crate::recall::{Distance, HnswView};
 use crate::search::{
     Prefetch, QueryPlan, QueryRequest, QueryResponse, ScoredPoint, Stage, WithVector,
 };
-use crate::{Error, Result};
 
 /// One state of a collection, for the requests of one call.
 pub(super) struct Reader<'s, 'r> {
@@ -57,13 +57,9 @@ impl<'s, 'r> Reader<'s, 'r> {
 
     /// Refuses what would only be noticed by some answers.
     fn check(&self, request: &QueryRequest) -> Result<()> {
-        let QueryRequest { prefetch, limit, params, with_vector, .. } = request;
-        let searches = prefetch.iter().map(|it| (it.limit, it.params)).chain([(*limit, *params)]);
-        for (limit, params) in searches {
-            at_least_1("limit", limit)?;
-            at_least_1("hnsw_ef", params.hnsw_ef.unwrap_or(1))?;
-        }
-        if let WithVector::Named(names) = with_vector {
+        request.prefetch.iter().try_for_each(|prefetch| prefetch.asked().check())?;
+        request.asked().check()?;
+        if let WithVector::Named(names) = &request.with_vector {
             let config = self.shared.collection.config();
             names.iter().try_for_each(|name| config.get(name).map(drop))?;
         }
@@ -160,14 +156,6 @@ impl<'s, 'r> Reader<'s, 'r> {
         }
         Ok(vectors)
     }
-}
-
-fn at_least_1(name: &'static str, got: usize) -> Result<()> {
-    if got > 0 {
-        return Ok(());
-    }
-    let (expected, got) = ("at least 1".into(), got.to_string());
-    Err(Error::InvalidParameter { name, expected, got })
 }
 
 /// A score as Qdrant reports it, or one that it reports as we compare it: the Euclidean distance is

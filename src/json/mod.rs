@@ -3,9 +3,16 @@
 //! The shapes that we read are unions without tags: derived readers say that "no variant matched".
 //! Here every error names its place, what was expected there, and what came.
 
+mod foreign;
+mod parse;
+
 use std::fmt::Write;
 
-use serde::Deserialize;
+pub(crate) use foreign::Foreign;
+use foreign::Otherwise;
+pub(crate) use parse::{deserialize, read};
+
+use serde::ser::{Serialize, SerializeMap};
 use serde_json::{Map, Value};
 
 use crate::{Error, Result};
@@ -46,13 +53,41 @@ impl<'a> Node<'a> {
 
     /// An object with no other fields than `known`.
     pub fn object(&self, known: &'static [&'static str]) -> Result<Object<'a>> {
+        self.object_beside(known, &[])
+    }
+
+    /// An object with no other fields than `known`, and those of Qdrant's that ask for nothing here.
+    pub fn object_beside(
+        &self,
+        known: &'static [&'static str],
+        foreign: &[Foreign],
+    ) -> Result<Object<'a>> {
         let object = self.any_object()?;
-        match object.map.keys().find(|key| !known.contains(&key.as_str())) {
-            None => Ok(object),
-            Some(field) => {
-                let (path, field) = (self.path.clone(), field.clone());
-                Err(Error::UnknownField { path, field, known })
+        for field in object.map.keys().filter(|field| !known.contains(&field.as_str())) {
+            let foreign = foreign.iter().find(|it| it.field == field);
+            match (foreign, object.get(field)) {
+                (Some(_), None) => {}
+                (Some(foreign), Some(node)) if (foreign.fits)(node.value) => {}
+                (foreign, node) => return Err(self.foreign(field, known, foreign.zip(node))),
             }
+        }
+        Ok(object)
+    }
+
+    fn foreign(
+        &self,
+        field: &str,
+        known: &'static [&'static str],
+        found: Option<(&Foreign, Node<'_>)>,
+    ) -> Error {
+        match found {
+            Some((Foreign { otherwise: Otherwise::Unsupported(what), .. }, node)) => {
+                node.unsupported(what)
+            }
+            Some((Foreign { otherwise: Otherwise::Expected(what), .. }, node)) => {
+                node.expected(*what)
+            }
+            _ => Error::UnknownField { path: self.path.clone(), field: field.into(), known },
         }
     }
 
@@ -66,6 +101,10 @@ impl<'a> Node<'a> {
     pub fn array(&self) -> Result<Vec<Self>> {
         let values = self.value.as_array().ok_or_else(|| self.expected("an array"))?;
         Ok(self.elements(values))
+    }
+
+    pub fn is_empty_array(&self) -> bool {
+        self.value.as_array().is_some_and(Vec::is_empty)
     }
 
     /// The elements of an array, or the one value that stands for an array of one.
@@ -149,9 +188,26 @@ impl<'a> Object<'a> {
         given.next().filter(|_| given.next().is_none())
     }
 
-    /// Whether the field is there, be it `null`.
-    pub fn has(&self, key: &str) -> bool {
-        self.map.contains_key(key)
+    /// The given fields that are none of `known`.
+    pub fn beside(&self, known: &[&str]) -> Map<String, Value> {
+        let given = self
+            .map
+            .iter()
+            .filter(|(key, value)| !value.is_null() && !known.contains(&key.as_str()));
+        given.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// The field that is given of two names for one thing.
+    pub fn either(&self, names: [&'static str; 2]) -> Result<Option<Node<'a>>> {
+        let [first, second] = names.map(|name| self.get(name));
+        match (first, second) {
+            (Some(_), Some(second)) => Err(Error::InvalidJson {
+                path: second.path,
+                expected: format!("left out, as it is another name of {}", names[0]),
+                got: excerpt(second.value),
+            }),
+            (first, second) => Ok(first.or(second)),
+        }
     }
 
     /// Every field that is not `null`.
@@ -169,26 +225,19 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Reads a document of text.
-pub(crate) fn parse(text: &str, what: &'static str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|source| Error::MalformedJson { what, source })
-}
-
-/// Reads a document from any format of serde's.
-pub(crate) fn deserialize<'de, D, T>(
-    deserializer: D,
-    read: impl FnOnce(&Value) -> Result<T>,
-) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    read(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-}
-
 /// An object without the fields that are `null`.
 pub(crate) fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
     let given = fields.into_iter().filter(|(_, value)| !value.is_null());
     Value::Object(given.map(|(key, value)| (key.into(), value)).collect())
+}
+
+/// Writes a field, if it is given.
+pub(crate) fn entry<M: SerializeMap>(
+    map: &mut M,
+    key: &str,
+    value: Option<impl Serialize>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(key, &value))
 }
 
 /// The beginning of a value, for an error message.
@@ -201,4 +250,29 @@ fn excerpt(value: &Value) -> String {
         None => text,
         Some((end, _)) => format!("{} …", &text[..end]),
     }
+}
+
+/// Adds what `more` has, in objects that both have too; elsewhere that of `more` counts.
+pub(crate) fn merge(value: &mut Value, more: &Value) {
+    match (value, more) {
+        (Value::Object(fields), Value::Object(more)) => {
+            for (key, more) in more {
+                merge(fields.entry(key).or_insert(Value::Null), more);
+            }
+        }
+        (value, more) => value.clone_from(more),
+    }
+}
+
+/// The first place in which two documents differ, with what the one and the other have there.
+pub(crate) fn difference(name: &str, a: &Value, b: &Value) -> Option<String> {
+    let (Value::Object(fields), Value::Object(others)) = (a, b) else {
+        return (a != b).then(|| format!("{name} is {}, not {}", excerpt(a), excerpt(b)));
+    };
+    let keys = fields.keys().chain(others.keys().filter(|key| !fields.contains_key(*key)));
+    let nothing = &Value::Null;
+    keys.into_iter().find_map(|key| {
+        let [a, b] = [fields, others].map(|fields| fields.get(key).unwrap_or(nothing));
+        difference(&format!("{name}.{key}"), a, b)
+    })
 }

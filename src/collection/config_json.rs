@@ -1,0 +1,241 @@
+//! [`CollectionConfig`] from Qdrant's JSON, and to it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use super::config::{CollectionConfig, VectorConfig, VectorKind};
+use crate::json::{self, Foreign, Node, Object};
+use crate::recall::HnswParams;
+use crate::{Error, Result};
+
+const TOP: &[&str] = &["vectors", "vectors_config", "hnsw_config"];
+const BESIDE_TOP: &[Foreign] = &[
+    Foreign::hint("optimizers_config"),
+    Foreign::hint("optimizer_config"),
+    Foreign::hint("quantization_config"),
+    Foreign::hint("wal_config"),
+    Foreign::flag("on_disk_payload"),
+    Foreign::hint("payload"),
+    Foreign::hint("id_tracker"),
+    Foreign::hint("metadata"),
+    Foreign::count("shard_number"),
+    Foreign::count("replication_factor"),
+    Foreign::count("write_consistency_factor"),
+    Foreign::unless("sharding_method", "sharding by key", |method| method == "auto"),
+    Foreign::unless("sparse_vectors", "a sparse vector", is_empty_object),
+    Foreign::unless("strict_mode_config", "strict mode", |mode| {
+        mode.is_object() && mode["enabled"] != true
+    }),
+    Foreign::new("init_from", "a copy of another collection"),
+];
+
+const VECTOR: &[&str] = &["size", "distance", "hnsw_config", "multivector_config", "datatype"];
+const BESIDE_VECTOR: &[Foreign] =
+    &[Foreign::flag("on_disk"), Foreign::hint("memory"), Foreign::hint("quantization_config")];
+
+/// `ef_search` is ours: in Qdrant each search says it.
+const HNSW: &[&str] = &["m", "ef_construct", "ef_search"];
+const BESIDE_HNSW: &[Foreign] = &[
+    Foreign::count("full_scan_threshold"),
+    Foreign::count("max_indexing_threads"),
+    Foreign::count("payload_m"),
+    Foreign::flag("on_disk"),
+    Foreign::flag("inline_storage"),
+    Foreign::hint("memory"),
+];
+
+fn is_empty_object(value: &Value) -> bool {
+    value.as_object().is_some_and(Map::is_empty)
+}
+
+impl CollectionConfig {
+    /// Reads Qdrant's JSON, in which what is not said is the default.
+    pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
+        let object = node.object_beside(TOP, BESIDE_TOP)?;
+        let hnsw = Hnsw::read(&object)?;
+        let Some(vectors) = object.either(["vectors", "vectors_config"])? else {
+            return Err(node.expected("an object with vectors"));
+        };
+        let hints = object.beside(TOP);
+        let config =
+            Self { vectors: read_vectors(&vectors, &hnsw)?, hints: hnsw.beside(HNSW, hints) };
+        config.check().map_err(|error| node.wrong(error)).map(|()| config)
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        let vectors = match self.vectors.get("") {
+            Some(config) if self.vectors.len() == 1 => config.to_json(),
+            _ => {
+                let vectors = self.vectors.iter();
+                vectors.map(|(name, config)| (name.clone(), config.to_json())).collect()
+            }
+        };
+        with_hints(json!({"vectors": vectors}), &self.hints)
+    }
+
+    /// In what another configuration differs first, if it does, for example
+    /// `config.vectors.dense.size is 384, not 768`.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        json::difference("config", &self.to_json(), &other.to_json())
+    }
+}
+
+impl VectorConfig {
+    fn to_json(&self) -> Value {
+        let Self { size, distance, kind, hints } = self;
+        let (multi, datatype, hnsw) = match kind {
+            VectorKind::Dense(hnsw) => (Value::Null, Value::Null, write_hnsw(*hnsw)),
+            VectorKind::Multi => {
+                (json!({"comparator": "max_sim"}), json!("float16"), write_hnsw(None))
+            }
+        };
+        let own = json::object([
+            ("size", json!(size)),
+            ("distance", json!(distance.name())),
+            ("multivector_config", multi),
+            ("datatype", datatype),
+            ("hnsw_config", hnsw),
+        ]);
+        with_hints(own, hints)
+    }
+}
+
+fn with_hints(mut own: Value, hints: &Map<String, Value>) -> Value {
+    for (key, hint) in hints {
+        json::merge(&mut own, &json!({key: hint}));
+    }
+    own
+}
+
+fn write_hnsw(hnsw: Option<HnswParams>) -> Value {
+    let Some(HnswParams { m, ef_construct, ef_search }) = hnsw else { return json!({"m": 0}) };
+    let ef_search = Some(ef_search).filter(|ef| *ef != HnswParams::default().ef_search);
+    json::object([
+        ("m", json!(m)),
+        ("ef_construct", json!(ef_construct)),
+        ("ef_search", json!(ef_search)),
+    ])
+}
+
+/// The hint of a graph that there isn't, as JSON would have given it.
+pub(super) fn hnsw_hint(hnsw: HnswParams) -> (String, Value) {
+    ("hnsw_config".into(), write_hnsw(Some(hnsw)))
+}
+
+/// An `hnsw_config`; what it doesn't say is `None`.
+#[derive(Default)]
+struct Hnsw {
+    m: Option<usize>,
+    ef_construct: Option<usize>,
+    ef_search: Option<usize>,
+    /// All of it.
+    given: Map<String, Value>,
+}
+
+impl Hnsw {
+    fn read(object: &Object<'_>) -> Result<Self> {
+        let Some(node) = object.get("hnsw_config") else { return Ok(Self::default()) };
+        let object = node.object_beside(HNSW, BESIDE_HNSW)?;
+        let count = |key| object.map(key, Node::count);
+        let (m, ef_construct, ef_search) =
+            (count("m")?, count("ef_construct")?, count("ef_search")?);
+        Ok(Self { m, ef_construct, ef_search, given: object.beside(&[]) })
+    }
+
+    /// The graph of a dense vector, for which `all` says what this doesn't.
+    fn params(&self, all: &Self) -> Option<HnswParams> {
+        let default = HnswParams::default();
+        let params = HnswParams {
+            m: self.m.or(all.m).unwrap_or(default.m),
+            ef_construct: self.ef_construct.or(all.ef_construct).unwrap_or(default.ef_construct),
+            ef_search: self.ef_search.or(all.ef_search).unwrap_or(default.ef_search),
+        };
+        (params.m > 0).then_some(params)
+    }
+
+    /// `hints`, and what else was given here than `known`.
+    fn beside(mut self, known: &[&str], mut hints: Map<String, Value>) -> Map<String, Value> {
+        self.given.retain(|key, _| !known.contains(&key.as_str()));
+        if !self.given.is_empty() {
+            hints.insert("hnsw_config".into(), self.given.into());
+        }
+        hints
+    }
+}
+
+/// Vectors by name, or the one without a name, in whose place only its fields stand.
+fn read_vectors(node: &Node<'_>, all: &Hnsw) -> Result<BTreeMap<String, VectorConfig>> {
+    let object = node.any_object()?;
+    let is_field = |key: &&str| object.get(key).is_some_and(|it| !it.value().is_object());
+    if VECTOR.iter().any(is_field) {
+        return Ok([(String::new(), read_vector(node, all)?)].into());
+    }
+    object.entries().map(|(name, node)| Ok((name.into(), read_vector(&node, all)?))).collect()
+}
+
+fn read_vector(node: &Node<'_>, all: &Hnsw) -> Result<VectorConfig> {
+    let object = node.object_beside(VECTOR, BESIDE_VECTOR)?;
+    let size = object.required("size")?.count()?;
+    let distance = object.required("distance")?.parse("one of Cosine, Dot, Euclid")?;
+    let own = Hnsw::read(&object)?;
+    let mut hints = object.beside(VECTOR);
+    let kind = match object.get("multivector_config") {
+        Some(multi) => {
+            hints.extend(read_multi(&multi, &object)?);
+            VectorKind::Multi
+        }
+        None => {
+            read_datatype(&object, &["float32"], "as dense vectors are kept")?;
+            VectorKind::Dense(own.params(all))
+        }
+    };
+    let known = match kind {
+        VectorKind::Dense(Some(_)) => HNSW,
+        _ if own.m.is_none_or(|m| m == 0) => &["m"],
+        _ => &[],
+    };
+    let config = VectorConfig { size, distance, kind, hints: own.beside(known, hints) };
+    config.check().map_err(|error| node.wrong(error)).map(|()| config)
+}
+
+/// Reads what is asked of a multivector, and gives what of it changes nothing: numbers are kept in f16
+/// all the same.
+fn read_multi(node: &Node<'_>, object: &Object<'_>) -> Result<Option<(String, Value)>> {
+    let comparator = node.object(&["comparator"])?.required("comparator")?;
+    if comparator.string()? != "max_sim" {
+        return Err(comparator.expected("max_sim"));
+    }
+    let datatype = read_datatype(object, &["float16", "float32"], "multivectors are kept in f16")?;
+    Ok(datatype.filter(|it| *it != "float16").map(|it| ("datatype".into(), it.into())))
+}
+
+fn read_datatype<'a>(object: &Object<'a>, allowed: &[&str], why: &str) -> Result<Option<&'a str>> {
+    let Some(node) = object.get("datatype") else { return Ok(None) };
+    let datatype = node.string()?;
+    if allowed.contains(&datatype) {
+        return Ok(Some(datatype));
+    }
+    Err(node.expected(format!("{} ({why})", allowed.join(" or "))))
+}
+
+impl std::str::FromStr for CollectionConfig {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        json::read(text, "a collection's configuration", "config", Self::read)
+    }
+}
+
+impl Serialize for CollectionConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for CollectionConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        json::deserialize(deserializer, "config", Self::read)
+    }
+}

@@ -1,0 +1,277 @@
+//! The files of a collection, from outside: its lock, whether LMDB may open them, opening, removing.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, WithoutTls};
+
+use super::record::Table;
+use super::structure;
+use crate::{Error, Result};
+
+/// An open collection's files.
+pub(super) struct Environment {
+    pub env: Env<WithoutTls>,
+    pub tables: Tables,
+    /// Held by the one that may write.
+    pub lock: Option<Lock>,
+}
+
+pub(super) type Database = heed::Database<'static, Bytes, Bytes>;
+
+/// Every [`Table`], in their order.
+pub(super) type Tables = [Database; 5];
+
+/// A locked file.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it would unlock it too, but not while a process that was just forked still has it.
+        drop(self.0.unlock());
+    }
+}
+
+pub(super) const DATA: &str = "data.mdb";
+const LMDB_LOCK: &str = "lock.mdb";
+const LOCK: &str = "collection.lock";
+
+/// Address space for the map, which no more memory or disk is taken for than there is data. Where the
+/// system gives less, as under a limit of the process, the largest half of it that it gives.
+const LARGEST_MAP: u64 = 1 << 40;
+const SMALLEST_MAP: usize = 1 << 20;
+
+/// LMDB's table of readers: room for about a thousand.
+const LMDB_LOCK_SIZE: usize = 1 << 16;
+
+/// Makes a new one, with `records` in it.
+pub(super) fn create(path: &Path, records: &[(Table, &[u8], Vec<u8>)]) -> Result<Environment> {
+    check_platform()?;
+    fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))?;
+    let lock = lock(path)?;
+    let data = path.join(DATA);
+    match structure_of(&data) {
+        // Made, and nothing ever written: that is what a crash here leaves.
+        Ok(Some(0)) => fs::remove_file(&data).map_err(|it| Error::io("replace", &data, it))?,
+        Ok(None) => {}
+        _ => return Err(Error::CollectionExists { path: path.into() }),
+    }
+    make_reader_table(path)?;
+    let env = open_env(path, EnvFlags::empty())?;
+    let tables = create_tables(&env, path, records)?;
+    sync_directories(path)?;
+    Ok(Environment { env, tables, lock: Some(lock) })
+}
+
+/// Opens one that is there.
+pub(super) fn open(path: &Path) -> Result<Environment> {
+    check_platform()?;
+    let data = path.join(DATA);
+    let missing = || Error::NoCollection { path: path.into() };
+    if !data.try_exists().map_err(|source| Error::io("read", &data, source))? {
+        return Err(missing());
+    }
+    let lock = lock(path)?;
+    match structure_of(&data)? {
+        None | Some(0) => return Err(missing()),
+        Some(_) => {}
+    }
+    make_reader_table(path)?;
+    let env = open_env(path, EnvFlags::empty())?;
+    let tables = open_tables(&env, path)?.ok_or_else(missing)?;
+    Ok(Environment { env, tables, lock: Some(lock) })
+}
+
+/// Opens one that another process may be writing.
+pub(super) fn open_read_only(path: &Path) -> Result<Environment> {
+    check_platform()?;
+    let data = path.join(DATA);
+    let missing = || Error::NoCollection { path: path.into() };
+    if length_of(&data)?.unwrap_or(0) == 0 || structure::check_head(&data, LARGEST_MAP)? == 0 {
+        return Err(missing());
+    }
+    // Where nothing can be written, LMDB does without.
+    drop(make_reader_table(path));
+    let env = open_env(path, EnvFlags::READ_ONLY)?;
+    check_as_reader(&env, path)?;
+    let tables = open_tables(&env, path)?.ok_or_else(missing)?;
+    Ok(Environment { env, tables, lock: None })
+}
+
+pub(super) fn storage_error(action: &'static str, path: &Path, source: heed::Error) -> Error {
+    match source {
+        heed::Error::Io(source) => Error::io(action, path, clearer(source)),
+        heed::Error::EnvAlreadyOpened => Error::CollectionInUse { path: path.into() },
+        source => Error::Storage { action, path: path.into(), source },
+    }
+}
+
+/// LMDB says `EIO` where a write was cut short, which is what happens first on a disk that fills up.
+fn clearer(error: io::Error) -> io::Error {
+    const EIO: i32 = 5;
+    match error.raw_os_error() {
+        Some(EIO) => io::Error::other(format!("a write cut short, as on a full disk ({error})")),
+        _ => error,
+    }
+}
+
+/// Removes the files of a collection that is not open, and its directory if nothing else is in there.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    let failed = |source| Error::io("remove", path, source);
+    for file in fs::read_dir(path).map_err(failed)? {
+        let file = file.map_err(failed)?;
+        let name = file.file_name();
+        let derived = name.to_string_lossy().starts_with("graph-");
+        if derived || [DATA, LMDB_LOCK, LOCK].iter().any(|it| name == **it) {
+            fs::remove_file(file.path()).map_err(failed)?;
+        }
+    }
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => Err(failed(error)),
+        _ => Ok(()),
+    }
+}
+
+/// LMDB's files have the layout of the machine.
+fn check_platform() -> Result<()> {
+    if cfg!(all(target_endian = "little", target_pointer_width = "64")) {
+        return Ok(());
+    }
+    let (expected, got) = ("64-bit and little-endian".into(), std::env::consts::ARCH.into());
+    Err(Error::InvalidParameter { name: "a collection's machine", expected, got })
+}
+
+/// Makes the names of new files last: of those in a directory, and its own.
+fn sync_directories(path: &Path) -> Result<()> {
+    // Elsewhere a directory can't be opened, and needs no such thing.
+    if cfg!(unix) {
+        for directory in [Some(path), path.parent()].into_iter().flatten() {
+            let directory =
+                if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+            let synced = File::open(directory).and_then(|file| file.sync_all());
+            synced.map_err(|source| Error::io("write", directory, source))?;
+        }
+    }
+    Ok(())
+}
+
+/// Two processes on one collection would not see each other's graphs.
+fn lock(path: &Path) -> Result<Lock> {
+    let file = path.join(LOCK);
+    let failed = |source| Error::io("lock", &file, source);
+    let lock = File::options().create(true).truncate(false).write(true).open(&file);
+    let lock = lock.map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Lock(lock)),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::CollectionInUse { path: path.into() }),
+        Err(fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// The last transaction of a file that may be missing.
+fn structure_of(data: &Path) -> Result<Option<u64>> {
+    match length_of(data)? {
+        None => Ok(None),
+        // What LMDB leaves if the very first write fails.
+        Some(0) => Ok(Some(0)),
+        Some(_) => structure::check(data, LARGEST_MAP).map(Some),
+    }
+}
+
+/// The length of a file that may be missing.
+fn length_of(path: &Path) -> Result<Option<u64>> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata.len())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::io("read", path, source)),
+    }
+}
+
+/// LMDB maps its table of readers and writes to it in memory. Written here first, it has its place on
+/// the disk: a full disk is an error now, instead of a fault then. One that is there may be in use.
+fn make_reader_table(path: &Path) -> Result<()> {
+    let readers = path.join(LMDB_LOCK);
+    let length = length_of(&readers)?.unwrap_or(0);
+    let Some(missing) = LMDB_LOCK_SIZE.checked_sub(length as usize).filter(|it| *it > 0) else {
+        return Ok(());
+    };
+    let file = File::options().create(true).append(true).open(&readers);
+    let written = file.and_then(|mut file| file.write_all(&vec![0; missing]));
+    written.map_err(|source| Error::io("write", &readers, source))
+}
+
+/// Walks the file as a reader, whom no writer takes pages from.
+fn check_as_reader(env: &Env<WithoutTls>, path: &Path) -> Result<()> {
+    // A writer may have been faster than the look at where its pages begin.
+    const TRIES: usize = 100;
+    for _ in 0..TRIES {
+        let txn = env.read_txn().map_err(|source| storage_error("read", path, source))?;
+        if structure::check_pinned(&path.join(DATA), LARGEST_MAP, txn.id() as u64)? {
+            return Ok(());
+        }
+    }
+    let what = "other transactions than it had".into();
+    Err(Error::Damaged { path: path.join(DATA), what })
+}
+
+fn open_env(path: &Path, flags: EnvFlags) -> Result<Env<WithoutTls>> {
+    let mut size = usize::try_from(LARGEST_MAP).unwrap_or(usize::MAX / 2);
+    loop {
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(size).max_dbs(Table::ALL.len() as u32);
+        // SAFETY: reading alone is a flag that makes LMDB do less.
+        unsafe { options.flags(flags) };
+        // SAFETY: only LMDB changes the file while it is mapped, and nobody else writes: the directory
+        // is locked by the one process that may, and no process opens it twice. What LMDB follows
+        // inside of it has been checked, or will be before it is followed.
+        match unsafe { options.open(path) } {
+            Err(heed::Error::Io(error)) if is_no_memory(&error) && size > SMALLEST_MAP => size /= 2,
+            opened => return opened.map_err(|source| storage_error("open", path, source)),
+        }
+    }
+}
+
+fn is_no_memory(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::OutOfMemory
+}
+
+fn create_tables(
+    env: &Env<WithoutTls>,
+    path: &Path,
+    records: &[(Table, &[u8], Vec<u8>)],
+) -> Result<Tables> {
+    let failed = |source| storage_error("write", path, source);
+    let txn = env.write_txn().map_err(failed)?;
+    let made = env.create_databases_and_commit(txn, |opener, txn| {
+        let mut create =
+            |table: Table| opener.create_database::<Bytes, Bytes>(txn, Some(table.name()));
+        let [a, b, c, d, e] = Table::ALL;
+        let tables = [create(a)?, create(b)?, create(c)?, create(d)?, create(e)?];
+        for (table, key, body) in records {
+            tables[*table as usize].put(txn, key, &table.seal(key, body))?;
+        }
+        heed::Result::Ok(CommitOrAbort::<_, ()>::Commit(tables))
+    });
+    match made.map_err(failed)? {
+        CommitOrAbort::Commit(tables) => Ok(tables),
+        CommitOrAbort::Abort(()) => Err(Error::NoCollection { path: path.into() }),
+    }
+}
+
+/// `None` if one of them is missing.
+fn open_tables(env: &Env<WithoutTls>, path: &Path) -> Result<Option<Tables>> {
+    let failed = |source| storage_error("read", path, source);
+    let txn = env.read_txn().map_err(failed)?;
+    let opened = env.open_databases_and_commit(txn, |opener, txn| {
+        let open = |table: Table| opener.open_database::<Bytes, Bytes>(txn, Some(table.name()));
+        let [a, b, c, d, e] = Table::ALL;
+        let tables = (open(a)?, open(b)?, open(c)?, open(d)?, open(e)?);
+        heed::Result::Ok(match tables {
+            (Some(a), Some(b), Some(c), Some(d), Some(e)) => CommitOrAbort::Commit([a, b, c, d, e]),
+            _ => CommitOrAbort::Abort(()),
+        })
+    });
+    Ok(opened.map_err(failed)?.commit())
+}

@@ -1,0 +1,52 @@
+//! [`Foreign`]: fields of Qdrant's that mean nothing to us.
+
+use serde_json::Value;
+
+/// A field that Qdrant's clients may write beside ours. `null` there asks for nothing.
+pub(crate) struct Foreign {
+    pub(super) field: &'static str,
+    /// Tells whether a value changes no answer.
+    pub(super) fits: fn(&Value) -> bool,
+    pub(super) otherwise: Otherwise,
+}
+
+/// The fault of a value that doesn't fit.
+pub(super) enum Otherwise {
+    Unknown,
+    Expected(&'static str),
+    Unsupported(&'static str),
+}
+
+impl Foreign {
+    /// A field that would change an answer.
+    pub const fn new(field: &'static str, what: &'static str) -> Self {
+        Self::unless(field, what, |_| false)
+    }
+
+    /// A field that would change an answer, except with some values.
+    pub const fn unless(field: &'static str, what: &'static str, fits: fn(&Value) -> bool) -> Self {
+        Self { field, fits, otherwise: Otherwise::Unsupported(what) }
+    }
+
+    /// A field that belongs elsewhere.
+    pub const fn elsewhere(field: &'static str) -> Self {
+        Self { field, fits: |_| false, otherwise: Otherwise::Unknown }
+    }
+
+    /// A yes or no that changes at most what an answer costs.
+    pub const fn flag(field: &'static str) -> Self {
+        Self { field, fits: Value::is_boolean, otherwise: Otherwise::Expected("true or false") }
+    }
+
+    /// An integer that changes at most what an answer costs.
+    pub const fn count(field: &'static str) -> Self {
+        let otherwise = Otherwise::Expected("an integer of at least 0");
+        Self { field, fits: Value::is_u64, otherwise }
+    }
+
+    /// A word or an object that changes at most what an answer costs.
+    pub const fn hint(field: &'static str) -> Self {
+        let fits = |value: &Value| value.is_object() || value.is_string();
+        Self { field, fits, otherwise: Otherwise::Expected("an object or a word") }
+    }
+}
