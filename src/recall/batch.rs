@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::MutexGuard;
 
+use super::HnswView;
+use super::documents::Documents;
 use super::graph::{Graph, NodeId};
 use super::hnsw::{HnswIndex, Writer};
 use crate::Result;
@@ -65,11 +67,11 @@ impl<'i> HnswBatch<'i> {
     /// Lets everything show at once. The stamp says which state of the caller's data this is, the
     /// number of a transaction for example.
     pub fn publish(self, stamp: u64) {
-        let mut view = self.index.published.write();
-        // A copy only if a view of the state before is in use.
-        let documents = Arc::make_mut(&mut view.documents);
+        // What is there is copied, as searches go on with it: they wait for no more than an exchange.
+        let mut documents = Documents::clone(&self.index.view().documents);
         self.changes.into_iter().for_each(|(number, node)| documents.set(number, node));
         documents.stamp = stamp;
+        self.index.show(HnswView { graph: self.graph, documents: Arc::new(documents) });
     }
 }
 
