@@ -17,6 +17,9 @@ use crate::multivector::{check_dimension, check_finite};
 /// The work is done before: [`HnswBatch::insert`] links vectors into the graph, where no search
 /// finds them yet. So a batch can go along with a transaction of a store: insert, commit, publish.
 /// A batch that is dropped leaves vectors in the graph that are never found, like those removed.
+///
+/// In a job of rayon's, don't wait for other jobs while there is a batch: one that is taken up
+/// meanwhile may want to change the index, too.
 pub struct HnswBatch<'i> {
     index: &'i HnswIndex,
     writer: MutexGuard<'i, Writer>,
