@@ -211,14 +211,14 @@ fn searches_during_changes_see_one_batch_or_the_next() {
 #[test]
 fn jobs_of_a_pool_may_insert() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    let index = Arc::new(HnswIndex::new(Distance::Dot, PARAMS, 8).unwrap());
+    let index = Arc::new(HnswIndex::new(Distance::Euclid, PARAMS, 8).unwrap());
     let (done, finished) = channel();
-    for job in 0..40 {
+    for job in 0..30 {
         let (index, done) = (Arc::clone(&index), done.clone());
         pool.spawn(move || {
             let mut rng = StdRng::seed_from_u64(job.into());
-            let vectors: Vec<_> = (0..400).map(|_| [0; 8].map(|_| rng.random::<f32>())).collect();
-            let numbers = job * 400..;
+            let vectors: Vec<_> = (0..250).map(|_| [0; 8].map(|_| rng.random::<f32>())).collect();
+            let numbers = job * 250..;
             index.insert(numbers.zip(vectors.iter().map(|vector| &vector[..]))).unwrap();
             if job % 10 == 0 {
                 index.rebuild().unwrap();
@@ -226,11 +226,11 @@ fn jobs_of_a_pool_may_insert() {
             done.send(()).unwrap();
         });
     }
-    for job in 0..40 {
+    for job in 0..30 {
         let finished = finished.recv_timeout(Duration::from_secs(120));
-        finished.unwrap_or_else(|_| panic!("stuck after {job} of 40 jobs"));
+        finished.unwrap_or_else(|_| panic!("stuck after {job} of 30 jobs"));
     }
-    assert_eq!(index.len(), 16_000);
+    assert_eq!(index.len(), 7500);
 }
 
 /// A change of a large index is prepared beside it, however long that takes.
