@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
 use half::f16;
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Database, EnvOpenOptions, RwTxn};
 use maxfold::collection::{
     Collection, CollectionConfig, PayloadIndex, Point, PointLines, Selector, Snapshot, Vector,
     VectorConfig, VectorKind,
@@ -19,6 +21,7 @@ use maxfold::{Error, Result};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
 fn fields(value: Value) -> Payload {
@@ -670,6 +673,97 @@ fn a_closed_collection_opens_again_while_processes_start() {
         opening.store(false, Relaxed);
         opened.unwrap();
     });
+}
+
+// --- What is in the file -----------------------------------------------------------------------------
+
+/// A change of a closed collection's tables `meta`, `ids` and `index` that FORMAT.md allows, if not
+/// more: all checksums are right, and the state names the transaction.
+fn forge(path: &Path, change: impl FnOnce([Database<Bytes, Bytes>; 3], &mut RwTxn<'_>)) {
+    // SAFETY: the collection is closed, and nobody else knows of it.
+    let env = unsafe { EnvOpenOptions::new().map_size(1 << 30).max_dbs(5).open(path) }.unwrap();
+    let opened = env.open_databases_and_commit(env.read_txn().unwrap(), |opener, txn| {
+        let table = |name| opener.open_database(txn, Some(name)).map(Option::unwrap);
+        let tables = [table("meta")?, table("ids")?, table("index")?];
+        heed::Result::Ok(CommitOrAbort::<_, ()>::Commit(tables))
+    });
+    let tables = opened.unwrap().commit().unwrap();
+    let mut txn = env.write_txn().unwrap();
+    change(tables, &mut txn);
+    let [meta, ..] = tables;
+    let mut state = meta.get(&txn, b"state").unwrap().unwrap()[4..].to_vec();
+    state[..8].copy_from_slice(&(txn.id() as u64).to_le_bytes());
+    meta.put(&mut txn, b"state", &sealed(0, b"state", &state)).unwrap();
+    txn.commit().unwrap();
+    env.prepare_for_closing().wait();
+}
+
+/// A value, after its checksum.
+fn sealed(table: u8, key: &[u8], body: &[u8]) -> Vec<u8> {
+    let head = [table, key.len() as u8, (key.len() >> 8) as u8];
+    let checksum = crc32fast::hash(&[&head, key, body].concat());
+    [&checksum.to_le_bytes(), body].concat()
+}
+
+#[test]
+fn an_id_that_is_lost_or_leads_nowhere_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = directory.path().join("whole");
+    let collection = Collection::create(&whole, config()).unwrap();
+    collection.upsert((0..5_u64).map(Point::new).collect()).unwrap();
+    drop(collection);
+    let data = fs::read(whole.join("data.mdb")).unwrap();
+    let key = [[0].as_slice(), &3_u64.to_be_bytes()].concat();
+    let opened = |change: &dyn Fn(Database<Bytes, Bytes>, &mut RwTxn<'_>)| {
+        fs::write(whole.join("data.mdb"), &data).unwrap();
+        forge(&whole, |[_, ids, _], txn| change(ids, txn));
+        Collection::open(&whole).map(drop)
+    };
+    opened(&|_, _| ()).unwrap();
+    let lost = opened(&|ids, txn| assert!(ids.delete(txn, &key).unwrap()));
+    assert!(matches!(lost, Err(Error::Damaged { .. })), "{lost:?}");
+    let to_nowhere = sealed(1, &key, &77_u32.to_le_bytes());
+    let nowhere = opened(&|ids, txn| ids.put(txn, &key, &to_nowhere).unwrap());
+    assert!(matches!(nowhere, Err(Error::Damaged { .. })), "{nowhere:?}");
+}
+
+/// The numbers that stand in the payload indexes of a closed collection.
+fn indexed(path: &Path) -> RoaringBitmap {
+    let mut numbers = RoaringBitmap::new();
+    forge(path, |[.., index], txn| {
+        for record in index.iter(txn).unwrap() {
+            let (_, value) = record.unwrap();
+            numbers |= RoaringBitmap::deserialize_from(&value[4..]).unwrap();
+        }
+    });
+    numbers
+}
+
+#[test]
+fn payload_indexes_have_no_point_that_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), config()).unwrap();
+    for (key, kind) in [("a", IndexKind::Keyword), ("n", IndexKind::Integer)] {
+        collection.create_index(PayloadIndex::new(key, kind).unwrap()).unwrap();
+    }
+    let point = |id: u64| {
+        Point::new(id).payload(fields(json!({"a": format!("of {}", id % 7), "n": [id, null]})))
+    };
+    collection.upsert((0..100).map(point).collect()).unwrap();
+    collection.upsert((50..150).map(point).collect()).unwrap();
+    collection.delete((0..20_u64).map(PointId::from).collect::<Vec<_>>()).unwrap();
+    let few: Filter =
+        json!({"must": {"key": "n", "range": {"gte": 130}}}).to_string().parse().unwrap();
+    assert_eq!(collection.delete(few).unwrap(), 20);
+    let there: RoaringBitmap = collection.snapshot().unwrap().numbers().clone();
+    drop(collection);
+    assert_eq!(there.len(), 110);
+    assert_eq!(indexed(directory.path()), there);
+
+    let collection = Collection::open(directory.path()).unwrap();
+    collection.delete(Filter::new()).unwrap();
+    drop(collection);
+    forge(directory.path(), |[.., index], txn| assert!(index.is_empty(txn).unwrap()));
 }
 
 // --- Damage ----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 #![cfg(feature = "collection")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use maxfold::filter::{
     Condition, Datetime, FieldPath, Filter, IndexKind, LONGEST_KEY, Match, Payload,
@@ -488,6 +489,38 @@ fn an_index_reads_no_payload_that_it_can_spare() {
     assert_eq!(select(json!({"should": [free, city]})), (500, 900));
     assert_eq!(select(json!({"must": free})), (500, 1000));
     assert_eq!(select(json!({})), (1000, 0));
+}
+
+fn empty_points(count: u64) -> Memory {
+    let point = |number| Point { id: json!(number), vectors: Vec::new(), payload: json!({}) };
+    Memory::new((0..count).map(point).collect(), &[])
+}
+
+/// The conditions that hold for a point are those on its divisors.
+#[test]
+fn conditions_are_counted_whatever_their_number() {
+    const POINTS: usize = 1000;
+    let (memory, mut divisors) = (empty_points(POINTS as u64), vec![0; POINTS]);
+    let mut conditions = Vec::new();
+    for of in 1..=300 {
+        (0..POINTS).step_by(of).for_each(|multiple| divisors[multiple] += 1);
+        conditions.push(Condition::has_id((0..POINTS as u64).step_by(of)));
+    }
+    for least in [0, 1, 2, 3, 7, 8, 13, 16, 31, 32, 299, 300, 301] {
+        let filter = Filter::new().min_should(least, conditions.clone());
+        let expected = (0..POINTS as u32).filter(|point| divisors[*point as usize] >= least);
+        assert_eq!(filter.select(&memory).unwrap().points, expected.collect(), "{least}");
+    }
+}
+
+/// Their number times how many have to hold would be half a minute.
+#[test]
+fn many_conditions_take_time_in_proportion_to_their_number() {
+    let (memory, conditions) = (empty_points(50_000), vec![Filter::new().into(); 4000]);
+    let filter = Filter::new().min_should(2000, conditions);
+    let start = Instant::now();
+    assert_eq!(filter.select(&memory).unwrap().points.len(), 50_000);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 
 use maxfold::Error;
 use maxfold::multivector::DenseVectors;
@@ -201,6 +204,68 @@ fn searches_during_changes_see_one_batch_or_the_next() {
     assert!(search_walks.into_inner());
     index.rebuild().unwrap();
     assert!(!index.wants_rebuild());
+}
+
+/// As in a server that works in jobs of a pool. A thread of the pool that waits takes up another job
+/// meanwhile, which must not need what the first one holds.
+#[test]
+fn jobs_of_a_pool_may_insert() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let index = Arc::new(HnswIndex::new(Distance::Euclid, PARAMS, 8).unwrap());
+    let (done, finished) = channel();
+    for job in 0..30 {
+        let (index, done) = (Arc::clone(&index), done.clone());
+        pool.spawn(move || {
+            let mut rng = StdRng::seed_from_u64(job.into());
+            let vectors: Vec<_> = (0..250).map(|_| [0; 8].map(|_| rng.random::<f32>())).collect();
+            let numbers = job * 250..;
+            index.insert(numbers.zip(vectors.iter().map(|vector| &vector[..]))).unwrap();
+            if job % 10 == 0 {
+                index.rebuild().unwrap();
+            }
+            done.send(()).unwrap();
+        });
+    }
+    for job in 0..30 {
+        let finished = finished.recv_timeout(Duration::from_secs(120));
+        finished.unwrap_or_else(|_| panic!("stuck after {job} of 30 jobs"));
+    }
+    assert_eq!(index.len(), 7500);
+}
+
+/// A change of a large index is prepared beside it, however long that takes.
+#[test]
+fn no_search_waits_for_a_change() {
+    const DOCUMENTS: u32 = 1_000_000;
+    let params = HnswParams { m: 0, ..HnswParams::default() };
+    let index = HnswIndex::new(Distance::Dot, params, 1).unwrap();
+    let vectors: Vec<[f32; 1]> = (0..DOCUMENTS).map(|number| [number as f32]).collect();
+    index.insert((0..).zip(vectors.iter().map(|vector| &vector[..]))).unwrap();
+    let (views, done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (mut during, mut publishing) = (0, Duration::ZERO);
+    // As long as somebody searches what was there, it can't be changed in its place.
+    let _searched = index.view();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                assert!(index.view().len() >= DOCUMENTS as usize);
+                views.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        for number in DOCUMENTS..DOCUMENTS + 20 {
+            let mut batch = index.batch();
+            batch.insert([(number, &[0.5][..])]).unwrap();
+            let (before, start) = (views.load(Ordering::Relaxed), Instant::now());
+            batch.publish(1);
+            publishing += start.elapsed();
+            during += views.load(Ordering::Relaxed) - before;
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    // Behind a lock there would be one or two in each.
+    let at_once = publishing < Duration::from_millis(5);
+    println!("{during} views during {publishing:?} of changes");
+    assert!(at_once || during > 2000, "{during} views during {publishing:?} of changes");
 }
 
 /// Vectors around 30 centres.

@@ -8,7 +8,9 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -694,6 +696,104 @@ fn graphs_follow_the_collection() {
         thread::sleep(Duration::from_millis(5));
     }
     check_graph(&searcher, &mut rng, 1000, 1700);
+}
+
+/// The nodes of deleted points are passed on every walk, so a graph of few others is made anew.
+#[test]
+fn a_graph_forgets_deleted_points() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), GRAPH.parse().unwrap()).unwrap();
+    collection.upsert((0..MANY).map(|id| graph_point(&mut rng, id)).collect()).unwrap();
+    let searcher = cpu(collection);
+    searcher.collection().delete((0..1800).map(PointId::from).collect::<Vec<_>>()).unwrap();
+    searcher.flush().unwrap();
+    let response = searcher.query(&graph_request(&mut rng, 1000)).unwrap();
+    let Method::Dense { strategy, unindexed: 0 } = response.plan.query.method else { panic!() };
+    // With them, it would have to be 100.
+    assert_eq!(strategy, Strategy::Graph { ef: 40 });
+}
+
+/// How far the graph was behind a request: in transactions, and in points.
+fn behind(searcher: &Searcher, rng: &mut StdRng) -> (u64, u64) {
+    let plan = searcher.query(&graph_request(rng, 1000)).unwrap().plan;
+    let Method::Dense { unindexed, .. } = plan.query.method else { panic!() };
+    assert_eq!(plan.to_string().contains("transactions behind"), plan.behind > 0);
+    assert_eq!(serde_json::to_value(&plan).unwrap()["behind"], plan.behind);
+    (plan.behind, unindexed)
+}
+
+#[test]
+fn graphs_follow_unasked() {
+    let mut rng = StdRng::seed_from_u64(10);
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), GRAPH.parse().unwrap()).unwrap();
+    let searcher = cpu(collection);
+    let write = |count: u64, rng: &mut StdRng| {
+        for id in 0..count {
+            searcher.collection().upsert(vec![graph_point(rng, id)]).unwrap();
+        }
+    };
+    // A request is in time to see it behind, in some round.
+    let seen = (0..100).any(|_| {
+        write(3, &mut rng);
+        let (transactions, points) = behind(&searcher, &mut rng);
+        assert!(points <= 3 && transactions < 400);
+        transactions > 0
+    });
+    assert!(seen, "never behind");
+    // Only written to, it is up to date before anybody asks: at the latest in the next round.
+    let followed = (0..30).any(|_| {
+        write(3, &mut rng);
+        thread::sleep(Duration::from_secs(1));
+        behind(&searcher, &mut rng) == (0, 0)
+    });
+    assert!(followed, "always behind");
+}
+
+/// As in a server that works in jobs of a pool.
+#[test]
+fn jobs_of_a_pool_may_flush() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), GRAPH.parse().unwrap()).unwrap();
+    let searcher = Arc::new(cpu(collection));
+    let (done, finished) = channel();
+    for job in 0..20 {
+        let (searcher, done) = (Arc::clone(&searcher), done.clone());
+        pool.spawn(move || {
+            let mut rng = StdRng::seed_from_u64(job);
+            let points = (job * 300..(job + 1) * 300).map(|id| graph_point(&mut rng, id));
+            searcher.collection().upsert(points.collect()).unwrap();
+            searcher.flush().unwrap();
+            searcher.query(&graph_request(&mut rng, 1000)).unwrap();
+            done.send(()).unwrap();
+        });
+    }
+    for job in 0..20 {
+        let finished = finished.recv_timeout(Duration::from_secs(120));
+        finished.unwrap_or_else(|_| panic!("stuck after {job} of 20 jobs"));
+    }
+    assert_eq!(behind(&searcher, &mut StdRng::seed_from_u64(0)), (0, 0));
+}
+
+#[test]
+fn a_searcher_that_is_dropped_saves_its_graphs() {
+    let mut rng = StdRng::seed_from_u64(11);
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), GRAPH.parse().unwrap()).unwrap();
+    collection.upsert((0..500).map(|id| graph_point(&mut rng, id)).collect()).unwrap();
+    drop(cpu(collection));
+    let built = graph_files(directory.path());
+    assert_eq!(built.len(), 3);
+
+    let searcher = cpu(Collection::open(directory.path()).unwrap());
+    searcher.collection().upsert(vec![graph_point(&mut rng, 500)]).unwrap();
+    while behind(&searcher, &mut rng) != (0, 0) {
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(searcher);
+    assert_ne!(graph_files(directory.path()), built);
 }
 
 /// The files of a graph: names and bytes.

@@ -112,3 +112,25 @@ fn another_dimension_is_an_error() {
         assert!(matches!(error, maxfold::Error::DimensionMismatch { .. }), "{error}");
     }
 }
+
+/// One column of a query is large, so that all others round to 0 in integers: what they would add is
+/// in the bound's error alone. One document has nothing but those.
+#[test]
+fn what_rounding_takes_from_a_query_is_in_its_bound() {
+    let dim = 128;
+    let row = |first: f32, others: f32| [vec![first], vec![others; dim - 1]].concat();
+    // 1 of the integers is a 32,767th; this is less than half of it, and far from 0 in f16.
+    let query = TokenMatrix::new(&row(1.0, 0.4 / 32_767.0).repeat(20), dim).unwrap();
+    let mut documents = MultiVectors::empty(dim).unwrap();
+    for at in 0..400 {
+        let values = match at {
+            300 => row(0.5, 1.0),
+            301 => [vec![0.501, 1.0], vec![0.0; dim - 2]].concat(),
+            _ => row((at % 100) as f32 / 250.0, 0.0),
+        };
+        documents.push(TokenMatrix::new(&values.repeat(30), dim).unwrap().view()).unwrap();
+    }
+    let best = sorted(&CpuMaxSim::new(), &query, &documents.iter().collect::<Vec<_>>());
+    assert_eq!((best[0].0, best[1].0), (300, 301));
+    check(&query, &documents, &[1, 2, 3]);
+}

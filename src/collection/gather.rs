@@ -35,20 +35,46 @@ impl Snapshot<'_> {
         numbers: &RoaringBitmap,
         compute: impl Fn(u32, &[f32]) -> T + Send + Sync,
     ) -> Result<Vec<T>> {
+        let (slot, dim, values) = self.dense_values(name, numbers)?;
+        let store = &self.collection.store;
+        one_each(values, dim, |buffer, value| {
+            decode(store, slot, value, dim, buffer).map(|number| compute(number, buffer))
+        })
+    }
+
+    /// The dense vectors `name` of these points, as [`Snapshot::map_dense`], but on this thread
+    /// alone: for a caller that holds a lock. A thread of rayon that waits takes up other jobs, and
+    /// one of those may want the lock.
+    ///
+    /// # Errors
+    /// As [`Snapshot::map_dense`].
+    pub(crate) fn read_dense(
+        &self,
+        name: &str,
+        numbers: &RoaringBitmap,
+    ) -> Result<Vec<(u32, Vec<f32>)>> {
+        let (slot, dim, values) = self.dense_values(name, numbers)?;
+        let read = |value| {
+            let mut vector = Vec::with_capacity(dim);
+            let number = decode(&self.collection.store, slot, value, dim, &mut vector)?;
+            Ok((number, vector))
+        };
+        values.into_iter().map(read).collect()
+    }
+
+    /// The slot and the size of a dense vector, and the values of those points that have it.
+    fn dense_values(
+        &self,
+        name: &str,
+        numbers: &RoaringBitmap,
+    ) -> Result<(u8, usize, Vec<Value<'_>>)> {
         let (slot, config) = self.collection.slot(name)?;
         if let VectorKind::Multi = config.kind {
             let (name, expected, got) = (name.into(), "one vector", "many");
             return Err(Error::VectorKind { name, expected, got });
         }
         let numbers = numbers & &self.state.having[usize::from(slot)];
-        let values = self.values(slot, &numbers)?;
-        let store = &self.collection.store;
-        let one = |buffer: &mut Vec<f32>, (number, value): Value<'_>| {
-            let whole = decode(slot, number, value, config.size, buffer);
-            whole.ok_or_else(|| damaged(store, slot, number))?;
-            Ok(compute(number, buffer))
-        };
-        one_each(values, config.size, one)
+        Ok((slot, config.size, self.values(slot, &numbers)?))
     }
 
     /// The multivectors `name` of these points, in the order of their numbers; as
@@ -114,13 +140,20 @@ fn damaged(store: &Store, slot: u8, number: u32) -> Error {
     store.damaged(Table::Vectors, &record::vector_key(slot, number))
 }
 
-/// The values of a dense vector into a buffer, if its checksum is right.
-fn decode(slot: u8, number: u32, value: &[u8], dim: usize, buffer: &mut Vec<f32>) -> Option<()> {
-    let body = Table::Vectors.open(&record::vector_key(slot, number), value)?;
-    let (values, rest) = body.as_chunks::<4>();
+/// The values of a dense vector into a buffer, if its checksum is right; gives its number.
+fn decode(
+    store: &Store,
+    slot: u8,
+    (number, value): Value<'_>,
+    dim: usize,
+    buffer: &mut Vec<f32>,
+) -> Result<u32> {
+    let body = Table::Vectors.open(&record::vector_key(slot, number), value);
+    let (values, rest) = body.unwrap_or_default().as_chunks::<4>();
     buffer.clear();
     buffer.extend(values.iter().map(|&bytes| f32::from_le_bytes(bytes)));
-    (rest.is_empty() && values.len() == dim).then_some(())
+    let whole = rest.is_empty() && values.len() == dim;
+    whole.then_some(number).ok_or_else(|| damaged(store, slot, number))
 }
 
 /// One result each, in order, each thread with a buffer of its own.

@@ -120,18 +120,14 @@ impl<P: Points> Search<'_, P> {
         if count > conditions.len() {
             return Ok(self.exactly(RoaringBitmap::new()));
         }
-        // Those that satisfy at least 0, 1, 2 … of the conditions so far.
-        let mut levels = vec![self.exactly(self.all.clone())];
-        levels.resize_with(count + 1, || self.exactly(RoaringBitmap::new()));
+        let (mut sure, mut possible) = (Counts::default(), Counts::default());
         for condition in conditions {
             let holds = self.condition(condition)?;
-            for level in (1..=count).rev() {
-                let (below, above) = levels.split_at_mut(level);
-                above[0].sure |= &below[level - 1].sure & &holds.sure;
-                above[0].possible |= &below[level - 1].possible & &holds.possible;
-            }
+            sure.add(holds.sure);
+            possible.add(holds.possible);
         }
-        Ok(levels.swap_remove(count))
+        let sure = sure.at_least(count, self.all);
+        Ok(Bounds { sure, possible: possible.at_least(count, self.all) })
     }
 
     fn condition(&self, condition: &Condition) -> Result<Bounds> {
@@ -182,6 +178,40 @@ fn collect_vectors<'f>(filter: &'f Filter, names: &mut BTreeSet<&'f str>) {
             Condition::Filter(filter) => collect_vectors(filter, names),
             _ => {}
         }
+    }
+}
+
+/// How many of some sets each point is in: a binary number, with a set for each of its digits. So a
+/// set more costs a few operations on sets, however many there were.
+#[derive(Default)]
+struct Counts(Vec<RoaringBitmap>);
+
+impl Counts {
+    fn add(&mut self, mut carry: RoaringBitmap) {
+        for digit in &mut self.0 {
+            let both = &*digit & &carry;
+            *digit ^= carry;
+            carry = both;
+        }
+        if !carry.is_empty() {
+            self.0.push(carry);
+        }
+    }
+
+    /// Those of `all` that are in `count` sets or more.
+    fn at_least(&self, count: usize, all: &RoaringBitmap) -> RoaringBitmap {
+        let (mut more, mut equal) = (RoaringBitmap::new(), all.clone());
+        let places = self.0.len().max(count.checked_ilog2().map_or(0, |last| last as usize + 1));
+        for place in (0..places).rev() {
+            let digit = self.0.get(place).map(|digit| digit & &equal).unwrap_or_default();
+            if count >> place & 1 == 1 {
+                equal = digit;
+            } else {
+                equal -= &digit;
+                more |= digit;
+            }
+        }
+        more | equal
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::MutexGuard;
 
+use super::HnswView;
+use super::documents::Documents;
 use super::graph::{Graph, NodeId};
 use super::hnsw::{HnswIndex, Writer};
 use crate::Result;
@@ -15,6 +17,9 @@ use crate::multivector::{check_dimension, check_finite};
 /// The work is done before: [`HnswBatch::insert`] links vectors into the graph, where no search
 /// finds them yet. So a batch can go along with a transaction of a store: insert, commit, publish.
 /// A batch that is dropped leaves vectors in the graph that are never found, like those removed.
+///
+/// In a job of rayon's, don't wait for other jobs while there is a batch: one that is taken up
+/// meanwhile may want to change the index, too.
 pub struct HnswBatch<'i> {
     index: &'i HnswIndex,
     writer: MutexGuard<'i, Writer>,
@@ -65,11 +70,11 @@ impl<'i> HnswBatch<'i> {
     /// Lets everything show at once. The stamp says which state of the caller's data this is, the
     /// number of a transaction for example.
     pub fn publish(self, stamp: u64) {
-        let mut view = self.index.published.write();
-        // A copy only if a view of the state before is in use.
-        let documents = Arc::make_mut(&mut view.documents);
+        // What is there is copied, as searches go on with it: they wait for no more than an exchange.
+        let mut documents = Documents::clone(&self.index.view().documents);
         self.changes.into_iter().for_each(|(number, node)| documents.set(number, node));
         documents.stamp = stamp;
+        self.index.show(HnswView { graph: self.graph, documents: Arc::new(documents) });
     }
 }
 

@@ -1,28 +1,41 @@
 //! The graph: vectors, and links between near ones.
 
 use std::sync::Arc;
-
-use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use super::links::Links;
 use super::vectors::Vectors;
+use super::walk::{Near, Walk};
+use super::web::Web;
 use super::{Distance, HnswParams};
 use crate::{Error, Result};
 
 /// A vector's place in the graph: they are counted as they come, and never taken away.
 pub(super) type NodeId = u32;
 
-/// So many are linked one by one, before the rest of many in parallel: in a small graph, nodes that
+/// Until so many are in the upper layers, nodes are linked one by one: in a small graph, nodes that
 /// come together don't see each other.
-const ALONE: usize = 256;
+const ALONE: usize = 16;
+
+/// Nodes that are worth a thread.
+const WORTH_A_THREAD: usize = 16;
+
+/// One node of so many is in the upper layers too.
+const NODES_PER_UPPER: usize = 16;
+
+/// The `ef` of a walk on the upper layers.
+const UPPER_EF: usize = 32;
 
 /// A hierarchical navigable small world graph
 /// ([Malkov & Yashunin 2016](https://arxiv.org/abs/1603.09320)) that grows while it is walked.
 pub(super) struct Graph {
     pub(super) params: HnswParams,
     pub(super) vectors: Arc<Vectors>,
-    /// `None` where `m` is 0.
+    /// The upper layers, in which a walk begins; `None` where `m` is 0.
     pub(super) links: Option<Links>,
+    /// The lowest layer. None where `m` is 0.
+    pub(super) webs: Vec<Web>,
 }
 
 impl Graph {
@@ -33,11 +46,11 @@ impl Graph {
         }
         let vectors = Arc::new(Vectors::new(distance, dim));
         let links = (params.m > 0).then(|| Links::new(params, Arc::clone(&vectors)));
-        Ok(Self { params, vectors, links })
+        let webs = links.iter().flat_map(|_| measures(distance));
+        let webs = webs.map(|&by| Web::new(by, 2 * params.m)).collect();
+        Ok(Self { params, vectors, links, webs })
     }
-}
 
-impl Graph {
     /// One without nodes, and otherwise the same.
     pub(super) fn emptied(&self) -> Result<Self> {
         Self::new(self.vectors.distance, self.params, self.vectors.dim)
@@ -45,20 +58,71 @@ impl Graph {
 
     /// Appends a node, without links; `None` if there are too many to count.
     pub(super) fn push(&self, vector: Arc<[f32]>) -> Option<NodeId> {
-        self.vectors.push(Some(vector))
+        let node = self.vectors.push(Some(vector))?;
+        self.webs.iter().for_each(|web| web.push(Vec::new()));
+        Some(node)
     }
 
-    /// Links nodes that were [pushed](Graph::push), in parallel.
+    /// Links nodes that were [pushed](Graph::push), on as many threads as rayon has here.
+    ///
+    /// They come in an order of their own: in a file, neighbours are often alike, and would see
+    /// little but each other.
     pub(super) fn link_all(&self, nodes: &[NodeId]) {
         let Some(links) = &self.links else { return };
-        let alone = ALONE.saturating_sub(links.len()).min(nodes.len());
-        nodes[..alone].iter().for_each(|&node| links.insert(node));
-        nodes[alone..].par_iter().for_each(|&node| links.insert(node));
+        let mut nodes = nodes.to_vec();
+        nodes.sort_unstable_by_key(|&node| scattered(node));
+        let alone = NODES_PER_UPPER * ALONE.saturating_sub(links.len());
+        let (alone, rest) = nodes.split_at(alone.min(nodes.len()));
+        alone.iter().for_each(|&node| self.link(node));
+        self.link_together(rest);
+    }
+
+    /// Not in rayon: a thread of rayon that waits takes up other jobs, and one of those may want the
+    /// lock that the caller of this one holds.
+    fn link_together(&self, nodes: &[NodeId]) {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(&node) = nodes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.link(node);
+            }
+        };
+        let threads = rayon::current_num_threads().min(nodes.len() / WORTH_A_THREAD);
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                // Without it there is one less.
+                drop(thread::Builder::new().spawn_scoped(scope, work));
+            }
+            work();
+        });
+    }
+
+    fn link(&self, node: NodeId) {
+        if let Some(links) = self.links.as_ref().filter(|_| is_upper(node)) {
+            links.insert(node);
+        }
+        for web in &self.webs {
+            let nearness = |other| self.vectors.nearness(web.by(), node, other);
+            // One more than is wanted: it finds the node itself.
+            let mut walk = Walk::new(self.len(), self.params.ef_construct + 1, nearness);
+            self.links.iter().flat_map(|it| it.near(node, UPPER_EF)).for_each(|it| walk.visit(it));
+            let mut near = self.run(walk);
+            near.retain(|it| it.node != node);
+            web.link(&self.vectors, node, near);
+        }
     }
 
     /// About the `ef` nodes nearest to a prepared query, in no order.
     pub(super) fn nearest(&self, query: &[f32], ef: usize) -> impl Iterator<Item = NodeId> {
-        self.links.iter().flat_map(move |links| links.nearest(query, ef))
+        let nearness = |node| self.vectors.score(query, node);
+        let mut walk = Walk::new(self.len(), ef, nearness);
+        self.links.iter().flat_map(|it| it.nearest(query, UPPER_EF)).for_each(|it| walk.visit(it));
+        self.run(walk).into_iter().map(|near| near.node)
+    }
+
+    /// A walk along all links, which begins at [beacons] too.
+    fn run(&self, mut walk: Walk<impl Fn(NodeId) -> Option<f32>>) -> Vec<Near> {
+        beacons(self.len()).for_each(|node| walk.visit(node));
+        walk.run(&self.webs)
     }
 
     /// Number of nodes.
@@ -70,4 +134,40 @@ impl Graph {
     pub(super) fn vector(&self, node: NodeId) -> Option<&Arc<[f32]>> {
         self.vectors.get(node)
     }
+}
+
+/// The distances by which nodes are linked.
+///
+/// The largest dot products of a vector are those with the longest vectors, wherever they point
+/// ([Morozov & Babenko 2018](https://papers.nips.cc/paper/7722-non-metric-similarity-graphs-for-maximum-inner-product-search)).
+/// Links to those alone would leave the others alone, and links to what lies near would take long to
+/// get to the longest: so there are both.
+fn measures(distance: Distance) -> &'static [Distance] {
+    match distance {
+        Distance::Cosine => &[Distance::Cosine],
+        Distance::Dot => &[Distance::Dot, Distance::Euclid],
+        Distance::Euclid => &[Distance::Euclid],
+    }
+}
+
+/// Some nodes from everywhere: twice the root of all.
+///
+/// A walk looks at them first. The upper layers lead to what is near; where groups are all equally
+/// far from each other, no way is the right one, and it takes a look at each.
+fn beacons(nodes: usize) -> impl Iterator<Item = NodeId> {
+    let count = (2 * nodes.isqrt()).min(nodes);
+    let place = move |at: usize| (at * nodes + scattered(at as NodeId) as usize % nodes) / count;
+    (0..count).map(move |at| place(at) as NodeId)
+}
+
+/// Whether a node is in the upper layers: by chance, so that no order of the vectors matters.
+pub(super) fn is_upper(node: NodeId) -> bool {
+    scattered(node).is_multiple_of(NODES_PER_UPPER as u32)
+}
+
+/// A number that looks like chance, for each node another one (MurmurHash3's finalizer).
+fn scattered(node: NodeId) -> u32 {
+    let node = (node ^ (node >> 16)).wrapping_mul(0x85EB_CA6B);
+    let node = (node ^ (node >> 13)).wrapping_mul(0xC2B2_AE35);
+    node ^ (node >> 16)
 }

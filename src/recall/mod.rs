@@ -37,7 +37,9 @@
 //! | `params.rs` | [`HnswParams`], [`SearchParams`] |
 //! | `graph.rs` | the graph: vectors, and links between near ones |
 //! | `vectors.rs` | the vectors of its nodes |
-//! | `links.rs` | its links: hnsw_rs |
+//! | `links.rs` | its upper layers: hnsw_rs |
+//! | `web.rs` | its lowest layer |
+//! | `walk.rs` | a walk along the links of the lowest layer |
 //! | `documents.rs` | which documents have which vectors |
 //! | `hnsw.rs` | [`HnswIndex`]: a graph that grows while it is searched, and how it is rebuilt |
 //! | `batch.rs` | [`HnswBatch`]: changes that show together |
@@ -61,6 +63,8 @@ mod snapshot;
 mod strategy;
 mod vectors;
 mod view;
+mod walk;
+mod web;
 
 use graph::NodeId;
 

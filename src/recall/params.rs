@@ -17,7 +17,8 @@ use crate::{Error, Result};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HnswParams {
-    /// Links of a vector on each layer, twice as many on the lowest: 2 to 255. Or 0, for no graph:
+    /// Links of a vector on each layer, twice as many on the lowest, and there twice that with the dot
+    /// product: 2 to 255. Or 0, for no graph:
     /// then every search is a scan.
     pub m: usize,
     /// How many near vectors are considered as links of a new one: 1 to 65,536.

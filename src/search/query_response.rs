@@ -42,6 +42,8 @@ pub struct ScoredPoint {
 pub struct QueryPlan {
     /// The number of the transaction whose state was searched.
     pub transaction: u64,
+    /// How many transactions the graphs, and what is resident on a GPU, were behind it.
+    pub behind: u64,
     /// The prefetches, in their order.
     pub prefetch: Vec<Stage>,
     /// What ranked the results.
@@ -103,6 +105,7 @@ impl QueryPlan {
         let prefetch: Vec<Value> = self.prefetch.iter().map(Stage::to_json).collect();
         json!({
             "transaction": self.transaction,
+            "behind": self.behind,
             "prefetch": prefetch,
             "query": self.query.to_json(),
             "micros": micros(self.time),
@@ -171,7 +174,11 @@ impl fmt::Display for QueryPlan {
         for (at, stage) in self.prefetch.iter().enumerate() {
             write!(f, "prefetch {at}: {stage}; ")?;
         }
-        write!(f, "query: {}", self.query)
+        write!(f, "query: {}", self.query)?;
+        match self.behind {
+            0 => Ok(()),
+            behind => write!(f, "; graphs are {behind} transactions behind"),
+        }
     }
 }
 

@@ -10,6 +10,9 @@ use smallvec::SmallVec;
 use crate::gpu::source::{Found, Piece};
 use crate::ranking::DocumentId;
 
+/// Documents that are looked up together: the processor waits for several at once then.
+const TOGETHER: usize = 32;
+
 /// Where a document lies: nearly always in one place.
 pub(super) type Pieces = SmallVec<[Piece; 1]>;
 
@@ -41,15 +44,21 @@ impl<Id: DocumentId> Documents<Id> {
     /// Shows where candidates are, and notes that they are used now.
     pub(super) fn locate(&self, ids: &[Id], visit: &mut dyn FnMut(Found<'_>)) {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
-        for id in ids {
-            let Some(resident) = self.resident.get(id) else {
-                visit(Found::Absent);
-                continue;
-            };
-            resident.used.store(now, Ordering::Relaxed);
-            match resident.pieces[..] {
-                [piece] => visit(Found::Whole(piece)),
-                ref pieces => visit(Found::Pieces(pieces)),
+        for ids in ids.chunks(TOGETHER) {
+            let mut found = [None; TOGETHER];
+            for (found, id) in found.iter_mut().zip(ids) {
+                *found = self.resident.get(id);
+            }
+            for found in &found[..ids.len()] {
+                let Some(resident) = found else {
+                    visit(Found::Absent);
+                    continue;
+                };
+                resident.used.store(now, Ordering::Relaxed);
+                match resident.pieces[..] {
+                    [piece] => visit(Found::Whole(piece)),
+                    ref pieces => visit(Found::Pieces(pieces)),
+                }
             }
         }
     }

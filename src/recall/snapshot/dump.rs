@@ -1,4 +1,4 @@
-//! hnsw_rs's files: links between numbers.
+//! hnsw_rs's files: links between numbers, in the upper layers.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::Hasher;

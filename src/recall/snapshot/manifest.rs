@@ -5,7 +5,7 @@
 //! | field | type |
 //! |---|---|
 //! | `MXFDHNSW` | 8 bytes |
-//! | version: 1 | u32 |
+//! | version: 2 | u32 |
 //! | the kind of machine: bits of an address, plus 256 if big-endian | u32 |
 //! | distance: its place in [`Distance::ALL`] | u32 |
 //! | `m`, `ef_construct`, dimension | 3 × u32 |
@@ -13,6 +13,7 @@
 //! | length and XXH3 of hnsw_rs's `graph` and `data` file; 0 if there are none | 4 × u64 |
 //! | nodes | u32 |
 //! | for each node: XXH3 of its vector (prepared, f32); 0 if that is lost | u64 |
+//! | for each node, for each of its lists of links: how many, and the nodes | u32 each |
 //! | nodes without a document | u32 |
 //! | for each of those that isn't lost: the node, and its vector | u32, dimension × f32 |
 //! | at the end: XXH3 of all before | u64 |
@@ -29,7 +30,7 @@ use crate::recall::hnsw::hash;
 use crate::recall::{Distance, HnswView, NodeId};
 
 const MAGIC: &[u8; 8] = b"MXFDHNSW";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// hnsw_rs writes its files as its machine has them in memory.
 const MACHINE: u32 = usize::BITS + 256 * cfg!(target_endian = "big") as u32;
 const NO_FILE: Content = Content { bytes: 0, checksum: 0 };
@@ -40,6 +41,8 @@ pub(super) struct Manifest {
     pub(super) dump: Option<Dump>,
     /// Of the nodes' vectors.
     pub(super) hashes: Vec<u64>,
+    /// Of each node, its links in each [web](crate::recall::web::Web).
+    pub(super) links: Vec<Vec<Vec<NodeId>>>,
     /// Nodes that are only there to pass through.
     pub(super) without_document: Vec<(NodeId, Arc<[f32]>)>,
 }
@@ -48,11 +51,13 @@ impl Manifest {
     pub(super) fn of(view: &HnswView, dump: Option<Dump>) -> Self {
         let graph = &view.graph;
         let nodes = || (0..graph.len() as NodeId).map(|node| (node, graph.vector(node)));
+        let links = |node| graph.webs.iter().map(|web| web.links(node)).collect();
         let lonely = nodes().filter(|&(node, _)| view.documents.of(node).next().is_none());
         Self {
             stamp: view.stamp(),
             dump,
             hashes: nodes().map(|(_, vector)| vector.map_or(0, |vector| hash(vector))).collect(),
+            links: nodes().map(|(node, _)| links(node)).collect(),
             without_document: lonely
                 .filter_map(|(node, vector)| Some((node, Arc::clone(vector?))))
                 .collect(),
@@ -68,6 +73,10 @@ impl Manifest {
         out.extend(files.flat_map(u64::to_le_bytes));
         put(&mut out, [self.hashes.len() as u32]);
         out.extend(self.hashes.iter().flat_map(|hash| hash.to_le_bytes()));
+        for links in self.links.iter().flatten() {
+            put(&mut out, [links.len() as u32]);
+            put(&mut out, links.iter().copied());
+        }
         put(&mut out, [self.without_document.len() as u32]);
         for (node, vector) in &self.without_document {
             put(&mut out, [*node]);
@@ -91,12 +100,15 @@ impl Manifest {
             stamp: fields.long()?,
             dump: fields.dump()?,
             hashes: fields.many(|fields| fields.long())?,
+            links: Vec::new(),
             without_document: Vec::new(),
         };
-        let vector = |fields: &mut Fields<'_>| fields.vector(manifest.hashes.len(), graph);
-        let without_document = fields.many(vector)?;
+        let nodes = manifest.hashes.len();
+        let lists = |_| graph.webs.iter().map(|_| fields.many(|it| it.node(nodes))).collect();
+        let links = (0..nodes).map(lists).collect::<Result<_, _>>()?;
+        let without_document = fields.many(|fields| fields.vector(nodes, graph))?;
         match fields.0 {
-            [] => Ok(Self { without_document, ..manifest }),
+            [] => Ok(Self { links, without_document, ..manifest }),
             _ => Err("more than a snapshot".into()),
         }
     }
@@ -143,15 +155,20 @@ impl Fields<'_> {
     }
 
     fn vector(&mut self, nodes: usize, graph: &Graph) -> Result<(NodeId, Arc<[f32]>), String> {
-        let node = self.number()?;
-        if node as usize >= nodes {
-            return Err(format!("node {node} of {nodes}"));
-        }
+        let node = self.node(nodes)?;
         let value = |_| self.take().map(f32::from_le_bytes);
         let vector: Arc<[f32]> = (0..graph.vectors.dim).map(value).collect::<Result<_, _>>()?;
         match vector.iter().all(|value| value.is_finite()) {
             true => Ok((node, vector)),
             false => Err(format!("a vector with NaN or infinity at node {node}")),
+        }
+    }
+
+    fn node(&mut self, nodes: usize) -> Result<NodeId, String> {
+        let node = self.number()?;
+        match (node as usize) < nodes {
+            true => Ok(node),
+            false => Err(format!("node {node} of {nodes}")),
         }
     }
 

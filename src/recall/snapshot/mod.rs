@@ -1,10 +1,11 @@
-//! The graph on disk: a file that says which vectors it is of, and hnsw_rs's two files of links.
+//! The graph on disk: a file that says which vectors it is of and how they are linked, and hnsw_rs's
+//! two files of the upper layers.
 //!
 //! Neither has the vectors of documents: who keeps a collection has them, in the state that counts.
 //! Their hashes say which nodes they belong to, so a snapshot may be older or newer than the
 //! vectors, or of another collection altogether, and still can't give a document a wrong vector.
 //!
-//! hnsw_rs's files are called like the first one, with the checksum of the links in hexadecimals. So
+//! hnsw_rs's files are called like the first one, with a checksum in hexadecimals. So
 //! files of another state never take the place of those that a snapshot is of.
 //!
 //! | file | holds |
@@ -22,8 +23,8 @@ use std::sync::Arc;
 use dump::Dump;
 use manifest::Manifest;
 
-use super::HnswView;
-use super::graph::Graph;
+use super::graph::{Graph, is_upper};
+use super::{HnswView, NodeId};
 use crate::{Error, Result, files};
 
 /// A graph, and which vectors its nodes have to have.
@@ -48,9 +49,13 @@ impl Snapshot {
         let bytes = fs::read(path).map_err(|source| Error::io("read", path, source))?;
         let manifest = Manifest::decode(&bytes, &graph);
         let manifest = manifest.map_err(|what| Error::Damaged { path: path.into(), what })?;
-        let Manifest { stamp, dump, hashes, without_document } = manifest;
+        let Manifest { stamp, dump, hashes, links, without_document } = manifest;
         if let Some(dump) = dump {
-            graph.links = Some(dump.load(path, hashes.len(), &graph.vectors)?);
+            let upper = (0..hashes.len() as NodeId).filter(|&node| is_upper(node)).count();
+            graph.links = Some(dump.load(path, upper, &graph.vectors)?);
+        }
+        for links in links {
+            graph.webs.iter().zip(links).for_each(|(web, links)| web.push(links));
         }
         let mut vectors = vec![None; hashes.len()];
         without_document.into_iter().for_each(|(node, it)| vectors[node as usize] = Some(it));

@@ -63,7 +63,7 @@ impl Graph {
                 }
             };
         for chunk in chunks(snapshot.having(name)?) {
-            for (number, vector) in vectors(snapshot, name, &chunk)? {
+            for (number, vector) in snapshot.read_dense(name, &chunk)? {
                 loader.add(number, &vector)?;
             }
         }
@@ -92,7 +92,7 @@ impl Graph {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let points = vectors(snapshot, &self.name, &chunk)?;
+            let points = snapshot.read_dense(&self.name, &chunk)?;
             let mut batch = self.index.batch();
             batch.insert(points.iter().map(|(number, vector)| (*number, vector.as_slice())))?;
             batch.publish(stamp);
@@ -107,7 +107,6 @@ impl Graph {
 
     /// What it lacks, what it has too many, and its stamp.
     fn differences(&self, having: &RoaringBitmap) -> (RoaringBitmap, RoaringBitmap, u64) {
-        // A view that lives on would have the next batch copy the table of documents.
         let view = self.index.view();
         (having - view.numbers(), view.numbers() - having, view.stamp())
     }
@@ -167,12 +166,4 @@ fn chunks(numbers: &RoaringBitmap) -> impl Iterator<Item = RoaringBitmap> {
         let chunk: RoaringBitmap = numbers.by_ref().take(CHUNK).collect();
         (!chunk.is_empty()).then_some(chunk)
     })
-}
-
-fn vectors(
-    snapshot: &Snapshot<'_>,
-    name: &str,
-    numbers: &RoaringBitmap,
-) -> Result<Vec<(u32, Vec<f32>)>> {
-    snapshot.map_dense(name, numbers, |number, vector| (number, vector.to_vec()))
 }

@@ -44,9 +44,9 @@ use crate::rerank::Reranker;
 /// state of the collection, before or after a batch, and nobody waits for anybody.
 ///
 /// The HNSW graphs of dense vectors are kept beside the collection; on a GPU, multivectors stay
-/// resident as far as the budget goes. Both follow the collection in a thread of their own, once a
-/// request has seen that there is something new. What they don't have yet is scanned, or sent along,
-/// so an answer never lacks what was written before.
+/// resident as far as the budget goes. Both follow the collection in a thread of their own, soon after
+/// it was written to. What they don't have yet is scanned, or sent along, so an answer never lacks what
+/// was written before; its plan says how far they are behind.
 ///
 /// ```
 /// use maxfold::collection::{Collection, CollectionConfig, Point, Vector, VectorConfig};
@@ -116,7 +116,8 @@ impl Searcher {
         let limits = options.limits;
         let (reranker, resident_bytes) = options.take()?;
         let shared = Arc::new(Shared::open(collection, reranker, resident_bytes)?);
-        let upkeep = Some(Upkeep::start(shared.clone())?);
+        let derived = shared.clone();
+        let upkeep = Some(Upkeep::start(move |asked| derived.catch_up(asked))?);
         Ok(Self { upkeep, shared, limits })
     }
 
@@ -162,7 +163,7 @@ impl Searcher {
 
     fn reader(&self) -> Result<Reader<'_, '_>> {
         let reader = Reader::new(&self.shared)?;
-        if self.shared.is_behind(reader.snapshot.transaction())
+        if reader.behind > 0
             && let Some(upkeep) = &self.upkeep
         {
             upkeep.wake();

@@ -21,6 +21,8 @@ use crate::search::{
 pub(super) struct Reader<'s, 'r> {
     pub shared: &'s Shared,
     pub snapshot: Snapshot<'s>,
+    /// How many transactions what is derived is behind.
+    pub behind: u64,
     /// The graphs, by name.
     views: Vec<(&'s str, HnswView)>,
     /// What was selected so far. Requests of one call often have the same filters.
@@ -31,7 +33,8 @@ impl<'s, 'r> Reader<'s, 'r> {
     pub fn new(shared: &'s Shared) -> Result<Self> {
         let views = shared.graphs.iter().map(|graph| (graph.name(), graph.view())).collect();
         let snapshot = shared.collection.snapshot()?;
-        Ok(Self { shared, snapshot, views, selected: Vec::new() })
+        let behind = shared.behind(snapshot.transaction());
+        Ok(Self { shared, snapshot, behind, views, selected: Vec::new() })
     }
 
     /// The graph of a vector, if it has one. It may be of another state than the snapshot.
@@ -51,8 +54,9 @@ impl<'s, 'r> Reader<'s, 'r> {
         let candidates = (!prefetch.is_empty()).then_some(candidates);
         let (scored, query) = self.query(request, candidates)?;
         let points = self.points(request, scored)?;
-        let (transaction, time) = (self.snapshot.transaction(), start.elapsed());
-        Ok(QueryResponse { points, plan: QueryPlan { transaction, prefetch, query, time } })
+        let (transaction, behind) = (self.snapshot.transaction(), self.behind);
+        let plan = QueryPlan { transaction, behind, prefetch, query, time: start.elapsed() };
+        Ok(QueryResponse { points, plan })
     }
 
     /// Refuses what would only be noticed by some answers.

@@ -19,6 +19,8 @@ pub(super) struct Shared {
     pub residents: Vec<Resident>,
     /// The transaction that all of it has followed to.
     followed: AtomicU64,
+    /// The newest transaction that it tried to follow to.
+    tried: AtomicU64,
     /// Held by whoever brings it up to date, or saves it.
     following: Mutex<()>,
     /// Tells them to stop.
@@ -47,6 +49,7 @@ impl Shared {
             #[cfg(feature = "gpu")]
             residents,
             followed: AtomicU64::new(0),
+            tried: AtomicU64::new(0),
             following: Mutex::new(()),
             stop: AtomicBool::new(false),
         };
@@ -54,12 +57,23 @@ impl Shared {
         Ok(shared)
     }
 
-    /// Whether a transaction is newer than what is derived.
-    pub fn is_behind(&self, transaction: u64) -> bool {
-        self.followed.load(Ordering::Relaxed) < transaction
+    /// How many transactions it takes from what is derived to this one.
+    pub fn behind(&self, transaction: u64) -> u64 {
+        transaction.saturating_sub(self.followed.load(Ordering::Relaxed))
     }
 
-    /// Brings what is derived up to date.
+    /// Brings what is derived up to date if it is behind. Unasked it tries each transaction once.
+    pub fn catch_up(&self, asked: bool) -> Result<()> {
+        let newest = self.collection.snapshot()?.transaction();
+        let tried = self.tried.fetch_max(newest, Ordering::Relaxed);
+        match self.behind(newest) > 0 && (asked || tried < newest) {
+            true => self.follow(),
+            false => Ok(()),
+        }
+    }
+
+    /// Brings what is derived up to date. Nothing here uses rayon, as a thread of rayon that waits takes
+    /// up other jobs, and those may come here, too.
     pub fn follow(&self) -> Result<()> {
         let _alone = self.following.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.collection.snapshot()?;

@@ -1,24 +1,28 @@
 //! The thread that brings what is derived from a collection up to date.
 
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use super::shared::Shared;
 use crate::{Error, Result};
 
-/// A thread that works when it is told to. Dropped, it is waited for.
+/// How long it waits before it looks by itself: who only writes asks for nothing.
+const NAP: Duration = Duration::from_millis(250);
+
+/// A thread that works when it is told to, and now and then. Dropped, it is waited for.
 pub(super) struct Upkeep {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Upkeep {
-    pub fn start(shared: Arc<Shared>) -> Result<Self> {
+    /// Starts a thread that does some work, which is told whether somebody asked for it.
+    pub fn start(work: impl Fn(bool) -> Result<()> + Send + 'static) -> Result<Self> {
         // One message waits: whoever comes then is served with it.
         let (wake, woken) = sync_channel(1);
         let builder = thread::Builder::new().name("maxfold upkeep".into());
-        let thread = builder.spawn(move || run(&shared, &woken)).map_err(Error::thread)?;
+        let thread = builder.spawn(move || run(work, &woken)).map_err(Error::thread)?;
         Ok(Self { wake: Some(wake), thread: Some(thread) })
     }
 
@@ -31,10 +35,17 @@ impl Upkeep {
     }
 }
 
-fn run(shared: &Shared, woken: &Receiver<()>) {
-    while woken.recv().is_ok() {
-        if let Err(error) = shared.follow() {
-            log::warn!("graphs lag behind: {error}");
+/// A panic is a bug, but no reason to fall behind for ever.
+fn run(work: impl Fn(bool) -> Result<()>, woken: &Receiver<()>) {
+    loop {
+        let asked = woken.recv_timeout(NAP);
+        if asked == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
+        match catch_unwind(AssertUnwindSafe(|| work(asked.is_ok()))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::warn!("graphs lag behind: {error}"),
+            Err(_) => log::error!("graphs lag behind: the upkeep of a collection panicked"),
         }
     }
 }
@@ -45,5 +56,26 @@ impl Drop for Upkeep {
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             log::error!("the upkeep of a collection panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn it_goes_on_after_a_panic_and_unasked() {
+        let (did, done) = channel();
+        let upkeep = Upkeep::start(move |asked| {
+            did.send(asked).unwrap();
+            assert!(!asked, "a panic that is meant");
+            Ok(())
+        });
+        let upkeep = upkeep.unwrap();
+        upkeep.wake();
+        let after: Vec<bool> = done.iter().skip_while(|asked| !asked).take(2).collect();
+        assert_eq!(after, [true, false]);
     }
 }
