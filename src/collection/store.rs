@@ -86,13 +86,15 @@ impl Store {
     pub fn commit(&self, txn: RwTxn<'_>) -> Result<()> {
         txn.commit().map_err(|source| self.error("write", source))?;
         // What was written lasts, whether or not its length can be told.
-        self.length.fetch_max(self.length().unwrap_or(0), Ordering::Relaxed);
+        self.length.fetch_max(self.length().unwrap_or(0), Ordering::Release);
         Ok(())
     }
 
     /// Refuses a file that was cut off: to touch what it lacks would end the process.
     fn check_length(&self) -> Result<()> {
-        let (length, whole) = (self.length()?, self.length.load(Ordering::Relaxed));
+        // In this order: a commit meanwhile makes both longer.
+        let whole = self.length.load(Ordering::Acquire);
+        let length = self.length()?;
         if length >= whole {
             return Ok(());
         }
