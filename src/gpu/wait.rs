@@ -89,6 +89,11 @@ impl Poller {
         guarded(|| sleep(&self.device, submission))
     }
 
+    /// Looks at the device, which calls back that it was lost only then.
+    pub(super) fn look(&self) -> Result<()> {
+        guarded(|| self.device.poll(PollType::Poll).map(drop))
+    }
+
     /// Has the thread wait for a submission; starts it if need be.
     fn watch(&self, pending: Pending) -> Result<oneshot::Receiver<Result<()>>> {
         let (reply, finished) = oneshot::channel();

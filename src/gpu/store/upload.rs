@@ -48,6 +48,8 @@ impl Uploads {
     /// under way.
     fn submit(&mut self, gpu: &Gpu) -> Result<()> {
         let submission = gpu.checked(|| gpu.queue.submit([]))?;
+        gpu.poller.look()?;
+        gpu.check_alive()?;
         match self.last.replace(submission) {
             None => Ok(()),
             Some(last) => gpu.poller.wait(last),
