@@ -381,6 +381,25 @@ impl EachQuery for Vec<TokenMatrix> {
     }
 }
 
+/// Whatever is asked for: an error, and no panic.
+#[test]
+fn a_warm_up_of_any_size_is_an_error_or_fits() {
+    let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
+    let shape = Shape { matches: true, ..Shape::default() };
+    gpu.warm_up(&Shape { requests: usize::MAX, streamed_tokens: usize::MAX, ..shape }).unwrap();
+    gpu.warm_up(&Shape { limit: usize::MAX, ..shape }).unwrap();
+    for wrong in [
+        Shape { queries: usize::MAX, ..shape },
+        Shape { query_tokens: usize::MAX, ..shape },
+        Shape { candidates: usize::MAX, ..shape },
+        Shape { dim: usize::MAX, ..shape },
+        Shape { query_tokens: 0, ..shape },
+    ] {
+        let refused = gpu.warm_up(&wrong);
+        assert!(matches!(refused, Err(Error::InvalidParameter { .. })), "{wrong:?}: {refused:?}");
+    }
+}
+
 /// Without a warm-up, the second of two equal requests creates nothing.
 #[test]
 fn the_second_request_creates_nothing() {

@@ -18,7 +18,7 @@ use super::wait::Poller;
 use crate::{Error, Result};
 
 /// Sets of buffers kept between requests: a burst of concurrent requests gives the rest back.
-const IDLE_WORKSPACES: usize = 8;
+pub(super) const IDLE_WORKSPACES: usize = 8;
 
 /// What the modules of `gpu` work with.
 pub(super) struct Gpu {

@@ -528,18 +528,9 @@ impl<'a> Builder<'a> {
         for unit in &mut self.layout.units {
             unit.finish()?;
         }
-        let fits = |bytes: usize| bytes <= self.plan.limits.binding_bytes;
-        let layout = self.layout;
-        let unit_fits = |unit: &Unit| {
-            fits(size_of_val(&unit.runs[..]))
-                && fits(size_of_val(&unit.items[..]))
-                && fits(size_of_val(&unit.places[..]))
-        };
-        let all_fit = fits(layout.results.saturating_mul(size_of::<u32>()))
-            && fits(size_of_val(&layout.blocks[..]))
-            && fits(size_of_val(&layout.sums[..]))
-            && layout.units.iter().all(unit_fits);
-        all_fit.then_some(layout)
+        // Whether the tables fit is seen where all of their sizes are known.
+        let bytes = self.layout.results.saturating_mul(size_of::<u32>());
+        (bytes <= self.plan.limits.binding_bytes).then_some(self.layout)
     }
 }
 

@@ -174,12 +174,12 @@ impl<'a> Recorder<'a> {
         dispatches: &mut Vec<Dispatch<'a>>,
     ) {
         let limits = &self.gpu.limits;
-        let all = units.len().max(1) as u64;
+        let all = units.len().max(1) as u128;
         let split = limits.split(units, kernel.units_of_workgroup, limits.pieces(work));
         dispatches.extend(split.map(|(units, workgroups)| Dispatch {
             kernel: kernel.clone(),
             workgroups,
-            work: work * units.len() as u64 / all,
+            work: (u128::from(work) * units.len() as u128 / all) as u64,
             // They fit u32: all are counted within a binding.
             params: Params {
                 row_octets: self.plan().row_octets as u32,

@@ -79,7 +79,7 @@ impl Shape {
     }
 
     fn of_matrices(tile: usize, dim: usize, tokens: usize) -> Self {
-        let wanted = tokens.next_power_of_two().clamp(16, 64);
+        let wanted = tokens.clamp(16, 64).next_power_of_two();
         if dim > HELD_COLUMNS {
             return Self { tokens: wanted, held: false, tiles: 1 };
         }

@@ -6,6 +6,7 @@ use std::sync::RwLockReadGuard;
 use wgpu::BindGroup;
 
 use super::context::GpuContext;
+use super::device::IDLE_WORKSPACES;
 use super::plan::{Plan, Wish};
 use super::probe;
 use super::request::best_wish;
@@ -65,12 +66,20 @@ impl GpuContext {
     /// At most eight sets of buffers are kept, one for each request at the same time.
     ///
     /// # Errors
-    /// A shape of nothing, or of more columns than a binding holds; the device is lost or out of
-    /// memory.
+    /// A shape of nothing, or of more queries, scores or columns than a binding holds; the device is lost
+    /// or out of memory.
     pub fn warm_up(&self, shape: &Shape) -> Result<()> {
         let Shape { queries, query_tokens, dim, candidates, limit, .. } = *shape;
         if query_tokens == 0 || dim == 0 {
             let (expected, got) = ("query tokens and columns".into(), format!("{shape:?}"));
+            return Err(Error::InvalidParameter { name: "a shape to warm up for", expected, got });
+        }
+        let [tokens, pairs] = [query_tokens, candidates].map(|it| it.saturating_mul(queries));
+        let bytes = tokens.saturating_mul(dim).max(pairs).saturating_mul(size_of::<f32>());
+        let most = self.gpu.limits.binding_bytes;
+        if bytes > most {
+            let expected = format!("queries and scores of at most {most} bytes");
+            let got = format!("{shape:?}");
             return Err(Error::InvalidParameter { name: "a shape to warm up for", expected, got });
         }
         let keep = limit.min(candidates);
@@ -91,7 +100,7 @@ impl GpuContext {
             add(Wish::Matches, keep)?;
         }
         pollster::block_on(probe::prove(&self.gpu, &plan(Wish::Scores)?, Polling::Caller))?;
-        let workspaces = (0..shape.requests)
+        let workspaces = (0..shape.requests.min(IDLE_WORKSPACES))
             .map(|_| self.gpu.workspace_for(&works, &Anywhere, shape.streamed_tokens))
             .collect::<Result<Vec<_>>>()?;
         workspaces.into_iter().for_each(|workspace| self.gpu.return_workspace(workspace));
