@@ -4,13 +4,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use maxfold::collection::{
     Collection, CollectionConfig, PayloadIndex, Point, Vector, VectorConfig,
 };
 use maxfold::filter::{Filter, IndexKind, Payload};
+use maxfold::maxsim::CpuMaxSim;
 use maxfold::recall::{Distance, SearchParams};
-use maxfold::search::{QueryRequest, Searcher};
+use maxfold::rerank::Reranker;
+use maxfold::search::{Prefetch, QueryRequest, Searcher, SearcherOptions};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
@@ -174,5 +176,39 @@ fn filtered(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, write, read, filtered);
+/// Recall by a dense vector, and MaxSim over what it found.
+fn two_stages(criterion: &mut Criterion) {
+    const DIM: usize = 128;
+    let mut rng = StdRng::seed_from_u64(2);
+    let config = CollectionConfig::new()
+        .vector("dense", VectorConfig::dense(384, Distance::Cosine))
+        .vector("tokens", VectorConfig::multi(DIM, Distance::Cosine));
+    let collection = Collection::temporary(config).unwrap();
+    let tokens = |rng: &mut StdRng, tokens: usize| {
+        let values = (0..tokens * DIM).map(|_| rng.random_range(-1.0..1.0)).collect();
+        Vector::Multi { values, dim: DIM }
+    };
+    let vectors = clustered(&mut rng, POINTS);
+    let points = (0..).zip(&vectors).map(|(id, dense)| {
+        let count = rng.random_range(60..=180);
+        let tokens = tokens(&mut rng, count);
+        Point::new(id).vector("dense", dense.clone()).vector("tokens", tokens)
+    });
+    let points: Vec<_> = points.collect();
+    points.chunks(1000).for_each(|chunk| collection.upsert(chunk.to_vec()).unwrap());
+    let options = SearcherOptions::new().reranker(Reranker::on_cpu(CpuMaxSim::new()));
+    let searcher = Searcher::with_options(collection, options).unwrap();
+    let query = tokens(&mut rng, 32);
+    let mut group = criterion.benchmark_group("recall and rerank, 32x(60 to 180)x128");
+    for candidates in [100, 1_000] {
+        let prefetch = Prefetch::new(vectors[17].clone()).using("dense").limit(candidates);
+        let request = QueryRequest::new(query.clone()).using("tokens").prefetch(prefetch);
+        group.throughput(Throughput::Elements(candidates as u64));
+        group.bench_function(format!("prefetch {candidates}"), |bencher| {
+            bencher.iter(|| searcher.query(&request).unwrap());
+        });
+    }
+}
+
+criterion_group!(benches, write, read, filtered, two_stages);
 criterion_main!(benches);

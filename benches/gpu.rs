@@ -4,7 +4,7 @@ mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use maxfold::gpu::{GpuContext, GpuOptions, ResidentStore, ShaderVariant};
-use maxfold::rerank::{Query, Wanted};
+use maxfold::rerank::{Query, Request, Reranker, Wanted};
 use support::{Shape, Work};
 
 /// One for each variant that this machine runs.
@@ -24,7 +24,8 @@ fn streamed(criterion: &mut Criterion<Work>) {
         let mut group = criterion.benchmark_group(format!("GPU streamed {shape}"));
         group.throughput(shape.throughput()).sample_size(10);
         for gpu in &contexts {
-            let score = || gpu.score(query.view(), &documents).unwrap();
+            let reranker = Reranker::on_gpu(gpu.clone());
+            let score = || reranker.score(query.view(), &documents).unwrap().scores;
             support::check(&query, &documents, &score());
             group.bench_function(gpu.variant().to_string(), |bencher| bencher.iter(score));
         }
@@ -42,7 +43,11 @@ fn resident(criterion: &mut Criterion<Work>) {
         for gpu in &contexts() {
             let store = ResidentStore::new(gpu, documents.dim()).unwrap();
             store.load(&named, |_| {}).unwrap();
-            let rank = |wanted| gpu.rank(&queries, Some(&store), &|_| None, wanted).unwrap();
+            let reranker = Reranker::on_gpu(gpu.clone());
+            let rank = |wanted| {
+                let request = Request::new(&queries, &|_| Ok(None), wanted).with_store(&store);
+                reranker.rank(&request).unwrap()
+            };
             let mut hits = rank(Wanted::all()).rankings[0].hits.clone();
             hits.sort_unstable_by_key(|hit| hit.id);
             let scores: Vec<f32> = hits.iter().map(|hit| hit.score).collect();

@@ -216,7 +216,7 @@ fn score_resident(
     let candidates: Vec<u64> = named.iter().map(|(id, _)| *id).collect();
     let queries: Vec<_> =
         queries.iter().map(|tokens| Query { tokens, candidates: &candidates }).collect();
-    let matrices = |id: u64| docs.get(id as usize);
+    let matrices = |id: u64| Ok(docs.get(id as usize));
     let store = reranker.gpu().map(|gpu| ResidentStore::new(gpu, docs.dim())).transpose()?;
     let mut request = Request::new(&queries, &matrices, Wanted::all());
     if let Some(store) = &store {
@@ -229,8 +229,8 @@ fn score_resident(
         let start = Instant::now();
         let answer = reranker.rank(&request)?;
         seconds.push(start.elapsed().as_secs_f64());
+        execution = answer.rankings.first().map_or(execution, |it| it.execution.clone());
         scores = answer.rankings.into_iter().map(|ranked| by_document(ranked.hits)).collect();
-        execution = answer.execution;
     }
     let top = args.top_k.map(|k| scores.iter().map(|scores| top(scores, k)).collect());
     Ok(output(&execution, docs.dim(), scores, top, seconds))

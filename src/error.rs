@@ -1,6 +1,7 @@
-//! The crate's one error type: a variant per kind of fault, each carrying what was expected and what came.
+//! The crate's one error type: a variant per fault, each carrying what was expected and what came.
 
 mod context;
+mod kind;
 
 use std::path::PathBuf;
 
@@ -9,10 +10,15 @@ use context::listed;
 #[cfg(feature = "collection")]
 use context::{vector_named, vectors_named};
 
-/// A `Result` with this crate's [`Error`].
+pub use kind::ErrorKind;
+
+/// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong, one variant per kind of fault.
+/// Error of another library, boxed: which library that is may change.
+pub type Foreign = Box<dyn std::error::Error + Send + Sync>;
+
+/// Errors of this crate, one variant per fault; [`Error::kind`] says whose fault it is.
 ///
 /// A call that returns an error has changed nothing.
 #[derive(Debug, thiserror::Error)]
@@ -123,20 +129,6 @@ pub enum Error {
         what: &'static str,
         /// The feature that has it.
         feature: &'static str,
-    },
-
-    /// An id that is in use.
-    #[error("id {id} already exists")]
-    DuplicateId {
-        /// The id.
-        id: u64,
-    },
-
-    /// An id that no document has.
-    #[error("expected the id of a document, got {id}, which no document has")]
-    UnknownId {
-        /// The id.
-        id: u64,
     },
 
     /// A candidate whose matrix is nowhere: not resident on the GPU, and not given by the caller.
@@ -311,15 +303,31 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
         /// What LMDB said.
-        source: heed::Error,
+        source: Foreign,
+    },
+
+    /// More snapshots of a collection at a time than there can be, in all processes together.
+    #[cfg(feature = "collection")]
+    #[error("cannot read {}: about a thousand snapshots live already", path.display())]
+    TooManySnapshots {
+        /// The directory.
+        path: PathBuf,
+    },
+
+    /// A collection that has used up its address space.
+    #[cfg(feature = "collection")]
+    #[error("cannot write {}: it is as large as the address space that it was given", path.display())]
+    MapFull {
+        /// The directory.
+        path: PathBuf,
     },
 
     /// An id that no point of a collection has.
     #[cfg(feature = "collection")]
     #[error("expected the id of a point, got {id}, which no point has")]
     UnknownPoint {
-        /// The id.
-        id: crate::filter::PointId,
+        /// The id, as in JSON.
+        id: String,
     },
 
     /// A payload that a collection can't keep.
@@ -357,7 +365,7 @@ pub enum Error {
     #[error("expected {expected} of {field}, got {got}")]
     PayloadIndex {
         /// The field.
-        field: crate::filter::FieldPath,
+        field: String,
         /// What the call needs.
         expected: &'static str,
         /// What there is.
@@ -419,14 +427,14 @@ pub enum Error {
         /// Length of the input.
         bytes: u64,
         /// What the parser found.
-        source: safetensors::SafeTensorError,
+        source: Foreign,
     },
 
     /// Tensors that the safetensors format can't hold.
     #[error("cannot write tensors as a safetensors file: {source}")]
     UnwritableSafetensors {
         /// What the writer said.
-        source: safetensors::SafeTensorError,
+        source: Foreign,
     },
 
     /// A file that can't be read or written.
@@ -503,7 +511,7 @@ pub enum Error {
         /// The adapter.
         adapter: String,
         /// What the driver said.
-        source: wgpu::RequestDeviceError,
+        source: Foreign,
     },
 
     /// A forced shader variant that the adapter can't run.
@@ -514,11 +522,11 @@ pub enum Error {
     )]
     VariantUnsupported {
         /// The variant.
-        variant: crate::gpu::ShaderVariant,
+        variant: String,
         /// The adapter.
         adapter: String,
         /// The variants it can run.
-        supported: Vec<crate::gpu::ShaderVariant>,
+        supported: Vec<String>,
     },
 
     /// A device that computes something else than MaxSim.
@@ -528,7 +536,7 @@ pub enum Error {
     )]
     ProbeFailed {
         /// The shader variant.
-        variant: crate::gpu::ShaderVariant,
+        variant: String,
         /// The document that it got wrong.
         document: usize,
         /// Its score.
@@ -542,17 +550,37 @@ pub enum Error {
     #[error("cannot compile a kernel of {variant}: {reason}")]
     KernelRefused {
         /// The shader variant.
-        variant: crate::gpu::ShaderVariant,
+        variant: String,
         /// What the compiler said.
         reason: String,
     },
 
-    /// The device refused a call: out of memory, or a fault of ours.
+    /// The device is out of memory.
+    #[cfg(feature = "gpu")]
+    #[error("the GPU is out of memory: {source}")]
+    GpuOutOfMemory {
+        /// What wgpu said.
+        source: Foreign,
+    },
+
+    /// More than the device can do; the CPU may.
+    #[cfg(feature = "gpu")]
+    #[error("expected {what} to be {expected} for this GPU, got {got}")]
+    DeviceLimit {
+        /// What was given.
+        what: &'static str,
+        /// What the device can do.
+        expected: String,
+        /// What was asked for.
+        got: String,
+    },
+
+    /// The device refused a call: a fault of ours.
     #[cfg(feature = "gpu")]
     #[error("expected the GPU to take a call: {source}")]
     Gpu {
         /// What wgpu said.
-        source: wgpu::Error,
+        source: Foreign,
     },
 
     /// The device is gone: its driver was reset, or the host destroyed it.
@@ -569,4 +597,8 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+
+    /// The future of a call was dropped, so nobody waits for an answer.
+    #[error("the call was cancelled")]
+    Cancelled,
 }

@@ -1,33 +1,72 @@
-//! Late-interaction reranking for search backends, on any GPU or the CPU.
+//! Late-interaction reranking for search backends, on a GPU or the CPU.
 //!
 //! Models like ColBERT (text) and ColPali (page images) keep one vector per token or patch. Ranking
 //! with them, MaxSim, is far more precise than one vector a document, and far more expensive: so a
 //! search recalls candidates with one dense vector each, and reranks those with MaxSim.
 //!
-//! - [`rerank::Reranker`] ranks candidates that any recall has found. Start here if you have a
-//!   search engine.
-#![cfg_attr(
-    feature = "recall",
-    doc = "- [`search::SearchEngine`] recalls and reranks in one request, in memory."
-)]
-//! - [`multivector`] holds what is scored, and reads it from a file that Python writes in a line.
+//! There are three doors:
+//!
+//! - A search engine that has candidates: [`Reranker`] ranks them.
+//!
+//! ```
+//! use maxfold::{Backend, Reranker, TokenMatrix};
+//!
+//! let query = TokenMatrix::new(&[1.0_f32, 0.0, 0.0, 1.0], 2)?;
+//! let near = TokenMatrix::new(&[0.9_f32, 0.1, 0.2, 0.8], 2)?;
+//! let far = TokenMatrix::new(&[-1.0_f32, 0.0], 2)?;
+//!
+//! let reranker = Reranker::new(Backend::Auto)?;
+//! let ranking = reranker.rerank(query.view(), &[(7, far.view()), (3, near.view())], 10)?;
+//! assert_eq!(ranking.hits[0].id, 3);
+//! # Ok::<(), maxfold::Error>(())
+//! ```
+//!
 #![cfg_attr(
     feature = "collection",
-    doc = "- [`collection::Collection`] keeps points on disk, with payloads to [`filter`] by; a [`search::Searcher`] recalls and reranks them."
+    doc = r##"
+- No search engine yet: a [`Collection`] keeps points with vectors and payloads on disk, and a
+  [`Searcher`] recalls, filters and reranks them in one request.
+
+```
+use maxfold::{Collection, CollectionConfig, Distance, Point, Prefetch, QueryRequest, Searcher};
+use maxfold::{Vector, VectorConfig};
+
+let config = CollectionConfig::new()
+    .vector("dense", VectorConfig::dense(2, Distance::Cosine))
+    .vector("tokens", VectorConfig::multi(2, Distance::Dot));
+let searcher = Searcher::new(Collection::temporary(config)?)?;
+
+let tokens = |values: [f32; 4]| Vector::Multi { values: values.into(), dim: 2 };
+searcher.collection().upsert(vec![
+    Point::new(7).vector("dense", vec![0.9, 0.1]).vector("tokens", tokens([1.0, 0.0, 0.5, 0.5])),
+    Point::new(8).vector("dense", vec![0.1, 0.9]).vector("tokens", tokens([0.0, 1.0, 0.5, 0.5])),
+])?;
+let request = QueryRequest::new(tokens([0.0, 1.0, 0.25, 1.0]))
+    .using("tokens")
+    .prefetch(Prefetch::new(vec![0.5, 0.5]).using("dense").limit(100))
+    .limit(1);
+assert_eq!(searcher.query(&request)?.points[0].id, 8.into());
+# Ok::<(), maxfold::Error>(())
+```
+"##
 )]
-//! - [`eval`] says whether it was worth it; [`text`] decodes the files that it and others read.
+//! - Judgements, and the question which ranking is better: [`eval`].
+//!
+//! Calls block; [`run_async`] is the async door to all of them. Nothing panics on bad input: what was
+//! expected and what came is in the [`Error`], and [`Error::kind`] says whose fault it is.
 //!
 //! # Features
 //!
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `gpu` | yes | `gpu`: WGSL compute shaders through wgpu, on Vulkan, Metal or DirectX 12 |
-//! | `recall` | yes | `recall` and `search`: HNSW over dense vectors, both stages in one request |
-//! | `collection` | yes | `collection` and `filter`: points kept on disk, with payloads and filters |
+//! | `recall` | yes | `recall`: HNSW over dense vectors |
+//! | `collection` | yes | `collection`, `filter`, `search`: points kept on disk, with payloads and filters |
 //!
 //! The rest, CPU MaxSim included, is always there and has few dependencies.
 #![warn(missing_docs)]
 
+mod background;
 #[cfg(feature = "collection")]
 pub mod collection;
 pub mod error;
@@ -45,11 +84,32 @@ mod ranking;
 #[cfg(feature = "recall")]
 pub mod recall;
 pub mod rerank;
-#[cfg(feature = "recall")]
+#[cfg(feature = "collection")]
 pub mod search;
 pub mod text;
 
-pub use error::{Error, Result};
+pub use background::run_async;
+#[cfg(feature = "collection")]
+pub use collection::{Collection, CollectionConfig, Point, Vector, VectorConfig};
+pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "collection")]
+pub use filter::{Filter, Payload, PointId};
+pub use multivector::{MultiVectors, TokenMatrix, TokenMatrixRef};
+#[cfg(feature = "recall")]
+pub use recall::Distance;
+pub use rerank::{Backend, Reranker};
+#[cfg(feature = "collection")]
+pub use search::{Prefetch, QueryRequest, QueryResponse, Searcher};
+
+// Crates whose types are in public signatures, in the versions that fit.
+pub use half;
+pub use rayon;
+#[cfg(feature = "collection")]
+pub use roaring;
+#[cfg(feature = "collection")]
+pub use serde_json;
+#[cfg(feature = "gpu")]
+pub use wgpu;
 
 /// Compiles the examples of the README.
 #[cfg(all(doctest, feature = "gpu", feature = "collection"))]

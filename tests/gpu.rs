@@ -4,9 +4,8 @@
 
 mod support;
 
-use std::future::{Future, poll_fn};
 use std::sync::Arc;
-use std::task::Poll;
+use std::time::Duration;
 
 use maxfold::gpu::{Calibration, GpuContext, GpuOptions, ShaderVariant};
 use maxfold::maxsim::CpuMaxSim;
@@ -15,7 +14,8 @@ use maxfold::rerank::{Backend, Reranker, RerankerOptions};
 use maxfold::{Error, Result};
 use rand::prelude::*;
 use support::{
-    Values, assert_scores, check_every, gpu_context, gpu_contexts, gpu_scorers, gpu_scorers_with,
+    OnGpu, Values, assert_scores, check_every, gpu_context, gpu_contexts, gpu_scorers,
+    gpu_scorers_with,
 };
 
 /// Small limits, so that paging and folding run on small data.
@@ -108,7 +108,7 @@ fn calls_of_any_size_share_their_buffers() {
         let query = Values::Large.query(&mut rng, query_tokens, dim);
         let documents = Values::Large.documents(&mut rng, &[tokens, 1, tokens], dim);
         let documents: Vec<_> = documents.iter().collect();
-        let scores = gpu.score(query.view(), &documents).unwrap();
+        let scores = gpu.score(query.view(), &documents);
         assert_scores("reused buffers", query.view(), &documents, &scores);
     }
 }
@@ -126,32 +126,12 @@ fn threads_share_a_context() {
                     let query = Values::Unit.query(&mut rng, query_tokens, dim);
                     let documents = Values::Unit.documents(&mut rng, &[9, 90, 900], dim);
                     let documents: Vec<_> = documents.iter().collect();
-                    let scores = gpu.score(query.view(), &documents).unwrap();
+                    let scores = gpu.score(query.view(), &documents);
                     assert_scores("threads", query.view(), &documents, &scores);
                 }
             });
         }
     });
-}
-
-#[tokio::test]
-async fn async_calls_overlap_on_one_thread() {
-    let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
-    let gpu = Arc::new(gpu);
-    let calls = (0..6).map(|seed| {
-        let gpu = Arc::clone(&gpu);
-        tokio::spawn(async move {
-            let mut rng = StdRng::seed_from_u64(seed);
-            let query = Values::Unit.query(&mut rng, 32, 64);
-            let documents = Values::Unit.documents(&mut rng, &[100; 50], 64);
-            let documents: Vec<_> = documents.iter().collect();
-            let scores = gpu.score_async(query.view(), &documents).await.unwrap();
-            assert_scores("async", query.view(), &documents, &scores);
-        })
-    });
-    for call in calls.collect::<Vec<_>>() {
-        call.await.unwrap();
-    }
 }
 
 #[test]
@@ -164,11 +144,10 @@ fn a_host_keeps_its_own_device() {
     let query = Values::Unit.query(&mut rng, 32, 128);
     let documents = Values::Unit.documents(&mut rng, &[180, 20], 128);
     let documents: Vec<_> = documents.iter().collect();
-    let scores = gpu.score(query.view(), &documents).unwrap();
+    let scores = gpu.score(query.view(), &documents);
     assert_scores("from_device", query.view(), &documents, &scores);
 
     device.destroy();
-    assert!(gpu.score(query.view(), &documents).is_err());
     let ranking = Reranker::on_gpu(gpu).score(query.view(), &documents).unwrap();
     assert_eq!(ranking.execution.backend(), Backend::Cpu);
 }
@@ -233,19 +212,19 @@ fn a_destroyed_device_is_replaced_by_the_cpu() {
     assert_eq!(second.scores, CpuMaxSim::new().score(query.view(), &documents).unwrap());
 }
 
-#[tokio::test]
-async fn an_async_call_is_answered_by_the_cpu_too() {
+#[test]
+fn a_lost_gpu_is_not_tried_again() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let reranker = Reranker::on_gpu(gpu);
     let mut rng = StdRng::seed_from_u64(8);
     let query = Values::Unit.query(&mut rng, 8, 32);
     let documents = Values::Unit.documents(&mut rng, &[18, 2], 32);
     let documents: Vec<TokenMatrixRef<'_>> = documents.iter().collect();
-    let first = reranker.score_async(query.view(), &documents).await.unwrap();
+    let first = reranker.score(query.view(), &documents).unwrap();
     assert_eq!(first.execution.backend(), Backend::Gpu);
     reranker.gpu().unwrap().device().destroy();
     for _ in 0..2 {
-        let later = reranker.score_async(query.view(), &documents).await.unwrap();
+        let later = reranker.score(query.view(), &documents).unwrap();
         assert_eq!(later.execution.backend(), Backend::Cpu);
         assert_scores("after destroy", query.view(), &documents, &later.scores);
     }
@@ -284,22 +263,17 @@ fn a_device_may_go_at_any_moment() {
 async fn a_dropped_call_does_no_harm() {
     let Some(gpu) = gpu_context(narrow()) else { return };
     let mut rng = StdRng::seed_from_u64(10);
-    let query = Values::Unit.query(&mut rng, 32, 128);
-    let documents = Values::Unit.documents(&mut rng, &[700; 12], 128);
-    let documents: Vec<TokenMatrixRef<'_>> = documents.iter().collect();
-    for polls in [1, 1, 2, 3] {
-        let mut call = Box::pin(gpu.score_async(query.view(), &documents));
-        let mut polled = 0;
-        let given_up = poll_fn(|context| {
-            polled += 1;
-            let pending = call.as_mut().poll(context).is_pending();
-            if pending && polled < polls { Poll::Pending } else { Poll::Ready(pending) }
+    let query = Arc::new(Values::Unit.query(&mut rng, 32, 128));
+    let documents = Arc::new(Values::Unit.documents(&mut rng, &[700; 12], 128));
+    for millis in [0, 1, 5, 20] {
+        let (on, query, documents) = (gpu.clone(), Arc::clone(&query), Arc::clone(&documents));
+        let call = maxfold::run_async(move || {
+            Reranker::on_gpu(on).score(query.view(), &documents.iter().collect::<Vec<_>>())
         });
-        assert!(given_up.await || polls > 1, "nothing is scored at the first poll");
-        drop(call);
-        let scores = gpu.score_async(query.view(), &documents[..3]).await.unwrap();
-        assert_scores("after a dropped call", query.view(), &documents[..3], &scores);
+        drop(tokio::time::timeout(Duration::from_millis(millis), call).await);
     }
+    let documents: Vec<TokenMatrixRef<'_>> = documents.iter().take(3).collect();
+    assert_scores("after", query.view(), &documents, &gpu.score(query.view(), &documents));
 }
 
 #[test]
@@ -375,7 +349,7 @@ fn a_calibration_chooses_the_variant_unless_one_is_forced() {
         assert_eq!(gpu.variant(), expected);
         for tokens in [5, 32, 33, 300] {
             let query = Values::Unit.query(rng, tokens, 128);
-            let scores = gpu.score(query.view(), &documents).unwrap();
+            let scores = gpu.score(query.view(), &documents);
             assert_scores("calibrated", query.view(), &documents, &scores);
         }
     };

@@ -11,10 +11,10 @@ use maxfold::Error;
 use maxfold::gpu::{GpuContext, GpuOptions, ResidentStore, Shape, Statistics};
 use maxfold::maxsim::{CpuMaxSim, reference};
 use maxfold::multivector::{MultiVectors, TokenMatrix, TokenMatrixRef};
-use maxfold::rerank::{Backend, Query, Ranked, Request, Reranker, Scored, Wanted};
+use maxfold::rerank::{Backend, Query, Ranking, Request, Reranker, Scored, Wanted};
 use rand::prelude::*;
 use support::{
-    RELATIVE_BOUND, Values, assert_scores, filled, from, gpu_context, gpu_contexts, ids,
+    OnGpu, RELATIVE_BOUND, Values, assert_scores, filled, from, gpu_context, gpu_contexts, ids,
 };
 
 /// Small limits, so that paging and folding run on small data.
@@ -23,7 +23,7 @@ fn narrow() -> GpuOptions {
 }
 
 /// Scores in the order of ids, which are positions.
-fn scores(ranked: &Ranked) -> Vec<f32> {
+fn scores(ranked: &Ranking) -> Vec<f32> {
     let mut hits = ranked.hits.clone();
     hits.sort_by_key(|hit| hit.id);
     assert!(hits.iter().map(|hit| hit.id).eq(0..hits.len() as u64), "every candidate once");
@@ -47,7 +47,7 @@ fn check(gpu: &GpuContext, queries: &[TokenMatrix], documents: &MultiVectors) {
         .iter()
         .map(|query| Query { tokens: query.view(), candidates: &candidates })
         .collect();
-    let resident = gpu.rank(&requests, Some(&store), &|_| None, Wanted::all()).unwrap();
+    let resident = gpu.rank(&requests, Some(&store), &|_| Ok(None), Wanted::all()).unwrap();
     let streamed = gpu.rank(&requests, None, &from(documents), Wanted::all()).unwrap();
     assert_eq!(resident.rankings, streamed.rankings, "{name}: bit for bit");
     for (query, ranked) in queries.iter().zip(&resident.rankings) {
@@ -56,7 +56,7 @@ fn check(gpu: &GpuContext, queries: &[TokenMatrix], documents: &MultiVectors) {
     }
     let limit = documents.len() / 2;
     for (store, documents) in [(Some(&store), None), (None, Some(documents))] {
-        let matrix = |id: u64| documents?.get(id as usize);
+        let matrix = |id: u64| Ok(documents.and_then(|it| it.get(id as usize)));
         let few = gpu.rank(&requests, store, &matrix, Wanted::best(limit)).unwrap();
         for (few, all) in few.rankings.iter().zip(&resident.rankings) {
             assert_eq!(few.hits, all.hits[..limit], "{name}: the best {limit}");
@@ -151,7 +151,7 @@ fn ties_are_broken_by_id() {
     for (count, groups) in [(3_000, 1), (3_000, 5), (2_048, 3), (2_049, 2), (1, 1)] {
         let mut candidates: Vec<u64> = (0..count).map(|at| at * 1_000_003).collect();
         candidates.shuffle(&mut rng);
-        let matrix = |id: u64| Some(tokens[(id % groups) as usize].view());
+        let matrix = |id: u64| Ok(Some(tokens[(id % groups) as usize].view()));
         // max(value, −3) + max(−value, 3)
         let score = |id: u64| (id % groups) as f32 + 3.0;
         let mut expected: Vec<_> =
@@ -177,8 +177,8 @@ fn a_hundred_thousand_resident_candidates() {
         // Each document fifty times: it is ranked as often.
         let candidates: Vec<u64> = (0..100_000).map(|at| at * 7 % 2_000).collect();
         let queries = [Query { tokens: query.view(), candidates: &candidates }];
-        let answer = gpu.rank(&queries, Some(&store), &|_| None, Wanted::best(1_000)).unwrap();
-        let once = gpu.score(query.view(), &all).unwrap();
+        let answer = gpu.rank(&queries, Some(&store), &|_| Ok(None), Wanted::best(1_000)).unwrap();
+        let once = gpu.score(query.view(), &all);
         assert!(once.iter().all(|score| *score < 0.0), "negative scores are ordinary");
         let expected = best(&once, 20).into_iter().flat_map(|hit| [hit; 50]);
         assert!(answer.rankings[0].hits.iter().copied().eq(expected), "{}", gpu.variant());
@@ -206,10 +206,11 @@ fn queries_have_candidates_of_their_own() {
             .zip(&candidates)
             .map(|(query, candidates)| Query { tokens: query.view(), candidates })
             .collect();
-        let together = gpu.rank(&requests, Some(&store), &|_| None, Wanted::best(15)).unwrap();
+        let together = gpu.rank(&requests, Some(&store), &|_| Ok(None), Wanted::best(15)).unwrap();
         assert_eq!(together.statistics.submissions, 1);
         for (request, ranked) in requests.iter().zip(&together.rankings) {
-            let alone = gpu.rank(&[*request], Some(&store), &|_| None, Wanted::best(15)).unwrap();
+            let alone =
+                gpu.rank(&[*request], Some(&store), &|_| Ok(None), Wanted::best(15)).unwrap();
             assert_eq!(alone.rankings, std::slice::from_ref(ranked));
             assert_eq!(ranked.hits.len(), request.candidates.len().min(15));
             for hit in &ranked.hits {
@@ -239,7 +240,7 @@ fn matches_are_the_same_everywhere() {
     let requests =
         queries.each_ref().map(|query| Query { tokens: query.view(), candidates: &candidates });
     let wanted = Wanted::best(4).with_matches();
-    let check = |name: &str, rankings: &[Ranked]| {
+    let check = |name: &str, rankings: &[Ranking]| {
         for (query, ranked) in queries.iter().zip(rankings) {
             assert_eq!((ranked.hits.len(), ranked.matches.len()), (4, 4));
             for (hit, matches) in ranked.hits.iter().zip(&ranked.matches) {
@@ -256,7 +257,7 @@ fn matches_are_the_same_everywhere() {
     for gpu in contexts.into_iter().chain(gpu_contexts(tiny)) {
         let name = gpu.variant().to_string();
         let store = filled(&gpu, &documents);
-        let resident = gpu.rank(&requests, Some(&store), &|_| None, wanted).unwrap();
+        let resident = gpu.rank(&requests, Some(&store), &|_| Ok(None), wanted).unwrap();
         check(&name, &resident.rankings);
         let streamed = gpu.rank(&requests, None, &from(&documents), wanted).unwrap();
         assert_eq!(streamed.rankings, resident.rankings, "{name}");
@@ -282,7 +283,7 @@ fn matches_explain_scores() {
     rerankers.extend(gpu_contexts(GpuOptions::default()).into_iter().map(Reranker::on_gpu));
     for reranker in rerankers {
         let answer = reranker.rank(&request).unwrap();
-        let name = answer.execution.variant();
+        let name = answer.rankings[0].execution.variant();
         for (hit, matches) in answer.rankings[0].hits.iter().zip(&answer.rankings[0].matches) {
             let document = documents.get(hit.id as usize).unwrap();
             let expected = reference::matches(query.view(), document);
@@ -311,7 +312,7 @@ fn a_request_is_a_few_kilobytes() {
     let candidates: Vec<u64> = (0..1_000).map(|at| at / 20).collect();
     for queries in [1, 16] {
         let requests = vec![Query { tokens: query.view(), candidates: &candidates }; queries];
-        let answer = gpu.rank(&requests, Some(&store), &|_| None, Wanted::best(10)).unwrap();
+        let answer = gpu.rank(&requests, Some(&store), &|_| Ok(None), Wanted::best(10)).unwrap();
         let Statistics { bytes_up, bytes_down, submissions, .. } = answer.statistics;
         println!("{queries} × 1,000 × (32 × 180 × 128): {bytes_up} up, {bytes_down} down");
         let candidates = 16 * 1_000 * queries;
@@ -350,7 +351,7 @@ fn the_steady_state_creates_nothing() {
     let few: Vec<u64> = (390..410).collect();
     let requests = queries.each_query(&candidates);
     let mixed = queries.each_query(&few);
-    let matrices = |id: u64| absent.get((id as usize).checked_sub(400)?);
+    let matrices = |id: u64| Ok((id as usize).checked_sub(400).and_then(|at| absent.get(at)));
     let shape = Shape {
         queries: 4,
         dim: 64,
@@ -450,7 +451,7 @@ fn thousands_of_queries() {
         let requests: Vec<_> = requests
             .map(|(query, candidates)| Query { tokens: query.view(), candidates })
             .collect();
-        let answer = gpu.rank(&requests, Some(&store), &|_| None, Wanted::best(1)).unwrap();
+        let answer = gpu.rank(&requests, Some(&store), &|_| Ok(None), Wanted::best(1)).unwrap();
         for (request, ranked) in requests.iter().zip(&answer.rankings) {
             let documents: Vec<_> =
                 request.candidates.iter().map(|id| documents.get(*id as usize).unwrap()).collect();
@@ -472,21 +473,21 @@ async fn async_requests_are_answered_alike() {
     store.remove(5);
     let calls = (0..6).map(|seed| {
         let (reranker, documents, store) = (reranker.clone(), documents.clone(), store.clone());
-        tokio::spawn(async move {
+        tokio::spawn(maxfold::run_async(move || {
             let query = Values::Unit.query(&mut StdRng::seed_from_u64(seed), 32, 64);
             let candidates = ids(&documents);
             let queries = [Query { tokens: query.view(), candidates: &candidates }];
             let matrices = from(&documents);
             let request = Request::new(&queries, &matrices, Wanted::all()).with_store(&store);
-            let answer = reranker.rank_async(&request).await.unwrap();
-            assert_eq!(answer.rankings, reranker.rank(&request).unwrap().rankings);
+            let answer = reranker.rank(&request).unwrap();
             assert_eq!(answer.statistics.unwrap().streamed, 1);
             let all: Vec<_> = documents.iter().collect();
             assert_scores("async", query.view(), &all, &scores(&answer.rankings[0]));
-        })
+            Ok(())
+        }))
     });
     for call in calls.collect::<Vec<_>>() {
-        call.await.unwrap();
+        call.await.unwrap().unwrap();
     }
 }
 
@@ -512,14 +513,14 @@ fn a_lost_device_is_replaced_by_the_cpu() {
             });
             for _ in 0..2 {
                 let answer = reranker.rank(&request).unwrap();
-                backends.insert(answer.execution.backend());
+                backends.insert(answer.rankings[0].execution.backend());
                 for (query, ranked) in queries.iter().zip(&answer.rankings) {
                     assert_scores("while destroyed", query.view(), &all, &scores(ranked));
                 }
             }
         });
         let answer = reranker.rank(&request).unwrap();
-        assert_eq!(answer.execution.backend(), Backend::Cpu);
+        assert_eq!(answer.rankings[0].execution.backend(), Backend::Cpu);
         assert_eq!(answer.statistics, None);
         assert!(matches!(store.insert(99, queries[0].view()), Err(Error::DeviceLost { .. })));
     }
@@ -538,7 +539,7 @@ fn uuids_are_ids() {
     store.load(&named, |_| {}).unwrap();
     let query = Values::Unit.query(&mut rng, 8, 32);
     let queries = [Query { tokens: query.view(), candidates: &uuids }];
-    let answer = gpu.rank(&queries, Some(&store), &|_| None, Wanted::best(7)).unwrap();
+    let answer = gpu.rank(&queries, Some(&store), &|_| Ok(None), Wanted::best(7)).unwrap();
     let scores =
         CpuMaxSim::new().score(query.view(), &documents.iter().collect::<Vec<_>>()).unwrap();
     let best = best(&scores, 7);
@@ -554,7 +555,7 @@ fn bad_requests_are_errors() {
     let store = filled(&gpu, &documents);
     let rank = |gpu: &GpuContext, query: &TokenMatrix, candidates: &[u64]| {
         let queries = [Query { tokens: query.view(), candidates }];
-        gpu.rank(&queries, Some(&store), &|_| None, Wanted::best(7))
+        gpu.rank(&queries, Some(&store), &|_| Ok(None), Wanted::best(7))
             .map_err(|error| error.to_string())
     };
     let query = Values::Unit.query(&mut rng, 8, 32);
@@ -562,18 +563,18 @@ fn bad_requests_are_errors() {
     assert_eq!(rank(&gpu, &query, &[]).unwrap().rankings[0].hits.len(), 0);
     let queries = [Query { tokens: query.view(), candidates: &[1] }];
     let nothing = Wanted::best(0).with_matches();
-    let answer = gpu.rank(&queries, Some(&store), &|_| None, nothing).unwrap();
+    let answer = gpu.rank(&queries, Some(&store), &|_| Ok(None), nothing).unwrap();
     assert!(answer.rankings[0].hits.is_empty() && answer.rankings[0].matches.is_empty());
     let nowhere = rank(&gpu, &query, &[0, 17]).unwrap_err();
     assert!(nowhere.contains("17"), "{nowhere}");
     let other = rank(&gpu, &Values::Unit.query(&mut rng, 8, 31), &[0]).unwrap_err();
     assert!(other.contains("32") && other.contains("31"), "{other}");
     let foreign = rank(&gpu_context(GpuOptions::default()).unwrap(), &query, &[0]).unwrap_err();
-    assert!(foreign.contains("another's"), "{foreign}");
+    assert!(foreign.contains("neither"), "what another GPU has isn't looked at: {foreign}");
     let none: [Query<'_>; 0] = [];
-    let answer = gpu.rank(&none, Some(&store), &|_| None, Wanted::all()).unwrap();
+    let answer = gpu.rank(&none, Some(&store), &|_| Ok(None), Wanted::all()).unwrap();
     assert!(answer.rankings.is_empty());
-    let wrong = |_| Some(TokenMatrixRef::new(&[half::f16::ONE; 5], 5).unwrap());
+    let wrong = |_| TokenMatrixRef::new(&[half::f16::ONE; 5], 5).map(Some);
     let queries = [Query { tokens: query.view(), candidates: &[3] }];
     let error = gpu.rank(&queries, Some(&store), &wrong, Wanted::all()).unwrap_err();
     assert!(matches!(error, Error::DimensionMismatch { expected: 32, got: 5, .. }), "{error}");

@@ -14,7 +14,7 @@ use maxfold::maxsim::reference;
 use maxfold::multivector::{TokenMatrix, TokenMatrixRef};
 use maxfold::rerank::{Query, Scored, Wanted};
 use rand::prelude::*;
-use support::{Values, filled, gpu_context};
+use support::{OnGpu, Values, filled, gpu_context};
 
 const DIM: usize = 16;
 
@@ -78,7 +78,7 @@ impl Checked<'_> {
             .map(|(query, candidates)| Query { tokens: query.view(), candidates })
             .collect();
         let here = candidates.iter().flatten().filter(|id| self.store.contains(**id)).count();
-        let matrices = |id: u64| self.model.get(&id).map(TokenMatrix::view);
+        let matrices = |id: u64| Ok(self.model.get(&id).map(TokenMatrix::view));
         let limit = rng.random_range(1..=12);
         let wanted = Wanted::best(limit);
         let answer = self.gpu.rank(&requests, Some(&self.store), &matrices, wanted).unwrap();
@@ -148,7 +148,7 @@ fn the_least_recently_used_make_room() {
     }
     let query = integers(&mut rng, 3);
     let queries = [Query { tokens: query.view(), candidates: &[0, 2] }];
-    gpu.rank(&queries, Some(&store), &|_| None, Wanted::best(1)).unwrap();
+    gpu.rank(&queries, Some(&store), &|_| Ok(None), Wanted::best(1)).unwrap();
     let resident =
         |store: &ResidentStore| (0..8).filter(|&id| store.contains(id)).collect::<Vec<u64>>();
     for (id, left) in [(4, [0, 2, 3, 4]), (5, [0, 2, 4, 5]), (6, [2, 4, 5, 6])] {
@@ -238,7 +238,7 @@ fn four_threads_score_while_one_appends() {
                 for _ in 0..200 {
                     let candidates: Vec<u64> = (0..30).map(|_| rng.random_range(0..200)).collect();
                     let queries = [Query { tokens: query.view(), candidates: &candidates }];
-                    let matrices = |id: u64| given.get(id as usize).map(TokenMatrix::view);
+                    let matrices = |id: u64| Ok(given.get(id as usize).map(TokenMatrix::view));
                     let answer = gpu.rank(&queries, Some(store), &matrices, Wanted::all()).unwrap();
                     assert_eq!(answer.rankings[0].hits.len(), 30);
                     for hit in &answer.rankings[0].hits {
@@ -286,7 +286,7 @@ fn a_long_load_stalls_no_reader() {
         });
         let queries = [Query { tokens: query.view(), candidates: &[0, 1, 2] }];
         for () in stands {
-            gpu.rank(&queries, Some(store), &|_| None, Wanted::best(1)).unwrap();
+            gpu.rank(&queries, Some(store), &|_| Ok(None), Wanted::best(1)).unwrap();
             store.insert(3, first.get(0).unwrap()).unwrap();
             go_on.send(()).unwrap();
         }

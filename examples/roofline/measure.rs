@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use maxfold::gpu::{GpuContext, ResidentStore, Statistics};
 use maxfold::maxsim::reference;
 use maxfold::multivector::TokenMatrixRef;
-use maxfold::rerank::{Query, Wanted};
+use maxfold::rerank::{Query, Ranking, Request, Reranker, Wanted};
 
 use super::Args;
 use super::shapes::Inputs;
@@ -38,8 +38,14 @@ impl Measured {
         let queries = inputs.queries.iter().zip(&candidates);
         let queries: Vec<_> =
             queries.map(|(query, candidates)| Query { tokens: query.view(), candidates }).collect();
-        let rank = |wanted| gpu.rank(&queries, Some(&store), &|_| None, wanted);
-        for (query, ranked) in queries.iter().zip(rank(Wanted::all())?.rankings) {
+        let reranker = Reranker::on_gpu(gpu.clone());
+        let rank = |wanted| -> Result<(Vec<Ranking>, Statistics), Box<dyn Error>> {
+            let request = Request::new(&queries, &|_| Ok(None), wanted).with_store(&store);
+            let answer = reranker.rank(&request)?;
+            // The CPU, which answers where a GPU fails, has none.
+            Ok((answer.rankings, answer.statistics.ok_or("the GPU failed")?))
+        };
+        for (query, ranked) in queries.iter().zip(rank(Wanted::all())?.0) {
             let scores = ranked.hits.iter().map(|hit| (hit.id, hit.score));
             check(inputs, query.tokens, scores.collect())?;
         }
@@ -56,15 +62,15 @@ impl Measured {
             gpu_times: Vec::new(),
             calls: Vec::new(),
             host: Vec::new(),
-            statistics: rank(Wanted::best(LIMIT))?.statistics,
+            statistics: rank(Wanted::best(LIMIT))?.1,
         };
         let start = Instant::now();
         while measured.calls.len() < repeats
             && (measured.calls.len() < 3 || start.elapsed() < LONG_ENOUGH)
         {
             let call = Instant::now();
-            let answer = rank(Wanted::best(LIMIT))?;
-            measured.add(call.elapsed(), answer.statistics.gpu_time);
+            let (_, statistics) = rank(Wanted::best(LIMIT))?;
+            measured.add(call.elapsed(), statistics.gpu_time);
         }
         for times in [&mut measured.gpu_times, &mut measured.calls, &mut measured.host] {
             times.sort_unstable();

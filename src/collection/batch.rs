@@ -85,7 +85,7 @@ impl<'s> Batch<'s> {
 
     /// Changes the payload of a point that is there.
     pub fn change_payload(&mut self, id: PointId, change: impl FnOnce(&mut Payload)) -> Result<()> {
-        let number = self.number(id)?.ok_or(Error::UnknownPoint { id })?;
+        let number = self.number(id)?.ok_or(Error::UnknownPoint { id: id.to_string() })?;
         let (_, old) = self.point(number)?;
         let mut new = old.clone();
         change(&mut new);
@@ -100,6 +100,7 @@ impl<'s> Batch<'s> {
     pub fn create_index(&mut self, index: PayloadIndex) -> Result<()> {
         if self.state.indexes.iter().any(|(_, it)| *it == index) {
             let (field, got) = (index.field, format!("one of kind {}", index.kind));
+            let field = field.to_string();
             return Err(Error::PayloadIndex { field, expected: "no such index", got });
         }
         let number = self.state.next_index;
@@ -120,7 +121,11 @@ impl<'s> Batch<'s> {
         let at = self.state.indexes.iter().position(|(_, it)| *it == index);
         let Some(at) = at else {
             let got = format!("none of kind {}", index.kind);
-            return Err(Error::PayloadIndex { field: index.field, expected: "an index", got });
+            return Err(Error::PayloadIndex {
+                field: index.field.to_string(),
+                expected: "an index",
+                got,
+            });
         };
         let (number, _) = self.state.indexes.remove(at);
         let start = record::index_key(number, &[]);

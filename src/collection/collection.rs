@@ -5,18 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use heed::{AnyTls, RoTxn};
 use rayon::prelude::*;
+use tempfile::TempDir;
 
 use super::batch::Batch;
 use super::config::{CollectionConfig, VectorConfig};
-use super::environment;
+use super::environment::{self, Durability};
 use super::point::{Point, Prepared, Selector};
 use super::snapshot::Snapshot;
 use super::state::{self, State};
 use super::store::Store;
 use super::verified::Verified;
 use super::verify::verify;
-use crate::Result;
+use crate::background::Cancellation;
 use crate::filter::{FieldPath, Filter, IndexKind, Payload, PointId, payload};
+use crate::{Error, Result};
 
 /// Points kept in a directory, written by one process at a time, and read by any number meanwhile.
 ///
@@ -34,6 +36,8 @@ pub struct Collection {
     /// What the last transaction left.
     last: Mutex<Arc<State>>,
     pub(super) verified: Verified,
+    /// Removed after the file in it was closed.
+    temporary: Option<TempDir>,
 }
 
 /// A payload index: what it holds of which field. It never changes an answer, only its cost.
@@ -63,8 +67,25 @@ impl Collection {
     /// system or LMDB says.
     pub fn create(path: impl AsRef<Path>, config: CollectionConfig) -> Result<Self> {
         config.check()?;
-        let store = Store::create(path.as_ref(), &State::records(&config))?;
+        let store = Store::create(path.as_ref(), &State::records(&config), Durability::Synced)?;
         Self::new(store, config)
+    }
+
+    /// Makes an empty collection that ends when it is dropped: for data that fit in memory, for tests.
+    ///
+    /// It lies in a directory of its own among the system's temporary files, and writes don't wait
+    /// for the disk; what little the operating system doesn't keep in memory is read back from there.
+    ///
+    /// # Errors
+    /// As [`Collection::create`].
+    pub fn temporary(config: CollectionConfig) -> Result<Self> {
+        config.check()?;
+        let directory = TempDir::with_prefix("maxfold-");
+        let directory =
+            directory.map_err(|source| Error::io("create", &std::env::temp_dir(), source))?;
+        let records = State::records(&config);
+        let store = Store::create(directory.path(), &records, Durability::Unsynced)?;
+        Ok(Self { temporary: Some(directory), ..Self::new(store, config)? })
     }
 
     /// Opens the collection in a directory, if every page of its file is in place and every record
@@ -103,7 +124,7 @@ impl Collection {
         verify(&store, &txn, &state)?;
         drop(txn);
         let (last, verified) = (Mutex::new(Arc::new(state)), Verified::default());
-        Ok(Self { store, config, last, verified })
+        Ok(Self { store, config, last, verified, temporary: None })
     }
 
     /// Ends the collection, with all its points: removes its files, the graphs beside them, and its
@@ -114,8 +135,9 @@ impl Collection {
     pub fn remove(self) -> Result<()> {
         drop(self.store.write()?);
         let path = self.path().to_owned();
+        let temporary = self.temporary.is_some();
         drop(self);
-        environment::remove(&path)
+        if temporary { Ok(()) } else { environment::remove(&path) }
     }
 
     /// What the collection was made with.
@@ -156,7 +178,13 @@ impl Collection {
         let points: Vec<Result<Prepared>> = points.into_par_iter().map(prepare).collect();
         // The first error of several, whichever thread met one first.
         let points: Vec<Prepared> = points.into_iter().collect::<Result<_>>()?;
-        self.write(|batch| points.iter().try_for_each(|point| batch.upsert(point)))
+        let cancellation = Cancellation::current();
+        self.write(|batch| {
+            points.iter().try_for_each(|point| {
+                cancellation.check()?;
+                batch.upsert(point)
+            })
+        })
     }
 
     /// Removes points; gives how many there were. Ids that no point has are no error.

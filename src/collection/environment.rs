@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, WithoutTls};
+use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 
 use super::record::Table;
 use super::structure;
@@ -46,8 +46,21 @@ const SMALLEST_MAP: usize = 1 << 20;
 /// LMDB's table of readers: room for about a thousand.
 const LMDB_LOCK_SIZE: usize = 1 << 16;
 
+/// Whether a commit is on the disk when it returns.
+#[derive(Clone, Copy)]
+pub(super) enum Durability {
+    /// It is.
+    Synced,
+    /// It needs the operating system to live on.
+    Unsynced,
+}
+
 /// Makes a new one, with `records` in it.
-pub(super) fn create(path: &Path, records: &[(Table, &[u8], Vec<u8>)]) -> Result<Environment> {
+pub(super) fn create(
+    path: &Path,
+    records: &[(Table, &[u8], Vec<u8>)],
+    durability: Durability,
+) -> Result<Environment> {
     check_platform()?;
     fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))?;
     let lock = lock(path)?;
@@ -59,7 +72,11 @@ pub(super) fn create(path: &Path, records: &[(Table, &[u8], Vec<u8>)]) -> Result
         _ => return Err(Error::CollectionExists { path: path.into() }),
     }
     make_reader_table(path)?;
-    let env = open_env(path, EnvFlags::empty())?;
+    let flags = match durability {
+        Durability::Synced => EnvFlags::empty(),
+        Durability::Unsynced => EnvFlags::NO_SYNC,
+    };
+    let env = open_env(path, flags)?;
     let tables = create_tables(&env, path, records)?;
     sync_directories(path)?;
     Ok(Environment { env, tables, lock: Some(lock) })
@@ -104,7 +121,9 @@ pub(super) fn storage_error(action: &'static str, path: &Path, source: heed::Err
     match source {
         heed::Error::Io(source) => Error::io(action, path, clearer(source)),
         heed::Error::EnvAlreadyOpened => Error::CollectionInUse { path: path.into() },
-        source => Error::Storage { action, path: path.into(), source },
+        heed::Error::Mdb(MdbError::ReadersFull) => Error::TooManySnapshots { path: path.into() },
+        heed::Error::Mdb(MdbError::MapFull) => Error::MapFull { path: path.into() },
+        source => Error::Storage { action, path: path.into(), source: source.into() },
     }
 }
 
@@ -221,7 +240,8 @@ fn open_env(path: &Path, flags: EnvFlags) -> Result<Env<WithoutTls>> {
     loop {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(size).max_dbs(Table::ALL.len() as u32);
-        // SAFETY: reading alone is a flag that makes LMDB do less.
+        // SAFETY: reading alone makes LMDB do less; a file that isn't synced is damaged by no more than
+        // an end of the operating system, after which nobody opens a temporary one.
         unsafe { options.flags(flags) };
         // SAFETY: only LMDB changes the file while it is mapped, and nobody else writes: the directory
         // is locked by the one process that may, and no process opens it twice. What LMDB follows

@@ -9,6 +9,7 @@ use super::Snapshot;
 use super::config::VectorKind;
 use super::record::{self, Table};
 use super::store::Store;
+use crate::background::Cancellation;
 use crate::multivector::TokenMatrixRef;
 use crate::{Error, Result};
 
@@ -36,8 +37,9 @@ impl Snapshot<'_> {
         compute: impl Fn(u32, &[f32]) -> T + Send + Sync,
     ) -> Result<Vec<T>> {
         let (slot, dim, values) = self.dense_values(name, numbers)?;
-        let store = &self.collection.store;
+        let (store, cancellation) = (&self.collection.store, Cancellation::current());
         one_each(values, dim, |buffer, value| {
+            cancellation.check()?;
             decode(store, slot, value, dim, buffer).map(|number| compute(number, buffer))
         })
     }
@@ -92,7 +94,12 @@ impl Snapshot<'_> {
             let (name, expected, got) = (name.into(), "many vectors", "one");
             return Err(Error::VectorKind { name, expected, got });
         }
-        numbers.iter().map(|number| self.matrix(slot, config, number)).collect()
+        let cancellation = Cancellation::current();
+        let matrices = numbers.iter().map(|number| {
+            cancellation.check()?;
+            self.matrix(slot, config, number)
+        });
+        matrices.collect()
     }
 
     /// Values of records, none of which may be missing: by descents if they are far apart, else

@@ -41,7 +41,7 @@
 //! | `state.rs` | what a collection knows of itself |
 //! | `batch.rs` | one transaction of changes |
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
-//! | `gather.rs` | reading vectors of many points |
+//! | `gather.rs`, `matrices.rs` | reading vectors of many points; [`TokenMatrices`] |
 //! | `collection.rs` | [`Collection`]: create, open, write, read |
 
 mod batch;
@@ -51,6 +51,7 @@ mod config;
 mod config_json;
 mod environment;
 mod gather;
+mod matrices;
 mod point;
 mod point_json;
 mod record;
@@ -64,6 +65,7 @@ mod verify;
 
 pub use collection::{Collection, PayloadIndex};
 pub use config::{CollectionConfig, VectorConfig, VectorKind};
+pub use matrices::TokenMatrices;
 pub(crate) use point::Values;
 pub use point::{Point, Selector};
 pub use point_json::PointLines;

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use heed::{AnyTls, Env, RoTxn, RwTxn, WithoutTls};
 
-use super::environment::{self, DATA, Database, Environment, Lock, Tables, storage_error};
+use super::environment::{
+    self, DATA, Database, Durability, Environment, Lock, Tables, storage_error,
+};
 use super::record::{Table, shown};
 use crate::{Error, Result};
 
@@ -32,8 +34,12 @@ pub(super) struct Store {
 
 impl Store {
     /// Makes a new one, with `records` in it.
-    pub fn create(path: &Path, records: &[(Table, &[u8], Vec<u8>)]) -> Result<Self> {
-        Self::new(path, environment::create(path, records)?)
+    pub fn create(
+        path: &Path,
+        records: &[(Table, &[u8], Vec<u8>)],
+        durability: Durability,
+    ) -> Result<Self> {
+        Self::new(path, environment::create(path, records, durability)?)
     }
 
     /// Opens one that is there.

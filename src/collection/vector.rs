@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::json::Node;
-use crate::multivector::{TokenMatrixRef, check_finite, rows};
+use crate::multivector::{Element, TokenMatrixRef, check_finite, flatten, rows};
 use crate::{Error, Result};
 
 /// One vector or many, in f32.
@@ -22,6 +22,31 @@ pub enum Vector {
 }
 
 impl Vector {
+    /// A multivector of these rows.
+    ///
+    /// ```
+    /// use maxfold::Vector;
+    ///
+    /// let vector = Vector::from_rows(&[vec![1.0_f32, 0.0], vec![0.5, 0.25]])?;
+    /// assert_eq!(vector.rows().collect::<Vec<_>>(), [[1.0, 0.0], [0.5, 0.25]]);
+    /// # Ok::<(), maxfold::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// No rows; rows of different lengths.
+    pub fn from_rows<E: Element, R: AsRef<[E]>>(rows: &[R]) -> Result<Self> {
+        let (values, dim) = flatten(rows, Element::widen)?;
+        Ok(Self::Multi { values, dim })
+    }
+
+    /// Rows of a multivector, or the one row of a dense vector.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        match self {
+            Self::Dense(values) => values.chunks(values.len().max(1)),
+            Self::Multi { values, dim } => values.chunks(*dim.max(&1)),
+        }
+    }
+
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let expected = "numbers, or arrays of numbers";
         let first = match node.value() {
@@ -53,7 +78,7 @@ impl Serialize for Vector {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Dense(values) => values.serialize(serializer),
-            Self::Multi { values, dim } => serializer.collect_seq(values.chunks(*dim.max(&1))),
+            Self::Multi { .. } => serializer.collect_seq(self.rows()),
         }
     }
 }

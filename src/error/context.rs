@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::Error;
+#[cfg(feature = "gpu")]
+use super::ErrorKind;
 
 impl Error {
     /// What the operating system said of a file.
@@ -30,10 +32,10 @@ impl Error {
         Self::InPoint { id: id.to_string(), source: Box::new(self) }
     }
 
-    /// Whether another backend would refuse the request as well.
+    /// Tells whether another backend may still answer.
     #[cfg(feature = "gpu")]
-    pub(crate) fn is_the_callers(&self) -> bool {
-        matches!(self, Self::DimensionMismatch { .. } | Self::NotResident { .. })
+    pub(crate) fn is_of_the_gpu(&self) -> bool {
+        self.kind() == ErrorKind::Device
     }
 
     /// The same error, with the name of the file that it is about, if it doesn't say.

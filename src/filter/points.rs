@@ -8,6 +8,7 @@ use super::{
     Condition, FieldPath, Filter, IndexKind, MinShould, Payload, PointId, Span, Subject, Test,
 };
 use crate::Result;
+use crate::background::Cancellation;
 
 /// What a filter needs of the storage: points, numbered, with what is indexed of them.
 pub trait Points {
@@ -80,7 +81,9 @@ impl Filter {
         let Bounds { mut sure, possible } = search.filter(self)?;
         let open = possible - &sure;
         let vectors = search.vectors(self)?;
+        let cancellation = Cancellation::current();
         for point in &open {
+            cancellation.check()?;
             let (id, payload) = points.payload(point)?;
             let named = vectors.iter().filter(|(_, having)| having.contains(point));
             let vectors: Vec<&str> = named.map(|(name, _)| *name).collect();

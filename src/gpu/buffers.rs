@@ -10,7 +10,7 @@ use wgpu::{
 };
 
 use super::kernels::{Kernels, PARAMS_BYTES};
-use super::wait::{Mapping, Poller, Polling};
+use super::wait::Mapping;
 use crate::Result;
 
 const STORAGE: BufferUsages =
@@ -267,10 +267,10 @@ impl Staging {
     }
 
     /// Waits until the GPU has copied what was in it.
-    pub(super) async fn ready(&mut self, poller: &Poller, polling: Polling) -> Result<()> {
+    pub(super) fn ready(&mut self, device: &Device) -> Result<()> {
         match self.mapping.take() {
             None => Ok(()),
-            Some(mapping) => mapping.finish(poller, polling).await,
+            Some(mapping) => mapping.finish(device),
         }
     }
 

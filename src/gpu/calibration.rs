@@ -9,7 +9,6 @@ use super::device::{Gpu, room};
 use super::probe::{self, Known};
 use super::shader::ShaderVariant;
 use super::tuning::{Tuning, Tunings};
-use super::wait::Polling;
 use crate::{Error, Result};
 
 /// First line of a calibration that is saved; the number is that of the format.
@@ -132,7 +131,7 @@ impl Bench<'_> {
     /// Seconds for short and for long queries.
     fn both(&mut self, variant: ShaderVariant, tunings: Tunings) -> Result<(f64, f64)> {
         let gpu = self.gpu.compiled_with(variant, tunings)?;
-        pollster::block_on(probe::check(&gpu, Polling::Caller))?;
+        probe::check(&gpu)?;
         let (short, long) = match self.candidates {
             Some(found) => found,
             None => {
@@ -170,14 +169,14 @@ fn seconds(gpu: &Gpu, known: &Known, candidates: usize) -> Result<f64> {
 /// Time between the timestamps around the kernels, or, without timestamps, that of the whole call.
 fn time(gpu: &Gpu, known: &Known, candidates: usize) -> Result<Duration> {
     let start = Instant::now();
-    let statistics = pollster::block_on(known.check(gpu, candidates, Polling::Caller))?;
+    let statistics = known.check(gpu, candidates)?;
     let elapsed = start.elapsed();
     Ok(statistics.gpu_time.unwrap_or(elapsed))
 }
 
 fn too_small(variant: ShaderVariant) -> Error {
     let (expected, got) = ("enough for a tile".into(), format!("too little for {variant}"));
-    Error::InvalidParameter { name: "the device's workgroup memory", expected, got }
+    Error::DeviceLimit { what: "the device's workgroup memory", expected, got }
 }
 
 /// A driver's name as one line.

@@ -12,12 +12,13 @@ use super::options::GpuOptions;
 use super::probe;
 use super::shader::ShaderVariant;
 use super::tuning::{Room, Tunings};
-use super::wait::Polling;
 use crate::{Error, Result};
 
 /// A GPU that scored a known batch correctly, ready to score.
 ///
-/// Calls may be made from any number of threads. Buffers and pipelines are kept from call to call.
+/// Calls may be made from any number of threads. Buffers and pipelines are kept from call to call; clones
+/// share them. A [`Reranker`](crate::rerank::Reranker) on it ranks.
+#[derive(Clone)]
 pub struct GpuContext {
     pub(super) gpu: Arc<Gpu>,
     adapter: AdapterDescription,
@@ -45,23 +46,14 @@ impl GpuContext {
     /// # Errors
     /// As [`GpuContext::new`]; a forced variant that the adapter can't run; a limit of zero.
     pub fn with_options(options: &GpuOptions) -> Result<Self> {
-        pollster::block_on(Self::first_that_works(options, Polling::Caller))
-    }
-
-    /// [`GpuContext::with_options`], async: the executor is free while the GPU computes, but not
-    /// while adapters are looked for and shaders compiled.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn with_options_async(options: &GpuOptions) -> Result<Self> {
-        Self::first_that_works(options, Polling::Thread).await
+        Self::first_that_works(options)
     }
 
     /// Tries the adapters that the options allow, in order; the error is the first one's.
-    async fn first_that_works(options: &GpuOptions, polling: Polling) -> Result<Self> {
+    fn first_that_works(options: &GpuOptions) -> Result<Self> {
         let mut first_error = None;
         for adapter in adapter::matching(options.adapter.as_deref(), options.hardware_only)? {
-            match Self::on_adapter(&adapter, options, polling).await {
+            match Self::on_adapter(&adapter, options) {
                 Ok(context) => return Ok(context),
                 Err(error) => {
                     log::warn!("{} is not used: {error}", adapter::describe(&adapter));
@@ -72,16 +64,16 @@ impl GpuContext {
         Err(first_error.unwrap_or_else(no_variant))
     }
 
-    async fn on_adapter(adapter: &Adapter, options: &GpuOptions, polling: Polling) -> Result<Self> {
+    fn on_adapter(adapter: &Adapter, options: &GpuOptions) -> Result<Self> {
         let description = adapter::describe(adapter);
-        let (device, queue) = request_device(adapter, &description).await?;
+        let (device, queue) = request_device(adapter, &description)?;
         let lost = Arc::new(OnceLock::new());
         let noted = Arc::clone(&lost);
         device.set_device_lost_callback(move |reason, message| {
             // Set only once: the first reason is the cause.
             drop(noted.set(format!("{reason:?}: {message}")));
         });
-        Self::build(device, queue, description, options, lost, polling).await
+        Self::build(device, queue, description, options, lost)
     }
 
     /// A device that the host program owns, with the features and limits it was requested with.
@@ -105,26 +97,23 @@ impl GpuContext {
     ) -> Result<Self> {
         let description =
             AdapterDescription::new(&device.adapter_info(), device.features(), &options.matrices);
-        let lost = Arc::default();
-        let polling = Polling::Caller;
-        pollster::block_on(Self::build(device, queue, description, options, lost, polling))
+        Self::build(device, queue, description, options, Arc::default())
     }
 
     /// Tries the variants, fastest first, until one scores the known batch correctly.
-    async fn build(
+    fn build(
         device: Device,
         queue: Queue,
         adapter: AdapterDescription,
         options: &GpuOptions,
         lost: Arc<OnceLock<String>>,
-        polling: Polling,
     ) -> Result<Self> {
         let limits = options.limits(&device)?;
         let mut refused = None;
         for (variant, tunings) in candidates(&adapter, options, &room(&device))? {
             let (device, queue) = (device.clone(), queue.clone());
             match Gpu::new(device, queue, limits, (variant, tunings), Arc::clone(&lost)) {
-                Ok(gpu) => match probe::check(&gpu, polling).await {
+                Ok(gpu) => match probe::check(&gpu) {
                     Ok(()) => return Ok(Self { gpu: Arc::new(gpu), adapter }),
                     Err(error) => refused = Some(error),
                 },
@@ -191,7 +180,8 @@ fn candidates(
     room: &Room,
 ) -> Result<Vec<(ShaderVariant, Tunings)>> {
     if let Some(variant) = options.variant.filter(|it| !adapter.variants.contains(it)) {
-        let (supported, adapter) = (adapter.variants.clone(), adapter.name.clone());
+        let supported = adapter.variants.iter().map(ToString::to_string).collect();
+        let (variant, adapter) = (variant.to_string(), adapter.name.clone());
         return Err(Error::VariantUnsupported { variant, adapter, supported });
     }
     let calibrated = options.calibration.iter().filter(|it| it.is_of(adapter));

@@ -14,7 +14,6 @@ use super::kernels::Kernels;
 use super::plan::{DeviceLimits, Plan};
 use super::shader::ShaderVariant;
 use super::tuning::{Room, Shape, Tuning, Tunings};
-use super::wait::Poller;
 use crate::{Error, Result};
 
 /// Sets of buffers kept between requests: a burst of concurrent requests gives the rest back.
@@ -28,7 +27,6 @@ pub(super) struct Gpu {
     pub variant: ShaderVariant,
     pub tunings: Tunings,
     pub kernels: Kernels,
-    pub poller: Poller,
     /// The kernels that were found right, each with numbers of columns.
     proven: Mutex<HashSet<(Shape, Tuning, usize)>>,
     lost: Arc<OnceLock<String>>,
@@ -45,10 +43,9 @@ impl Gpu {
     ) -> Result<Self> {
         let room = room(&device);
         let kernels = checked(&device, || Kernels::new(&device, variant, room))?;
-        let poller = Poller::new(device.clone());
         let (proven, idle, created) = Default::default();
         let maker = Maker { device, created };
-        Ok(Self { maker, queue, limits, variant, tunings, kernels, poller, proven, lost, idle })
+        Ok(Self { maker, queue, limits, variant, tunings, kernels, proven, lost, idle })
     }
 
     /// The same device with another variant, or with other sizes.
@@ -123,12 +120,15 @@ fn checked<T>(device: &Device, calls: impl FnOnce() -> T) -> Result<T> {
     }
     match first {
         None => Ok(result),
-        Some(source) => Err(Error::Gpu { source }),
+        Some(source @ wgpu::Error::OutOfMemory { .. }) => {
+            Err(Error::GpuOutOfMemory { source: source.into() })
+        }
+        Some(source) => Err(Error::Gpu { source: source.into() }),
     }
 }
 
 /// A device with everything the adapter has that a variant or a timestamp can use.
-pub(super) async fn request_device(
+pub(super) fn request_device(
     adapter: &Adapter,
     description: &AdapterDescription,
 ) -> Result<(Device, Queue)> {
@@ -147,5 +147,8 @@ pub(super) async fn request_device(
         memory_hints: MemoryHints::Performance,
         trace: Trace::Off,
     });
-    request.await.map_err(|source| Error::NoDevice { adapter: description.to_string(), source })
+    pollster::block_on(request).map_err(|source| Error::NoDevice {
+        adapter: description.to_string(),
+        source: source.into(),
+    })
 }

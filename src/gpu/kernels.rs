@@ -114,7 +114,7 @@ impl Kernels {
         }
         // A compiler for CPUs takes minutes over what is unrolled.
         let words = spirv::compile(&source, "maxsim", !self.room.software)
-            .map_err(|reason| Error::KernelRefused { variant: self.variant, reason })?;
+            .map_err(|reason| Error::KernelRefused { variant: self.variant.to_string(), reason })?;
         let entry =
             PassthroughShaderEntryPoint { name: "maxsim".into(), workgroup_size: (1, 1, 1) };
         // SAFETY: as above; the words are valid SPIR-V for Vulkan, which a test asks of `spirv-val`.

@@ -1,13 +1,14 @@
 //! MaxSim on the GPU: WGSL compute shaders through wgpu, on Vulkan, Metal or DirectX 12.
 //!
 //! ```no_run
-//! use maxfold::{gpu::GpuContext, multivector::TokenMatrix};
+//! use maxfold::{gpu::GpuContext, Reranker, TokenMatrix};
 //!
 //! let query = TokenMatrix::new(&[1.0_f32, 0.0, 0.0, 1.0], 2)?;
 //! let document = TokenMatrix::new(&[0.5_f32, -2.0, 0.25, -1.0], 2)?;
 //! let gpu = GpuContext::new()?;
 //! println!("{} with {}", gpu.adapter().name, gpu.variant());
-//! assert_eq!(gpu.score(query.view(), &[document.view()])?, [0.5 + -1.0]);
+//! let reranker = Reranker::on_gpu(gpu);
+//! assert_eq!(reranker.score(query.view(), &[document.view()])?.scores, [0.5 + -1.0]);
 //! # Ok::<(), maxfold::Error>(())
 //! ```
 //!
@@ -80,7 +81,6 @@ pub use adapter::{AdapterDescription, adapters};
 pub use calibration::Calibration;
 pub use context::GpuContext;
 pub use options::GpuOptions;
-pub use request::Answer;
 pub use shader::ShaderVariant;
 pub use statistics::Statistics;
 pub use store::{Loaded, ResidentStore, StoreStatistics};

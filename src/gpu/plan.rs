@@ -123,7 +123,7 @@ impl Plan {
         if dim > most {
             let expected = format!("at most {most}, what one binding holds");
             let got = dim.to_string();
-            return Err(Error::InvalidParameter { name: "the dimension", expected, got });
+            return Err(Error::DeviceLimit { what: "the dimension", expected, got });
         }
         Ok(Self {
             limits,

@@ -13,7 +13,6 @@ use super::plan::{Plan, Wish};
 use super::results::Results;
 use super::statistics::Statistics;
 use super::store::Stored;
-use super::wait::Polling;
 use crate::multivector::{MultiVectors, TokenMatrix};
 use crate::ranking::by_rank;
 use crate::{Error, Result};
@@ -29,29 +28,29 @@ const SHAPES: [(usize, usize); 6] = [(67, 20), (7, 20), (32, 128), (67, 128), (1
 ///
 /// # Errors
 /// It isn't.
-pub(super) async fn check(gpu: &Gpu, polling: Polling) -> Result<()> {
+pub(super) fn check(gpu: &Gpu) -> Result<()> {
     let fits = |(_, dim): &(usize, usize)| *dim <= gpu.limits.most_columns();
     for (tokens, dim) in SHAPES.into_iter().filter(fits) {
         let known = Known::new(dim, tokens, &DOCUMENT_TOKENS)?;
-        known.check(gpu, DOCUMENT_TOKENS.len(), polling).await?;
+        known.check(gpu, DOCUMENT_TOKENS.len())?;
         gpu.note_proven(&known.plan(gpu, Wish::Scores)?);
     }
     let known = Known::new(20.min(gpu.limits.most_columns()), 7, &DOCUMENT_TOKENS)?;
-    known.check_best(gpu, polling).await?;
-    known.check_matches(gpu, polling).await
+    known.check_best(gpu)?;
+    known.check_matches(gpu)
 }
 
 /// Finds out whether a device is right with the kernel of a plan, once.
 ///
 /// # Errors
 /// It isn't.
-pub(super) async fn prove(gpu: &Gpu, plan: &Plan, polling: Polling) -> Result<()> {
+pub(super) fn prove(gpu: &Gpu, plan: &Plan) -> Result<()> {
     if plan.wish == Wish::Matches || gpu.is_proven(plan) {
         return Ok(());
     }
     // Beyond that, a query has more blocks, and no other ones.
     let known = Known::new(plan.dim, plan.tokens.min(67), &DOCUMENT_TOKENS[..3])?;
-    known.check(gpu, 3, polling).await?;
+    known.check(gpu, 3)?;
     gpu.note_proven(plan);
     Ok(())
 }
@@ -105,29 +104,19 @@ impl Known {
         gpu.plan(wish, &[self.query.view()], self.query.dim())
     }
 
-    async fn run(
-        &self,
-        gpu: &Gpu,
-        (wish, candidates): (Wish, usize),
-        polling: Polling,
-    ) -> Result<(Results, Statistics)> {
+    fn run(&self, gpu: &Gpu, (wish, candidates): (Wish, usize)) -> Result<(Results, Statistics)> {
         let plan = self.plan(gpu, wish)?;
         let ids: Vec<usize> = (0..candidates).map(|at| at % self.documents.len()).collect();
         let (candidates, queries) = ([&ids[..]], [self.query.view()]);
         let groups = plan.groups([(self.query.tokens(), ids.len())].into_iter(), |_| false);
-        let matrices = |id: usize| self.documents.get(id);
+        let matrices = |id: usize| Ok(self.documents.get(id));
         let source = &Stored { store: None, matrices: &matrices, candidates: &candidates };
-        gpu.run(&Work { plan: &plan, queries: &queries, groups: &groups, source }, polling).await
+        gpu.run(&Work { plan: &plan, queries: &queries, groups: &groups, source })
     }
 
     /// Scores `candidates`, the documents in turn, and refuses a device that is wrong.
-    pub(super) async fn check(
-        &self,
-        gpu: &Gpu,
-        candidates: usize,
-        polling: Polling,
-    ) -> Result<Statistics> {
-        let (results, statistics) = self.run(gpu, (Wish::Scores, candidates), polling).await?;
+    pub(super) fn check(&self, gpu: &Gpu, candidates: usize) -> Result<Statistics> {
+        let (results, statistics) = self.run(gpu, (Wish::Scores, candidates))?;
         let scores =
             if let Results::Scores(scores) = results { scores.concat() } else { Vec::new() };
         let expected: Vec<f32> = self.expected.iter().copied().cycle().take(candidates).collect();
@@ -135,9 +124,9 @@ impl Known {
         Ok(statistics)
     }
 
-    async fn check_best(&self, gpu: &Gpu, polling: Polling) -> Result<()> {
+    fn check_best(&self, gpu: &Gpu) -> Result<()> {
         let count = self.documents.len();
-        let (results, _) = self.run(gpu, (Wish::Best(count - 1), count), polling).await?;
+        let (results, _) = self.run(gpu, (Wish::Best(count - 1), count))?;
         let best = if let Results::Best(best) = results { best.lists.concat() } else { Vec::new() };
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by(|a, b| by_rank((self.expected[*a], *a), (self.expected[*b], *b)));
@@ -146,8 +135,8 @@ impl Known {
         compare(gpu, &expected[..count - 1], &best)
     }
 
-    async fn check_matches(&self, gpu: &Gpu, polling: Polling) -> Result<()> {
-        let (results, _) = self.run(gpu, (Wish::Matches, self.documents.len()), polling).await?;
+    fn check_matches(&self, gpu: &Gpu) -> Result<()> {
+        let (results, _) = self.run(gpu, (Wish::Matches, self.documents.len()))?;
         let matches = if let Results::Matches(all) = results { all.concat() } else { Vec::new() };
         let sums = matches.iter().map(|all| all.iter().map(|it| it.similarity).sum());
         compare(gpu, &self.expected, &sums.collect::<Vec<f32>>())
@@ -161,7 +150,7 @@ fn compare(gpu: &Gpu, expected: &[f32], got: &[f32]) -> Result<()> {
     match wrong {
         None => Ok(()),
         Some(document) => {
-            let (variant, expected) = (gpu.variant, expected[document]);
+            let (variant, expected) = (gpu.variant.to_string(), expected[document]);
             let got = got.get(document).copied().unwrap_or(f32::NAN);
             Err(Error::ProbeFailed { variant, document, expected, got })
         }

@@ -6,7 +6,7 @@ use super::batch::Batch;
 use super::plan::{Group, Wish};
 use super::shader::{Entry, MatchCell, unordered};
 use super::top_k::Passes;
-use crate::ranking::{Match, by_rank};
+use crate::ranking::{TokenMatch, by_rank};
 
 /// What was wished for, a list a query.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) enum Results {
     /// The best candidates and their scores.
     Best(Best),
     /// Matches of each candidate, one a query token.
-    Matches(Vec<Vec<Vec<Match>>>),
+    Matches(Vec<Vec<Vec<TokenMatch>>>),
 }
 
 /// The best candidates of each query, and their scores, in order.
@@ -87,7 +87,7 @@ impl Best {
 
 /// Of the parts of a document, the better match; the parts of a long query follow one another.
 fn add_matches(
-    matches: &mut [Vec<Vec<Match>>],
+    matches: &mut [Vec<Vec<TokenMatch>>],
     groups: &[Group],
     batch: &Batch<'_>,
     cells: &[MatchCell],
@@ -98,7 +98,7 @@ fn add_matches(
         let found = &mut matches[query][matched.candidate];
         for (token, cell) in slice.tokens.clone().zip(&cells[matched.first_cell..]) {
             let similarity = unordered(cell.similarity);
-            let new = Match { token: matched.first_token + cell.token, similarity };
+            let new = TokenMatch { token: matched.first_token + cell.token, similarity };
             match found.get_mut(token) {
                 None => found.push(new),
                 // An earlier token wins where they are alike: parts come in their order.

@@ -14,25 +14,23 @@ use super::results::Results;
 use super::shader::Place;
 use super::source::Source;
 use super::statistics::Statistics;
-use super::wait::{Mapping, Polling};
+use super::wait::Mapping;
+use crate::background::Cancellation;
 use crate::multivector::check_dimension;
 use crate::{Error, Result};
 
 impl Gpu {
     /// Answers, and says what it cost.
-    pub(super) async fn run(
-        &self,
-        work: &Work<'_>,
-        polling: Polling,
-    ) -> Result<(Results, Statistics)> {
+    pub(super) fn run(&self, work: &Work<'_>) -> Result<(Results, Statistics)> {
         self.check_alive()?;
-        let mut run = Run::new(self, work, polling)?;
+        let mut run = Run::new(self, work)?;
         let slices = work.plan.slices(work.groups);
         let mut left = if slices.is_empty() { Vec::new() } else { vec![slices] };
         while let Some(slices) = left.pop() {
+            run.cancellation.check()?;
             let halves = halves(&slices);
             let tokens = slices[0].tokens.len();
-            if !run.batch(slices).await? {
+            if !run.batch(slices)? {
                 let [first, second] = halves.ok_or_else(|| too_large(tokens))?;
                 left.extend([second, first]);
             }
@@ -65,8 +63,8 @@ impl Gpu {
 
 /// A document that exceeds a binding, however little else is asked for.
 fn too_large(tokens: usize) -> Error {
-    Error::InvalidParameter {
-        name: "a candidate",
+    Error::DeviceLimit {
+        what: "a candidate",
         expected: "one whose maxima fit a binding".into(),
         got: format!("one that doesn't, with {tokens} query tokens"),
     }
@@ -76,7 +74,6 @@ fn too_large(tokens: usize) -> Error {
 struct Run<'a> {
     gpu: &'a Gpu,
     work: &'a Work<'a>,
-    polling: Polling,
     workspace: Option<Workspace>,
     /// The slot of the next unit.
     turn: usize,
@@ -84,6 +81,7 @@ struct Run<'a> {
     timed: u32,
     results: Results,
     statistics: Statistics,
+    cancellation: Cancellation,
 }
 
 /// What came of the first unit of a batch.
@@ -93,7 +91,7 @@ enum First {
 }
 
 impl<'a> Run<'a> {
-    fn new(gpu: &'a Gpu, work: &'a Work<'a>, polling: Polling) -> Result<Self> {
+    fn new(gpu: &'a Gpu, work: &'a Work<'a>) -> Result<Self> {
         let workspace = gpu.workspace(Needs::default(), None)?;
         let statistics = Statistics {
             gpu_time: workspace.clock.as_ref().map(|_| Duration::ZERO),
@@ -101,7 +99,8 @@ impl<'a> Run<'a> {
         };
         let results = Results::new(work.plan.wish, work.groups);
         let workspace = Some(workspace);
-        Ok(Self { gpu, work, polling, workspace, turn: 0, timed: 0, results, statistics })
+        let cancellation = Cancellation::current();
+        Ok(Self { gpu, work, workspace, turn: 0, timed: 0, results, statistics, cancellation })
     }
 
     fn finished(self) -> (Results, Statistics) {
@@ -112,13 +111,13 @@ impl<'a> Run<'a> {
     }
 
     /// Answers some slices; false if they exceed a limit.
-    async fn batch(&mut self, slices: Vec<Slice>) -> Result<bool> {
+    fn batch(&mut self, slices: Vec<Slice>) -> Result<bool> {
         if !self.work.plan.may_fit(self.work.groups, &slices) {
             return Ok(false);
         }
         let mut batch = Batch::new(slices);
         let mut submission = loop {
-            self.slot_ready().await?;
+            self.slot_ready()?;
             match self.first_unit(&mut batch)? {
                 First::Submitted(submission) => break submission,
                 First::Unfit(Unfit::TooLarge) => return Ok(false),
@@ -126,21 +125,22 @@ impl<'a> Run<'a> {
             }
         };
         for number in 1..batch.layout.units.len() {
-            self.slot_ready().await?;
+            self.cancellation.check()?;
+            self.slot_ready()?;
             submission = self.unit(&batch, number)?;
         }
         self.count(&batch);
-        let words = self.read_back(&batch, submission).await?;
+        let words = self.read_back(&batch, submission)?;
         self.results.add(self.work.groups, &batch, &words);
         Ok(true)
     }
 
     /// Waits until the slot of the next unit can be filled.
-    async fn slot_ready(&mut self) -> Result<()> {
-        let (gpu, turn, polling) = (self.gpu, self.turn, self.polling);
+    fn slot_ready(&mut self) -> Result<()> {
+        let (gpu, turn) = (self.gpu, self.turn);
         match &mut self.workspace {
             None => Ok(()),
-            Some(workspace) => workspace.slots[turn].staging.ready(&gpu.poller, polling).await,
+            Some(workspace) => workspace.slots[turn].staging.ready(&gpu.maker.device),
         }
     }
 
@@ -199,16 +199,12 @@ impl<'a> Run<'a> {
     }
 
     /// The results of a batch, and the timestamps of its submissions.
-    async fn read_back(
-        &mut self,
-        batch: &Batch<'_>,
-        submission: SubmissionIndex,
-    ) -> Result<Vec<u32>> {
-        let (gpu, polling) = (self.gpu, self.polling);
+    fn read_back(&mut self, batch: &Batch<'_>, submission: SubmissionIndex) -> Result<Vec<u32>> {
+        let gpu = self.gpu;
         let workspace = self.workspace.as_ref().ok_or_else(gone)?;
         let buffer = &workspace.readback;
         let mapping = gpu.checked(|| Mapping::request(buffer, MapMode::Read, submission))?;
-        mapping.finish(&gpu.poller, polling).await?;
+        mapping.finish(&gpu.maker.device)?;
         let bytes = batch.read_bytes(self.work.plan);
         let ticks_at = bytes.next_multiple_of(size_of::<u64>());
         let stamps = if workspace.clock.is_some() { timestamps(self.timed) } else { 0 };

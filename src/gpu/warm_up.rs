@@ -11,7 +11,6 @@ use super::plan::{Plan, Wish};
 use super::probe;
 use super::request::best_wish;
 use super::source::{Found, Piece, Source};
-use super::wait::Polling;
 use crate::multivector::TokenMatrixRef;
 use crate::{Error, Result};
 
@@ -99,7 +98,7 @@ impl GpuContext {
         if shape.matches {
             add(Wish::Matches, keep)?;
         }
-        pollster::block_on(probe::prove(&self.gpu, &plan(Wish::Scores)?, Polling::Caller))?;
+        probe::prove(&self.gpu, &plan(Wish::Scores)?)?;
         let workspaces = (0..shape.requests.min(IDLE_WORKSPACES))
             .map(|_| self.gpu.workspace_for(&works, &Anywhere, shape.streamed_tokens))
             .collect::<Result<Vec<_>>>()?;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::CpuMaxSim;
 use crate::Result;
 use crate::multivector::{TokenMatrixRef, check_dimensions};
-use crate::ranking::Match;
+use crate::ranking::TokenMatch;
 
 /// Columns that are added up in one chain at most in each lane, and so numbers in one chain.
 const CHAIN: usize = 256;
@@ -34,15 +34,19 @@ impl CpuMaxSim {
         &self,
         query: TokenMatrixRef<'_>,
         documents: &[TokenMatrixRef<'_>],
-    ) -> Result<Vec<Vec<Match>>> {
+    ) -> Result<Vec<Vec<TokenMatch>>> {
         check_dimensions(query, documents)?;
         let rows: Vec<Vec<f32>> = query.rows().map(HalfFloatSliceExt::to_f32_vec).collect();
         let find = |document: &TokenMatrixRef<'_>| self.document_matches(&rows, *document);
         Ok(self.in_pool(|| documents.par_iter().map(find).collect()))
     }
 
-    fn document_matches(&self, query: &[Vec<f32>], document: TokenMatrixRef<'_>) -> Vec<Match> {
-        let nothing = Match { token: 0, similarity: f32::NEG_INFINITY };
+    fn document_matches(
+        &self,
+        query: &[Vec<f32>],
+        document: TokenMatrixRef<'_>,
+    ) -> Vec<TokenMatch> {
+        let nothing = TokenMatch { token: 0, similarity: f32::NEG_INFINITY };
         let mut matches = vec![nothing; query.len()];
         let mut row = vec![0.0; document.dim()];
         for (token, values) in (0..).zip(document.rows()) {
@@ -50,7 +54,7 @@ impl CpuMaxSim {
             for (best, query) in matches.iter_mut().zip(query) {
                 let similarity = self.similarity(query, &row);
                 if similarity > best.similarity {
-                    *best = Match { token, similarity };
+                    *best = TokenMatch { token, similarity };
                 }
             }
         }

@@ -11,6 +11,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::instruction_set::InstructionSet;
 use super::kernel::{Maxima, Scratch};
 use super::query::PackedQueries;
+use crate::background::Cancellation;
 use crate::multivector::{TokenMatrixRef, check_dimension, check_dimensions};
 use crate::{Error, Result};
 
@@ -93,7 +94,7 @@ impl CpuMaxSim {
         documents: &[TokenMatrixRef<'_>],
     ) -> Result<Vec<f32>> {
         check_dimensions(query, documents)?;
-        Ok(self.score_packed(&self.pack(&[query], query.dim()), documents))
+        self.score_packed(&self.pack(&[query], query.dim()), documents)
     }
 
     /// The MaxSim scores of each document for several queries: a list a query, a number a document.
@@ -112,7 +113,7 @@ impl CpuMaxSim {
             check_dimension(|| format!("query {number}"), first.dim(), query.dim())?;
         }
         check_dimensions(*first, documents)?;
-        let scores = self.score_packed(&self.pack(queries, first.dim()), documents);
+        let scores = self.score_packed(&self.pack(queries, first.dim()), documents)?;
         let of_query =
             |number| scores.iter().skip(number).step_by(queries.len()).copied().collect();
         Ok((0..queries.len()).map(of_query).collect())
@@ -128,7 +129,8 @@ impl CpuMaxSim {
         &self,
         packed: &PackedQueries,
         documents: &[TokenMatrixRef<'_>],
-    ) -> Vec<f32> {
+    ) -> Result<Vec<f32>> {
+        let cancellation = Cancellation::current();
         let queries = packed.tokens().len();
         let mut scores = vec![0.0; documents.len() * queries];
         let rows = scores.par_chunks_mut(queries).zip(documents).enumerate();
@@ -136,12 +138,16 @@ impl CpuMaxSim {
             rows.for_each_init(
                 || Scratch::new(packed),
                 |scratch, (number, (scores, document))| {
+                    if cancellation.is_cancelled() {
+                        return;
+                    }
                     let next = values_of(documents, number + 1);
                     self.maxima(packed, document.values(), next, scratch).sums(packed, scores);
                 },
             );
         });
-        scores
+        cancellation.check()?;
+        Ok(scores)
     }
 
     /// Runs on the caller's pool, if one was given, else on rayon's current one.

@@ -10,6 +10,7 @@ use super::bound::{Bounds, QuantizedQuery, bounds};
 use super::query::PackedQueries;
 use super::scorer::CpuMaxSim;
 use crate::Result;
+use crate::background::Cancellation;
 use crate::multivector::{TokenMatrixRef, check_dimensions};
 use crate::ranking::{by_rank, first};
 
@@ -77,11 +78,13 @@ impl CpuMaxSim {
             return Ok(Vec::new());
         }
         let packed = self.pack(&[query], query.dim());
-        let found = self.in_pool(|| self.upper_bounds(query, documents, k));
-        Ok(match found {
+        let cancellation = Cancellation::current();
+        let found = self.in_pool(|| self.upper_bounds(query, documents, k, &cancellation));
+        cancellation.check()?;
+        match found {
             Some(upper) => self.not_excluded(&packed, documents, &upper, k),
-            None => self.score_packed(&packed, documents).into_iter().enumerate().collect(),
-        })
+            None => Ok(self.score_packed(&packed, documents)?.into_iter().enumerate().collect()),
+        }
     }
 
     /// An upper bound a document, where bounds promise to be worth their cost.
@@ -90,17 +93,19 @@ impl CpuMaxSim {
         query: TokenMatrixRef<'_>,
         documents: &[TokenMatrixRef<'_>],
         k: usize,
+        cancellation: &Cancellation,
     ) -> Option<Vec<f64>> {
         let integers = self.instruction_set().integers()?;
         if !worth_bounding(query, documents, k, integers.lane_width()) {
             return None;
         }
         let quantized = QuantizedQuery::new(query, integers.lane_width())?;
-        let mut found = bounds(integers, &quantized, documents, 0..SAMPLE);
+        let bound = |some| bounds(integers, &quantized, documents, some, cancellation);
+        let mut found = bound(0..SAMPLE);
         if !prunes(&found, (k * SAMPLE).div_ceil(documents.len())) {
             return None;
         }
-        found.extend(bounds(integers, &quantized, documents, SAMPLE..documents.len()));
+        found.extend(bound(SAMPLE..documents.len()));
         Some(found.into_iter().map(|bounds| bounds.upper).collect())
     }
 
@@ -111,15 +116,15 @@ impl CpuMaxSim {
         documents: &[TokenMatrixRef<'_>],
         upper: &[f64],
         k: usize,
-    ) -> Vec<(usize, f32)> {
+    ) -> Result<Vec<(usize, f32)>> {
         let mut order: Vec<usize> = (0..documents.len()).collect();
         order.select_nth_unstable_by(k - 1, |&a, &b| upper[b].total_cmp(&upper[a]));
         let (highest, others) = order.split_at(k);
-        let mut contenders = self.score_some(packed, documents, highest);
+        let mut contenders = self.score_some(packed, documents, highest)?;
         let reached = contenders.iter().fold(f32::INFINITY, |least, &(_, score)| least.min(score));
         let possible = others.iter().copied().filter(|&at| upper[at] >= f64::from(reached));
-        contenders.extend(self.score_some(packed, documents, &possible.collect::<Vec<_>>()));
-        contenders
+        contenders.extend(self.score_some(packed, documents, &possible.collect::<Vec<_>>())?);
+        Ok(contenders)
     }
 
     /// Indices and scores of some of the documents.
@@ -128,9 +133,9 @@ impl CpuMaxSim {
         packed: &PackedQueries,
         documents: &[TokenMatrixRef<'_>],
         some: &[usize],
-    ) -> Vec<(usize, f32)> {
+    ) -> Result<Vec<(usize, f32)>> {
         let chosen: Vec<_> = some.iter().map(|&at| documents[at]).collect();
-        some.iter().copied().zip(self.score_packed(packed, &chosen)).collect()
+        Ok(some.iter().copied().zip(self.score_packed(packed, &chosen)?).collect())
     }
 }
 
@@ -198,10 +203,11 @@ mod tests {
         k: usize,
     ) -> (Vec<(usize, u32)>, usize) {
         let quantized = QuantizedQuery::new(query, integers.lane_width()).unwrap();
-        let found = bounds(integers, &quantized, documents, 0..documents.len());
+        let (all, none) = (0..documents.len(), Cancellation::default());
+        let found = bounds(integers, &quantized, documents, all, &none);
         let upper: Vec<f64> = found.into_iter().map(|bounds| bounds.upper).collect();
         let packed = cpu.pack(&[query], query.dim());
-        let contenders = cpu.not_excluded(&packed, documents, &upper, k);
+        let contenders = cpu.not_excluded(&packed, documents, &upper, k).unwrap();
         let scored = contenders.len();
         (bits(first(contenders, k, |&(a, x), &(b, y)| by_rank((x, a), (y, b)))), scored)
     }

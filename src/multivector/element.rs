@@ -79,6 +79,20 @@ pub(crate) fn rows(values: usize, dim: usize) -> Result<usize> {
     Ok(values / dim)
 }
 
+/// The values of rows, one after the other, and the number of columns.
+pub(crate) fn flatten<E: Element, R: AsRef<[E]>, T>(
+    rows: &[R],
+    convert: impl Fn(E) -> T,
+) -> Result<(Vec<T>, usize)> {
+    let dim = rows.first().ok_or(Error::NoTokens { item: 0 })?.as_ref().len();
+    let mut values = Vec::with_capacity(rows.len() * dim);
+    for (at, row) in rows.iter().enumerate() {
+        check_dimension(|| format!("row {at}"), dim, row.as_ref().len())?;
+        values.extend(row.as_ref().iter().map(|value| convert(*value)));
+    }
+    Ok((values, dim))
+}
+
 /// Rounds `[rows, dim]` values to f16, all of them finite afterwards.
 pub(super) fn to_half<E: Element>(values: &[E], dim: usize) -> Result<Vec<f16>> {
     rows(values.len(), dim)?;

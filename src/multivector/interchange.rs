@@ -94,7 +94,7 @@ impl Interchange {
         let tensors = [("tokens", values), ("offsets", offsets)];
         let tensors = tensors.into_iter().chain(dense.map(|dense| ("dense", dense)));
         safetensors::serialize(tensors, None)
-            .map_err(|source| Error::UnwritableSafetensors { source })
+            .map_err(|source| Error::UnwritableSafetensors { source: source.into() })
     }
 }
 

@@ -31,10 +31,10 @@ pub use dense::DenseVectors;
 pub(crate) use dense::check_finite;
 pub use element::Element;
 pub(crate) use element::check_dimension;
-#[cfg(feature = "collection")]
-pub(crate) use element::rows;
 #[cfg(feature = "recall")]
 pub(crate) use element::unit;
+#[cfg(feature = "collection")]
+pub(crate) use element::{flatten, rows};
 pub use interchange::Interchange;
 pub use packed::MultiVectors;
 pub(crate) use token_matrix::check_dimensions;

@@ -204,7 +204,7 @@ fn read_header(from: &mut impl Read, length: u64, path: &Path) -> Result<Header>
 }
 
 fn invalid(length: u64, source: SafeTensorError) -> Error {
-    Error::InvalidSafetensors { bytes: length, source }
+    Error::InvalidSafetensors { bytes: length, source: source.into() }
 }
 
 fn wrong(tensor: &'static str, expected: &'static str, info: &TensorInfo) -> Error {

@@ -33,6 +33,24 @@ impl TokenMatrix {
         Self::checked(element::to_unit_half(values, dim)?, dim)
     }
 
+    /// Takes one row a token, as they are, rounded to f16.
+    ///
+    /// ```
+    /// use maxfold::TokenMatrix;
+    ///
+    /// let matrix = TokenMatrix::from_rows(&[vec![1.0_f32, 0.0], vec![0.5, 0.25]])?;
+    /// assert_eq!((matrix.tokens(), matrix.dim()), (2, 2));
+    /// assert_eq!(matrix.view().rows().nth(1).unwrap()[1].to_f32(), 0.25);
+    /// # Ok::<(), maxfold::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`TokenMatrix::new`]; rows of different lengths.
+    pub fn from_rows<E: Element, R: AsRef<[E]>>(rows: &[R]) -> Result<Self> {
+        let (values, dim) = element::flatten(rows, |value| value)?;
+        Self::new(&values, dim)
+    }
+
     fn checked(values: Vec<f16>, dim: usize) -> Result<Self> {
         if values.is_empty() {
             return Err(Error::NoTokens { item: 0 });

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::ranking::{Candidate, Top};
 use super::{Allowed, Distance};
 use crate::Result;
+use crate::background::Cancellation;
 use crate::multivector::DenseVectors;
 
 /// The least number of values that are worth a thread.
@@ -72,13 +73,18 @@ impl ExactIndex {
         limit: usize,
         allowed: Option<&Allowed>,
     ) -> Result<Vec<Candidate>> {
-        Ok(self.scan(&self.prepared(query)?, limit, allowed))
+        self.scan(&self.prepared(query)?, limit, allowed)
     }
 
     /// [`ExactIndex::search`] for a prepared query.
-    fn scan(&self, query: &[f32], limit: usize, allowed: Option<&Allowed>) -> Vec<Candidate> {
+    fn scan(
+        &self,
+        query: &[f32],
+        limit: usize,
+        allowed: Option<&Allowed>,
+    ) -> Result<Vec<Candidate>> {
         match allowed {
-            _ if limit == 0 => Vec::new(),
+            _ if limit == 0 => Ok(Vec::new()),
             None => self.nearest(query, limit, (0..self.len()).into_par_iter()),
             Some(allowed) => {
                 let documents: Vec<_> = allowed.iter().take_while(|&it| it < self.len()).collect();
@@ -92,7 +98,7 @@ impl ExactIndex {
         query: &[f32],
         limit: usize,
         documents: impl IndexedParallelIterator<Item = usize>,
-    ) -> Vec<Candidate> {
+    ) -> Result<Vec<Candidate>> {
         best(limit, self.dim(), documents, |document, top| {
             top.extend(self.candidate(query, document))
         })
@@ -143,12 +149,17 @@ pub(super) fn best<I: Send>(
     dim: usize,
     items: impl IndexedParallelIterator<Item = I>,
     compare: impl Fn(I, &mut Top) + Sync + Send,
-) -> Vec<Candidate> {
+) -> Result<Vec<Candidate>> {
+    let cancellation = Cancellation::current();
     let top = || Top::new(limit);
     let compared = |mut top: Top, item| {
-        compare(item, &mut top);
+        if !cancellation.is_cancelled() {
+            compare(item, &mut top);
+        }
         top
     };
     let items = items.with_min_len(VALUES_PER_THREAD.div_ceil(dim));
-    items.fold(top, compared).reduce(top, Top::merge).into_ranking()
+    let top = items.fold(top, compared).reduce(top, Top::merge);
+    cancellation.check()?;
+    Ok(top.into_ranking())
 }

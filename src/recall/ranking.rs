@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::ranking::by_rank;
+use crate::ranking::{by_rank, first, keep_first};
 
 /// A document that recall found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,16 +51,13 @@ impl Top {
     }
 
     /// Best first.
-    pub(super) fn into_ranking(mut self) -> Vec<Candidate> {
-        self.halve();
-        self.kept.sort_unstable_by(Candidate::rank);
-        self.kept
+    pub(super) fn into_ranking(self) -> Vec<Candidate> {
+        first(self.kept, self.limit, Candidate::rank)
     }
 
     fn halve(&mut self) {
         if self.kept.len() > self.limit {
-            self.kept.select_nth_unstable_by(self.limit, Candidate::rank);
-            self.kept.truncate(self.limit);
+            keep_first(&mut self.kept, self.limit, Candidate::rank);
             self.bar = self.kept.iter().copied().max_by(Candidate::rank);
         }
     }

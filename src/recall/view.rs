@@ -142,7 +142,7 @@ impl Search<'_> {
                 ScanReason::WalkFellShort { found, wanted }
             }
         };
-        let candidates = self.scan();
+        let candidates = self.scan()?;
         Ok(Recalled { candidates, strategy: Strategy::Scan { documents, reason } })
     }
 
@@ -196,9 +196,9 @@ impl Search<'_> {
         Some(Candidate { document: number as usize, score })
     }
 
-    fn scan(&self) -> Vec<Candidate> {
+    fn scan(&self) -> Result<Vec<Candidate>> {
         if self.limit == 0 {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let documents = &self.view.documents;
         let numbers = self.allowed.as_ref().unwrap_or(documents.numbers());

@@ -21,15 +21,15 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `backend.rs` | what can be asked for, and what ran |
-//! | `ranking.rs` | [`Request`]: many queries, each with candidates of its own |
+//! | `backend.rs` | [`Backend`]s to choose from, and the [`Execution`] that came of it |
+//! | `request.rs` | [`Request`]: queries with candidates of their own; [`Ranking`]: hits |
 //! | `reranker.rs` | [`Reranker`]: the choice, the call, the fall back to the CPU |
 
 mod backend;
-mod ranking;
+mod request;
 mod reranker;
 
-pub use crate::ranking::{DocumentId, Match, Matrices, Query, Ranked, Scored, Wanted};
+pub use crate::ranking::{DocumentId, Matrices, Query, Scored, TokenMatch, Wanted};
 pub use backend::{Backend, Execution, Processor};
-pub use ranking::{Rankings, Request};
-pub use reranker::{Ranking, Reranker, RerankerOptions, Scores};
+pub use request::{Ranking, Rankings, Request, Scores};
+pub use reranker::{Reranker, RerankerOptions};

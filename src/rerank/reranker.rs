@@ -3,11 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use super::backend::{Backend, Execution, Processor};
+use super::request::{Ranking, Rankings, Request, Scores};
 #[cfg(feature = "gpu")]
-use crate::gpu::{GpuContext, GpuOptions};
+use crate::gpu::{GpuContext, GpuOptions, Statistics};
 use crate::maxsim::CpuMaxSim;
-use crate::multivector::TokenMatrixRef;
-use crate::ranking::{Scored, top_k};
+use crate::multivector::{TokenMatrixRef, check_dimension};
+use crate::ranking::{DocumentId, Matrices, Query, Ranked, Scored, Wanted};
 use crate::{Error, Result};
 
 /// What a [`Reranker`] is made with.
@@ -20,24 +21,6 @@ pub struct RerankerOptions {
     /// Adapter, shader variant and limits of the GPU.
     #[cfg(feature = "gpu")]
     pub gpu: GpuOptions,
-}
-
-/// Scores of a request, one a candidate, in the candidates' order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scores {
-    /// The MaxSim scores.
-    pub scores: Vec<f32>,
-    /// What computed them.
-    pub execution: Execution,
-}
-
-/// The best candidates of a request, in order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ranking {
-    /// Score descending, then id ascending.
-    pub hits: Vec<Scored>,
-    /// What computed the scores.
-    pub execution: Execution,
 }
 
 /// Ranks candidates by MaxSim, on the GPU or the CPU.
@@ -133,19 +116,14 @@ impl Reranker {
     }
 
     /// Why requests go to the CPU, if they do.
-    pub(super) fn cpu_reason(&self) -> Arc<str> {
+    fn cpu_reason(&self) -> Arc<str> {
         Arc::clone(self.lost.get().unwrap_or(&self.reason))
     }
 
     /// The GPU, unless there is none or it was lost.
     #[cfg(feature = "gpu")]
-    pub(super) fn working_gpu(&self) -> Option<&GpuContext> {
+    fn working_gpu(&self) -> Option<&GpuContext> {
         self.gpu.as_ref().filter(|_| self.lost.get().is_none())
-    }
-
-    /// What answers where no GPU does.
-    pub(super) fn cpu(&self) -> &CpuMaxSim {
-        &self.cpu
     }
 
     /// The GPU, if requests go to one.
@@ -154,7 +132,49 @@ impl Reranker {
         self.gpu.as_ref()
     }
 
-    /// The MaxSim score of each document, in their order.
+    /// Ranks each query's candidates.
+    ///
+    /// Where the GPU fails, the CPU answers. For that, and for candidates that are not resident,
+    /// `matrices` of the request should know every candidate.
+    ///
+    /// # Errors
+    /// Queries or documents have different dimensions; a candidate is nowhere; what `matrices` of the
+    /// request says.
+    pub fn rank<Id: DocumentId>(&self, request: &Request<'_, '_, Id>) -> Result<Rankings<Id>> {
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = self.working_gpu() {
+            return match rank_on_gpu(gpu, request) {
+                Ok((ranked, statistics)) => {
+                    Ok(rankings(ranked, &self.gpu_execution(gpu), Some(statistics)))
+                }
+                Err(error) if !error.is_of_the_gpu() => Err(error),
+                Err(error) => self.rank_on_cpu(request, self.note_failure(&error)),
+            };
+        }
+        self.rank_on_cpu(request, self.cpu_reason())
+    }
+
+    /// Ranks documents that are at hand, each an id and a token matrix: the best `limit`, in order.
+    ///
+    /// # Errors
+    /// A document's dimension is not the query's.
+    pub fn rerank<Id: DocumentId>(
+        &self,
+        query: TokenMatrixRef<'_>,
+        documents: &[(Id, TokenMatrixRef<'_>)],
+        limit: usize,
+    ) -> Result<Ranking<Id>> {
+        // An id may be given twice, with different matrices.
+        let candidates: Vec<(Id, usize)> =
+            documents.iter().enumerate().map(|(at, &(id, _))| (id, at)).collect();
+        let matrix = |(_, at): (Id, usize)| Ok(documents.get(at).map(|(_, matrix)| *matrix));
+        let ranking = self.rank_one(query, &candidates, &matrix, Wanted::best(limit))?;
+        let Ranking { hits, matches, execution } = ranking;
+        let hits = hits.into_iter().map(|hit| Scored { id: hit.id.0, score: hit.score }).collect();
+        Ok(Ranking { hits, matches, execution })
+    }
+
+    /// Scores documents; one score a document, in their order.
     ///
     /// # Errors
     /// A document's dimension is not the query's.
@@ -163,108 +183,50 @@ impl Reranker {
         query: TokenMatrixRef<'_>,
         documents: &[TokenMatrixRef<'_>],
     ) -> Result<Scores> {
-        #[cfg(feature = "gpu")]
-        if let Some(gpu) = self.working_gpu() {
-            let scored = gpu.score(query, documents);
-            return self.or_cpu(gpu, scored, query, documents);
-        }
-        self.score_on_cpu(query, documents, self.cpu_reason())
+        let candidates: Vec<usize> = (0..documents.len()).collect();
+        let matrix = |at: usize| Ok(documents.get(at).copied());
+        let Ranking { hits, execution, .. } =
+            self.rank_one(query, &candidates, &matrix, Wanted::all())?;
+        let mut scores = vec![0.0; documents.len()];
+        hits.iter().for_each(|hit| scores[hit.id] = hit.score);
+        Ok(Scores { scores, execution })
     }
 
-    /// [`Reranker::score`], async, for any executor.
-    ///
-    /// While the GPU computes, the executor is free. The CPU path computes before the first
-    /// `.await` returns, on rayon's threads.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn score_async(
+    fn rank_one<Id: DocumentId>(
         &self,
-        query: TokenMatrixRef<'_>,
-        documents: &[TokenMatrixRef<'_>],
-    ) -> Result<Scores> {
-        #[cfg(feature = "gpu")]
-        if let Some(gpu) = self.working_gpu() {
-            let scored = gpu.score_async(query, documents).await;
-            return self.or_cpu(gpu, scored, query, documents);
-        }
-        self.score_on_cpu(query, documents, self.cpu_reason())
+        tokens: TokenMatrixRef<'_>,
+        candidates: &[Id],
+        matrices: &Matrices<'_, Id>,
+        wanted: Wanted,
+    ) -> Result<Ranking<Id>> {
+        let queries = [Query { tokens, candidates }];
+        let mut answer = self.rank(&Request::new(&queries, matrices, wanted))?;
+        // One query, one ranking.
+        Ok(answer.rankings.swap_remove(0))
     }
 
-    /// The best `limit` candidates, each an id of the caller's and a token matrix. A candidate given
-    /// twice is ranked twice.
-    ///
-    /// # Errors
-    /// A candidate's dimension is not the query's.
-    pub fn rerank(
+    fn rank_on_cpu<Id: DocumentId>(
         &self,
-        query: TokenMatrixRef<'_>,
-        candidates: &[(u64, TokenMatrixRef<'_>)],
-        limit: usize,
-    ) -> Result<Ranking> {
-        if self.uses_cpu() {
-            return self.rerank_on_cpu(query, candidates, limit);
+        request: &Request<'_, '_, Id>,
+        reason: Arc<str>,
+    ) -> Result<Rankings<Id>> {
+        let dim = request.queries.first().map_or(0, |query| query.tokens.dim());
+        for (number, query) in request.queries.iter().enumerate() {
+            check_dimension(|| format!("query {number}"), dim, query.tokens.dim())?;
         }
-        Ok(ranked(candidates, self.score(query, &matrices(candidates))?, limit))
-    }
-
-    /// [`Reranker::rerank`], async, as [`Reranker::score_async`] is.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn rerank_async(
-        &self,
-        query: TokenMatrixRef<'_>,
-        candidates: &[(u64, TokenMatrixRef<'_>)],
-        limit: usize,
-    ) -> Result<Ranking> {
-        if self.uses_cpu() {
-            return self.rerank_on_cpu(query, candidates, limit);
-        }
-        let scores = self.score_async(query, &matrices(candidates)).await?;
-        Ok(ranked(candidates, scores, limit))
-    }
-
-    fn uses_cpu(&self) -> bool {
-        self.execution().backend() == Backend::Cpu
-    }
-
-    /// Without scoring what can't be among the best.
-    fn rerank_on_cpu(
-        &self,
-        query: TokenMatrixRef<'_>,
-        candidates: &[(u64, TokenMatrixRef<'_>)],
-        limit: usize,
-    ) -> Result<Ranking> {
-        let contenders = self.cpu.contenders(query, &matrices(candidates), limit)?;
-        let scored =
-            contenders.into_iter().map(|(at, score)| Scored { id: candidates[at].0, score });
-        let execution = self.cpu_execution(self.cpu_reason());
-        Ok(Ranking { hits: top_k(scored.collect(), limit), execution })
-    }
-
-    /// What the GPU scored; or, where it failed, what the CPU does.
-    #[cfg(feature = "gpu")]
-    fn or_cpu(
-        &self,
-        gpu: &GpuContext,
-        scored: Result<Vec<f32>>,
-        query: TokenMatrixRef<'_>,
-        documents: &[TokenMatrixRef<'_>],
-    ) -> Result<Scores> {
-        match scored {
-            Ok(scores) => Ok(Scores { scores, execution: self.gpu_execution(gpu) }),
-            Err(error) if error.is_the_callers() => Err(error),
-            Err(error) => {
-                let reason = self.note_failure(&error);
-                self.score_on_cpu(query, documents, reason)
-            }
-        }
+        let ranked = request.queries.iter().map(|query| rank_query(&self.cpu, query, request));
+        let ranked = ranked.collect::<Result<Vec<_>>>()?;
+        Ok(rankings(
+            ranked,
+            &self.cpu_execution(reason),
+            #[cfg(feature = "gpu")]
+            None,
+        ))
     }
 
     /// A lost device stays lost: no later request tries it.
     #[cfg(feature = "gpu")]
-    pub(super) fn note_failure(&self, error: &Error) -> Arc<str> {
+    fn note_failure(&self, error: &Error) -> Arc<str> {
         log::warn!("the CPU answers, because the GPU failed: {error}");
         let reason: Arc<str> = format!("the GPU failed: {error}").into();
         if matches!(error, Error::DeviceLost { .. }) {
@@ -274,24 +236,14 @@ impl Reranker {
         reason
     }
 
-    fn score_on_cpu(
-        &self,
-        query: TokenMatrixRef<'_>,
-        documents: &[TokenMatrixRef<'_>],
-        reason: Arc<str>,
-    ) -> Result<Scores> {
-        let scores = self.cpu.score(query, documents)?;
-        Ok(Scores { scores, execution: self.cpu_execution(reason) })
-    }
-
     #[cfg(feature = "gpu")]
-    pub(super) fn gpu_execution(&self, gpu: &GpuContext) -> Execution {
+    fn gpu_execution(&self, gpu: &GpuContext) -> Execution {
         let adapter = gpu.adapter().name.as_str().into();
         let processor = Processor::Gpu { adapter, variant: gpu.variant() };
         Execution { processor, reason: Arc::clone(&self.reason) }
     }
 
-    pub(super) fn cpu_execution(&self, reason: Arc<str>) -> Execution {
+    fn cpu_execution(&self, reason: Arc<str>) -> Execution {
         let instruction_set = self.cpu.instruction_set();
         Execution { processor: Processor::Cpu { instruction_set }, reason }
     }
@@ -310,12 +262,50 @@ fn why_not(error: &Error) -> String {
     }
 }
 
-fn matrices<'a>(candidates: &[(u64, TokenMatrixRef<'a>)]) -> Vec<TokenMatrixRef<'a>> {
-    candidates.iter().map(|&(_, matrix)| matrix).collect()
+fn rankings<Id>(
+    ranked: Vec<Ranked<Id>>,
+    execution: &Execution,
+    #[cfg(feature = "gpu")] statistics: Option<Statistics>,
+) -> Rankings<Id> {
+    Rankings {
+        rankings: ranked.into_iter().map(|ranked| Ranking::new(ranked, execution)).collect(),
+        #[cfg(feature = "gpu")]
+        statistics,
+    }
 }
 
-fn ranked(candidates: &[(u64, TokenMatrixRef<'_>)], scores: Scores, limit: usize) -> Ranking {
-    let scored = candidates.iter().zip(scores.scores);
-    let scored = scored.map(|(&(id, _), score)| Scored { id, score }).collect();
-    Ranking { hits: top_k(scored, limit), execution: scores.execution }
+#[cfg(feature = "gpu")]
+fn rank_on_gpu<Id: DocumentId>(
+    gpu: &GpuContext,
+    request: &Request<'_, '_, Id>,
+) -> Result<(Vec<Ranked<Id>>, Statistics)> {
+    let Request { queries, matrices, wanted, store } = *request;
+    gpu.answer(queries, store.filter(|store| store.is_of(gpu)), matrices, wanted)
+}
+
+fn rank_query<Id: DocumentId>(
+    cpu: &CpuMaxSim,
+    query: &Query<'_, Id>,
+    request: &Request<'_, '_, Id>,
+) -> Result<Ranked<Id>> {
+    let documents = matrices(query.candidates.iter(), request)?;
+    let contenders = cpu.contenders(query.tokens, &documents, request.wanted.limit)?.into_iter();
+    let scored = contenders.map(|(at, score)| Scored { id: query.candidates[at], score });
+    let hits = request.wanted.hits_of(scored.collect());
+    let matches = if request.wanted.matches {
+        let documents = matrices(hits.iter().map(|hit| &hit.id), request)?;
+        cpu.matches(query.tokens, &documents)?
+    } else {
+        Vec::new()
+    };
+    Ok(Ranked { hits, matches })
+}
+
+/// The matrices of some documents.
+fn matrices<'m, 'i, Id: DocumentId + 'i>(
+    ids: impl Iterator<Item = &'i Id>,
+    request: &Request<'_, 'm, Id>,
+) -> Result<Vec<TokenMatrixRef<'m>>> {
+    let missing = |id: &Id| Error::NotResident { id: format!("{id:?}") };
+    ids.map(|id| (request.matrices)(*id)?.ok_or_else(|| missing(id))).collect()
 }

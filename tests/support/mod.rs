@@ -5,8 +5,12 @@
 use std::io::Write;
 
 use half::f16;
+#[cfg(feature = "gpu")]
+use maxfold::gpu::{GpuContext, ResidentStore, Statistics};
 use maxfold::maxsim::{CpuMaxSim, InstructionSet, reference};
 use maxfold::multivector::{MultiVectors, TokenMatrix, TokenMatrixRef};
+#[cfg(feature = "gpu")]
+use maxfold::rerank::{Backend, DocumentId, Matrices, Query, Ranking, Request, Reranker, Wanted};
 use rand::prelude::*;
 use rayon::prelude::*;
 
@@ -112,7 +116,7 @@ pub struct Scorer {
 enum Engine {
     Cpu(CpuMaxSim),
     #[cfg(feature = "gpu")]
-    Gpu(Box<maxfold::gpu::GpuContext>),
+    Gpu(Box<GpuContext>),
 }
 
 impl Scorer {
@@ -120,8 +124,53 @@ impl Scorer {
         match &self.engine {
             Engine::Cpu(cpu) => cpu.score(query, documents).unwrap(),
             #[cfg(feature = "gpu")]
-            Engine::Gpu(gpu) => gpu.score(query, documents).unwrap(),
+            Engine::Gpu(gpu) => gpu.score(query, documents),
         }
+    }
+}
+
+/// Requests that a GPU has to answer itself.
+#[cfg(feature = "gpu")]
+pub trait OnGpu {
+    fn score(&self, query: TokenMatrixRef<'_>, documents: &[TokenMatrixRef<'_>]) -> Vec<f32>;
+
+    fn rank<Id: DocumentId>(
+        &self,
+        queries: &[Query<'_, Id>],
+        store: Option<&ResidentStore<Id>>,
+        matrices: &Matrices<'_, Id>,
+        wanted: Wanted,
+    ) -> maxfold::Result<Answer<Id>>;
+}
+
+/// What a GPU answered.
+#[cfg(feature = "gpu")]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer<Id> {
+    pub rankings: Vec<Ranking<Id>>,
+    pub statistics: Statistics,
+}
+
+#[cfg(feature = "gpu")]
+impl OnGpu for GpuContext {
+    fn score(&self, query: TokenMatrixRef<'_>, documents: &[TokenMatrixRef<'_>]) -> Vec<f32> {
+        let scored = Reranker::on_gpu(self.clone()).score(query, documents).unwrap();
+        assert_eq!(scored.execution.backend(), Backend::Gpu, "{}", scored.execution);
+        scored.scores
+    }
+
+    fn rank<Id: DocumentId>(
+        &self,
+        queries: &[Query<'_, Id>],
+        store: Option<&ResidentStore<Id>>,
+        matrices: &Matrices<'_, Id>,
+        wanted: Wanted,
+    ) -> maxfold::Result<Answer<Id>> {
+        let request = Request::new(queries, matrices, wanted);
+        let request = store.into_iter().fold(request, Request::with_store);
+        let answer = Reranker::on_gpu(self.clone()).rank(&request)?;
+        let statistics = answer.statistics.expect("a GPU answered, not the CPU");
+        Ok(Answer { rankings: answer.rankings, statistics })
     }
 }
 
@@ -270,6 +319,8 @@ pub fn ids(documents: &MultiVectors) -> Vec<u64> {
 }
 
 /// Documents by position.
-pub fn from<'a>(documents: &'a MultiVectors) -> impl Fn(u64) -> Option<TokenMatrixRef<'a>> + Sync {
-    move |id| documents.get(id as usize)
+pub fn from<'a>(
+    documents: &'a MultiVectors,
+) -> impl Fn(u64) -> maxfold::Result<Option<TokenMatrixRef<'a>>> + Sync {
+    move |id| Ok(documents.get(id as usize))
 }

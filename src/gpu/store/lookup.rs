@@ -38,6 +38,6 @@ impl<Id: DocumentId> Source for Stored<'_, '_, Id> {
 
     fn matrix(&self, group: usize, candidate: usize) -> Result<TokenMatrixRef<'_>> {
         let id = self.candidates[group][candidate];
-        (self.matrices)(id).ok_or_else(|| Error::NotResident { id: format!("{id:?}") })
+        (self.matrices)(id)?.ok_or_else(|| Error::NotResident { id: format!("{id:?}") })
     }
 }

@@ -52,7 +52,7 @@ use crate::{Error, Result};
 /// ```no_run
 /// use maxfold::gpu::{GpuContext, ResidentStore};
 /// use maxfold::multivector::TokenMatrix;
-/// use maxfold::rerank::{Query, Wanted};
+/// use maxfold::rerank::{Query, Request, Reranker, Wanted};
 ///
 /// let gpu = GpuContext::new()?;
 /// let store = ResidentStore::new(&gpu, 2)?;
@@ -61,7 +61,8 @@ use crate::{Error, Result};
 ///
 /// let query = TokenMatrix::new(&[1.0_f32, 0.0, 0.0, 1.0], 2)?;
 /// let queries = [Query { tokens: query.view(), candidates: &[7] }];
-/// let answer = gpu.rank(&queries, Some(&store), &|_| None, Wanted::best(10))?;
+/// let request = Request::new(&queries, &|_| Ok(None), Wanted::best(10)).with_store(&store);
+/// let answer = Reranker::on_gpu(gpu).rank(&request)?;
 /// assert_eq!(answer.rankings[0].hits[0].score, 0.5 + -1.0);
 /// # Ok::<(), maxfold::Error>(())
 /// ```

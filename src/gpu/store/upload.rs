@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering;
 use bytemuck::cast_slice;
 use half::f16;
 use wgpu::{
-    BindGroup, Buffer, BufferSize, BufferUsages, CommandEncoderDescriptor, Error as GpuError,
-    SubmissionIndex,
+    BindGroup, Buffer, BufferSize, BufferUsages, CommandEncoderDescriptor, SubmissionIndex,
 };
 
 use super::documents::Pieces;
@@ -17,6 +16,7 @@ use crate::gpu::device::Gpu;
 use crate::gpu::plan::ROW_SLACK;
 use crate::gpu::shader::Place;
 use crate::gpu::source::Piece;
+use crate::gpu::wait;
 use crate::multivector::{TokenMatrixRef, check_dimension};
 use crate::ranking::DocumentId;
 use crate::{Error, Result};
@@ -48,11 +48,11 @@ impl Uploads {
     /// under way.
     fn submit(&mut self, gpu: &Gpu) -> Result<()> {
         let submission = gpu.checked(|| gpu.queue.submit([]))?;
-        gpu.poller.look()?;
+        wait::look(&gpu.maker.device)?;
         gpu.check_alive()?;
         match self.last.replace(submission) {
             None => Ok(()),
-            Some(last) => gpu.poller.wait(last),
+            Some(last) => wait::wait(&gpu.maker.device, last),
         }
     }
 }
@@ -169,7 +169,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
                 self.space().add_page(rows);
                 Ok(true)
             }
-            Err(Error::Gpu { source: GpuError::OutOfMemory { .. } }) => {
+            Err(Error::GpuOutOfMemory { .. }) => {
                 let mut space = self.space();
                 log::warn!("the resident store stays at {:?}: no memory for more", space.bytes());
                 space.end_growth();

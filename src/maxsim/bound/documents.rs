@@ -9,17 +9,22 @@ use rayon::prelude::*;
 use super::integers::Integers;
 use super::kernel::{Estimates, Scratch};
 use super::query::{Bounds, QuantizedQuery};
+use crate::background::Cancellation;
 use crate::maxsim::scorer::{PART_TOKENS, values_of};
 use crate::multivector::TokenMatrixRef;
 
-/// Bounds on the scores of some of the documents.
+/// Bounds on the scores of some of the documents; of none of the rest, once the call is cancelled.
 pub(in crate::maxsim) fn bounds(
     integers: Integers,
     query: &QuantizedQuery,
     documents: &[TokenMatrixRef<'_>],
     some: Range<usize>,
+    cancellation: &Cancellation,
 ) -> Vec<Bounds> {
     let bound = |scratch: &mut Scratch, number| {
+        if cancellation.is_cancelled() {
+            return Bounds { lower: 0.0, upper: 0.0 };
+        }
         let (tokens, next) = (values_of(documents, number), values_of(documents, number + 1));
         query.bounds(&estimates(integers, query, tokens, next, scratch))
     };

@@ -2,48 +2,47 @@
 
 use roaring::RoaringBitmap;
 
-use super::best::{Scored, best};
-use super::reader::Reader;
-use super::stage::Search;
+use super::reader::{Reader, Scored, Search};
 use crate::Result;
 use crate::recall::{Allowed, HnswView, Recalled, ScanReason, SearchParams, Strategy};
 use crate::search::Method;
 
-impl Reader<'_, '_> {
-    /// The best of the `allowed` points, which all have the vector.
-    pub fn dense(
-        &self,
-        search: &Search<'_>,
-        query: &[f32],
-        allowed: &RoaringBitmap,
-    ) -> Result<(Vec<Scored>, Method)> {
-        let Some(view) = self.view(search.using) else {
-            let scored = self.scan(search.using, query, allowed)?;
-            let reason = match (&search.candidates, search.params.exact) {
-                (Some(_), _) => ScanReason::Candidates,
-                (None, true) => ScanReason::Requested,
-                (None, false) => ScanReason::NoGraph,
-            };
-            let strategy = Strategy::Scan { documents: allowed.len() as usize, reason };
-            let best = best(&self.snapshot, scored, search.limit)?;
-            return Ok((best, Method::Dense { strategy, unindexed: 0 }));
+/// The best of the `allowed` points, which all have the vector, and others: among them all that tie
+/// with the last of the best.
+pub(super) fn contenders(
+    reader: &Reader<'_, '_>,
+    search: &Search<'_>,
+    query: &[f32],
+    allowed: RoaringBitmap,
+) -> Result<(Vec<Scored>, Method)> {
+    let Some(view) = reader.view(search.using) else {
+        let scored = scan(reader, search.using, query, &allowed)?;
+        let reason = match (&search.candidates, search.params.exact) {
+            (Some(_), _) => ScanReason::Candidates,
+            (None, true) => ScanReason::Requested,
+            (None, false) => ScanReason::NoGraph,
         };
-        // Numbers that the graph doesn't have yet, or not any more if it is ahead.
-        let unindexed = allowed - view.numbers();
-        let (mut scored, strategy) = walk(view, search, query, allowed - &unindexed)?;
-        scored.extend(self.scan(search.using, query, &unindexed)?);
-        let best = best(&self.snapshot, scored, search.limit)?;
-        Ok((best, Method::Dense { strategy, unindexed: unindexed.len() }))
-    }
+        let strategy = Strategy::Scan { documents: allowed.len() as usize, reason };
+        return Ok((scored, Method::Dense { strategy, unindexed: 0 }));
+    };
+    // Numbers that the graph doesn't have yet, or not any more if it is ahead.
+    let unindexed = &allowed - view.numbers();
+    let (mut scored, strategy) = walk(view, search, query, allowed - &unindexed)?;
+    scored.extend(scan(reader, search.using, query, &unindexed)?);
+    Ok((scored, Method::Dense { strategy, unindexed: unindexed.len() }))
+}
 
-    /// All of the `allowed` points, compared where they lie in the file.
-    fn scan(&self, using: &str, query: &[f32], allowed: &RoaringBitmap) -> Result<Vec<Scored>> {
-        let distance = self.shared.collection.config().get(using)?.distance;
-        self.snapshot.map_dense(using, allowed, |number, vector| {
-            // Plus 0, as -0 is no other score than 0.
-            (number, distance.similarity(query, vector) + 0.0)
-        })
-    }
+/// All of the `allowed` points, compared where they lie in the file.
+fn scan(
+    reader: &Reader<'_, '_>,
+    using: &str,
+    query: &[f32],
+    allowed: &RoaringBitmap,
+) -> Result<Vec<Scored>> {
+    let distance = reader.distance(using)?;
+    reader
+        .snapshot
+        .map_dense(using, allowed, |number, vector| (number, distance.similarity(query, vector)))
 }
 
 /// The best of the `allowed` points, which the graph has: with all that tie for the last place, as
@@ -63,10 +62,9 @@ fn walk(
     loop {
         let Recalled { candidates, mut strategy } =
             view.search(query, limit, params, Some(&allowed))?;
-        let scored = candidates.iter().map(|it| (it.document as u32, it.score + 0.0));
-        let scored: Vec<Scored> = scored.collect();
-        let tied = scored.get(search.limit - 1).zip(scored.last());
-        let cut = scored.len() == limit && tied.is_some_and(|(bar, last)| bar.1 == last.1);
+        let tied = candidates.get(search.limit - 1).zip(candidates.last());
+        let cut =
+            candidates.len() == limit && tied.is_some_and(|(bar, last)| bar.score == last.score);
         if cut {
             limit = limit.saturating_mul(4);
             continue;
@@ -74,6 +72,7 @@ fn walk(
         if let (Some(_), Strategy::Scan { reason, .. }) = (&search.candidates, &mut strategy) {
             *reason = ScanReason::Candidates;
         }
+        let scored = candidates.iter().map(|it| (it.document as u32, it.score)).collect();
         return Ok((scored, strategy));
     }
 }

@@ -6,12 +6,12 @@
 //! | `shared.rs` | what every search shares |
 //! | `graphs.rs`, `resident.rs` | what is derived from the collection: graphs, copies on the GPU |
 //! | `upkeep.rs` | the thread that keeps them in step |
-//! | `reader.rs` | one state of the collection, and the requests that are answered from it |
-//! | `stage.rs` | one search: which points may be found, and the best of them |
+//! | `answer.rs` | a request, from its stages to its points |
+//! | `stage.rs` | one stage: which points may be found, and the best of them |
 //! | `dense.rs`, `max_sim.rs` | how points are compared |
-//! | `best.rs` | the order of results |
+//! | `reader.rs` | one state of the collection, for the requests of a call |
 
-mod best;
+mod answer;
 mod dense;
 mod graphs;
 mod max_sim;
@@ -29,12 +29,14 @@ use std::sync::atomic::Ordering;
 
 pub use options::SearcherOptions;
 
+use answer::answer;
 use reader::Reader;
 use shared::Shared;
 use upkeep::Upkeep;
 
 use super::{QueryRequest, QueryResponse, RequestLimits};
 use crate::Result;
+use crate::background::run_async;
 use crate::collection::Collection;
 use crate::rerank::Reranker;
 
@@ -144,7 +146,7 @@ impl Searcher {
     /// [`RequestLimits`]; a record is damaged or can't be read.
     pub fn query(&self, request: &QueryRequest) -> Result<QueryResponse> {
         self.limits.check(request)?;
-        self.reader()?.answer(request)
+        answer(&mut self.reader()?, request)
     }
 
     /// Answers requests, all from the same state of the collection.
@@ -154,11 +156,21 @@ impl Searcher {
     /// request that has an error.
     pub fn query_batch(&self, requests: &[QueryRequest]) -> Result<Vec<QueryResponse>> {
         let mut reader = self.reader()?;
-        let answer = |(at, request)| {
-            let answer = self.limits.check(request).and_then(|()| reader.answer(request));
+        let answers = requests.iter().enumerate().map(|(at, request)| {
+            let answer = self.limits.check(request).and_then(|()| answer(&mut reader, request));
             answer.map_err(|error| error.in_request(at))
-        };
-        requests.iter().enumerate().map(answer).collect()
+        });
+        answers.collect()
+    }
+
+    /// Answers a request, as [`Searcher::query`], on another thread. If the future is dropped, the
+    /// search stops at its next step.
+    ///
+    /// # Errors
+    /// As [`Searcher::query`]; no thread can be started.
+    pub async fn query_async(self: &Arc<Self>, request: QueryRequest) -> Result<QueryResponse> {
+        let searcher = Arc::clone(self);
+        run_async(move || searcher.query(&request)).await
     }
 
     fn reader(&self) -> Result<Reader<'_, '_>> {

@@ -1,19 +1,15 @@
-//! HNSW: building and searching; and the two stages together.
+//! HNSW: building and searching, with filters and without.
 
 mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use maxfold::maxsim::CpuMaxSim;
-use maxfold::multivector::{DenseVectors, TokenMatrix};
+use maxfold::multivector::DenseVectors;
 use maxfold::recall::{Allowed, Distance, HnswIndex, HnswParams, SearchParams};
-use maxfold::rerank::Reranker;
-use maxfold::search::{EngineConfig, Point, Request, SearchEngine};
 use rand::prelude::*;
 use support::Work;
 
 const DOCUMENTS: usize = 10_000;
 const DENSE: usize = 384;
-const DIM: usize = 128;
 
 /// Vectors in a hundred clusters, as embeddings are more like than they are like noise.
 fn clustered(rng: &mut StdRng, vectors: usize) -> Vec<f32> {
@@ -68,31 +64,5 @@ fn filtered(criterion: &mut Criterion<Work>) {
     }
 }
 
-fn two_stages(criterion: &mut Criterion<Work>) {
-    let mut rng = StdRng::seed_from_u64(2);
-    let reranker = Reranker::on_cpu(CpuMaxSim::new());
-    let mut engine = SearchEngine::new(EngineConfig::new(DENSE, DIM).reranker(reranker)).unwrap();
-    let dense = clustered(&mut rng, DOCUMENTS);
-    let points = (0..).zip(dense.chunks_exact(DENSE)).map(|(id, dense)| {
-        let tokens = rng.random_range(60..=180);
-        let values = support::random(&mut rng, tokens * DIM);
-        let tokens = TokenMatrix::normalized(&values, DIM).unwrap();
-        Point { id, dense: dense.to_vec(), tokens, payload: () }
-    });
-    let points: Vec<_> = points.collect();
-    let (dense, document) = (points[17].dense.clone(), points[17].tokens.clone());
-    engine.add(points).unwrap();
-    let tokens = TokenMatrix::new(&document.values()[..32 * DIM], DIM).unwrap();
-
-    let mut group = criterion.benchmark_group("recall and rerank, 32x(60 to 180)x128");
-    for prefetch in [100, 1_000] {
-        let request = Request::new(&dense, tokens.view()).prefetch(prefetch);
-        assert_eq!(engine.search(&request).unwrap().hits[0].id, 17, "its own tokens");
-        group.throughput(Throughput::Elements(prefetch as u64));
-        let id = BenchmarkId::new("prefetch", prefetch);
-        group.bench_function(id, |bencher| bencher.iter(|| engine.search(&request).unwrap()));
-    }
-}
-
-criterion_group! { name = benches; config = support::criterion(); targets = hnsw, filtered, two_stages }
+criterion_group! { name = benches; config = support::criterion(); targets = hnsw, filtered }
 criterion_main!(benches);
