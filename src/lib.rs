@@ -30,6 +30,7 @@
 
 #[cfg(feature = "collection")]
 pub mod collection;
+mod decimal;
 pub mod error;
 pub mod eval;
 mod files;
