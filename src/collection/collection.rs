@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::batch::Batch;
 use super::config::{CollectionConfig, VectorConfig};
 use super::environment;
-use super::point::{Point, Prepared, Selector};
+use super::point::{Point, Prepared, Selector, check_depth};
 use super::snapshot::Snapshot;
 use super::state::{self, State};
 use super::store::Store;
@@ -145,7 +145,8 @@ impl Collection {
     }
 
     /// Adds points, each in the place of the one that has its id: its vectors and its payload are
-    /// gone. Of points with the same id in one call the last counts.
+    /// gone. Of points with the same id in one call the last counts, as in Qdrant; a file of points, which
+    /// [`PointLines`](super::PointLines) reads, has each id once.
     ///
     /// Vectors with the distance cosine are scaled to length 1.
     ///
@@ -181,6 +182,7 @@ impl Collection {
     /// An id that no point has; a payload of too many levels; a record is damaged; what the operating
     /// system or LMDB says. So with all that change payloads.
     pub fn set_payload(&self, which: impl Into<Selector>, fields: &Payload) -> Result<u64> {
+        check_depth(fields)?;
         self.change_payloads(which.into(), |old| payload::merge(old, fields))
     }
 
@@ -189,6 +191,7 @@ impl Collection {
     /// # Errors
     /// As [`Collection::set_payload`].
     pub fn overwrite_payload(&self, which: impl Into<Selector>, payload: &Payload) -> Result<u64> {
+        check_depth(payload)?;
         self.change_payloads(which.into(), |old| old.clone_from(payload))
     }
 

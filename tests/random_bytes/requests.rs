@@ -44,7 +44,7 @@ fn filters_select_what_they_match() {
             let names = having.iter().filter(|(_, having)| having.contains(number));
             let vectors: Vec<&str> = names.map(|(name, _)| *name).collect();
             let subject = Subject { id, payload: &payload, vectors: &vectors };
-            assert_eq!(filter.matches(&subject), selected.contains(number), "point {id}");
+            assert_eq!(filter.matches(&subject).unwrap(), selected.contains(number), "point {id}");
         }
         true
     });

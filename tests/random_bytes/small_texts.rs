@@ -107,16 +107,16 @@ fn single_values_come_back() {
         String::from_utf8_lossy(&mutate::bytes(rng, seed)).into_owned()
     };
     trials::door("single values", input, |text| {
-        let mut read = Vec::new();
-        #[cfg(feature = "collection")]
-        {
-            use maxfold::filter::{Datetime, FieldPath, PointId};
-            read.push(comes_back::<Datetime>(text));
-            read.push(comes_back::<FieldPath>(text));
-            read.push(comes_back::<PointId>(text));
-        }
-        #[cfg(feature = "gpu")]
-        read.push(comes_back::<maxfold::gpu::Calibration>(text));
+        let read = [
+            #[cfg(feature = "collection")]
+            comes_back::<maxfold::filter::Datetime>(text),
+            #[cfg(feature = "collection")]
+            comes_back::<maxfold::filter::FieldPath>(text),
+            #[cfg(feature = "collection")]
+            comes_back::<maxfold::filter::PointId>(text),
+            #[cfg(feature = "gpu")]
+            comes_back::<maxfold::gpu::Calibration>(text),
+        ];
         read.contains(&true)
     });
 }
