@@ -8,7 +8,8 @@
 //! The i-th line of POINTS that is not blank, `{"id": …, "payload": {…}, "vector": …}`, belongs to item
 //! i of each file of vectors: to row i of its tensor `dense` if the name is that of a dense vector, to the rows of `tokens` that `offsets`
 //! says if it is that of a multivector. After each transaction there is a line `committed N` on stdout,
-//! with the number of points in the collection, which from then on survive a kill and a power cut. Bad
+//! with the number of points in the collection, which from then on survive a kill and a power cut. An id that
+//! stands twice in POINTS is bad input, and is refused when its second line is reached. Bad
 //! input: exit code 2, and one line on stderr that begins with `error:`.
 
 #[path = "support/command_line.rs"]

@@ -330,6 +330,16 @@ pub enum Error {
         id: String,
     },
 
+    /// A point that stands twice in a file, so that one of them would be dropped.
+    #[cfg(feature = "collection")]
+    #[error("expected each id once, got {id}, which stands in line {line}")]
+    DuplicatePoint {
+        /// The id.
+        id: crate::filter::PointId,
+        /// The line where it stands first, from 1.
+        line: usize,
+    },
+
     /// A payload that a collection can't keep.
     #[cfg(feature = "collection")]
     #[error("expected a payload of at most {expected} levels, got more")]

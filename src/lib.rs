@@ -69,6 +69,7 @@ assert_eq!(searcher.query(&request)?.points[0].id, 8.into());
 mod background;
 #[cfg(feature = "collection")]
 pub mod collection;
+mod decimal;
 pub mod error;
 pub mod eval;
 mod files;

@@ -88,7 +88,7 @@ impl Model {
                 let means = |point: &&Point| {
                     let vectors: Vec<&str> = point.vectors.keys().map(String::as_str).collect();
                     let (id, payload) = (point.id, &point.payload);
-                    filter.matches(&Subject { id, payload, vectors: &vectors })
+                    filter.matches(&Subject { id, payload, vectors: &vectors }).unwrap()
                 };
                 self.points.values().filter(means).map(|point| point.id).collect()
             }
@@ -406,6 +406,56 @@ fn there_is_room_for_many_readers() {
 
 // --- Refusals --------------------------------------------------------------------------------------
 
+/// Levels that no stack has room for are refused at every door, without a copy being made.
+#[test]
+fn a_payload_of_any_depth_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), config()).unwrap();
+    collection.upsert(vec![Point::new(1)]).unwrap();
+    let deep = || {
+        let array = |inside, _| Value::Array(vec![inside]);
+        let object = |inside, _| Value::Object([("a".to_owned(), inside)].into_iter().collect());
+        [(0..100_000).fold(json!(1), array), (0..100_000).fold(json!(1), object)]
+    };
+    for value in deep() {
+        let point = Point::new(1).payload(Payload::from_iter([("a".into(), value)]));
+        let error = collection.upsert(vec![point]).unwrap_err().to_string();
+        assert_eq!(error, "point 1: expected a payload of at most 100 levels, got more");
+    }
+    for value in deep() {
+        let payload = Payload::from_iter([("a".into(), value)]);
+        for error in [
+            collection.set_payload([1], &payload).unwrap_err(),
+            collection.overwrite_payload([1], &payload).unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), "expected a payload of at most 100 levels, got more");
+        }
+        // serde_json would need stack for each level.
+        std::mem::forget(payload);
+    }
+    assert!(collection.snapshot().unwrap().get(1.into()).unwrap().unwrap().payload.is_empty());
+}
+
+/// As in Qdrant: the points of one call are a list of commands, not a table.
+#[test]
+fn of_points_with_one_id_in_a_call_the_last_counts() {
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), config()).unwrap();
+    collection.create_index(PayloadIndex::new("n", IndexKind::Integer).unwrap()).unwrap();
+    let first = Point::new(1).vector("plain", vec![1.0, 2.0, 3.0]);
+    let first = first.payload(fields(json!({"n": 1, "only here": true})));
+    let last = Point::new(1).payload(fields(json!({"n": 2})));
+    collection.upsert(vec![first, Point::new(2), last.clone()]).unwrap();
+    let count = |n| {
+        let filter = json!({"must": {"key": "n", "match": {"value": n}}}).to_string();
+        collection.count(&filter.parse().unwrap()).unwrap()
+    };
+    assert_eq!((count(1), count(2)), (0, 1));
+    let snapshot = collection.snapshot().unwrap();
+    assert_eq!((snapshot.get(1.into()).unwrap(), snapshot.len()), (Some(last), 2));
+    assert!(snapshot.having("plain").unwrap().is_empty());
+}
+
 #[test]
 fn a_refused_batch_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -645,6 +695,14 @@ fn points_are_read_line_by_line() {
         (
             "{\"id\": 1, \"tags\": []}",
             "file: line 1: expected only id, payload, vector in point, got \"tags\"",
+        ),
+        (
+            "{\"id\": 1}\n{\"id\": 2}\n\n{\"id\": 1, \"payload\": {\"a\": 2}}",
+            "file: line 4: expected each id once, got 1, which stands in line 1",
+        ),
+        (
+            "{\"id\": 1}\n{\"id\": 2, \"payload\": {\"a\": [18446744073709551616, -18446744073709551617]}}",
+            "file: line 2: expected point.payload.a[1] to be an integer of 64 bits, or any other number that f64 holds, got -18446744073709551617",
         ),
         (
             "{\"id\": 1, \"payload\": []}",

@@ -299,6 +299,18 @@ fn an_engine_s_numbers_are_taken_as_they_are() {
     assert_eq!(documents(&run, "7"), ["9", "10"]);
 }
 
+/// In f64, 0.1 in f32 is 0.10000000149011612.
+#[test]
+fn scores_in_f32_are_written_with_their_digits() {
+    let mut run = Run::new();
+    run.insert_ranking("q", [("a", 0.1_f32), ("b", 16_777_216.0), ("c", -1e-40)]).unwrap();
+    let lines = "q Q0 b 1 16777216 t\nq Q0 a 2 0.1 t\n";
+    let written = run.to_trec("t").unwrap();
+    assert!(written.starts_with(lines), "{written}");
+    assert_eq!(Run::parse_trec(&written).unwrap(), run);
+    assert!(run.to_beir().unwrap().contains("q\ta\t0.1\n"));
+}
+
 #[test]
 fn refused_insertions_change_nothing() {
     let mut qrels = Qrels::parse_trec("q 0 a 1\n").unwrap();

@@ -11,12 +11,13 @@ use maxfold::filter::{
     Condition, Datetime, FieldPath, Filter, IndexKind, LONGEST_KEY, Match, Payload,
     PayloadSelector, PointId, Points, Range, Scalars, Span, Subject, Test, payload,
 };
-use maxfold::search::QueryRequest;
+use maxfold::search::{QueryRequest, RequestLimits};
 use maxfold::{Error, Result};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use roaring::RoaringBitmap;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 // --- The judge ---------------------------------------------------------------------------------
@@ -453,7 +454,7 @@ fn indexed_scanned_and_judged_are_the_same() {
             let scanned = memory.points_where(|point| {
                 let payload = point.payload.as_object().unwrap();
                 let (id, vectors) = (point_id(&point.id), point.vectors.as_slice());
-                filter.matches(&Subject { id, payload, vectors })
+                filter.matches(&Subject { id, payload, vectors }).unwrap()
             });
             let selected = filter.select(&memory).unwrap();
             assert_eq!(scanned, expected, "scanned: {json}");
@@ -572,6 +573,72 @@ fn a_filter_that_json_cannot_hold_is_not_written() {
     assert_eq!(serde_json::to_string(&deep).unwrap().parse::<Filter>().unwrap(), deep);
 }
 
+/// Levels that no stack has room for: refused where it is used, and dropped.
+#[test]
+fn a_filter_of_any_depth_is_refused_or_evaluated() {
+    let levels = |count: usize, more: &dyn Fn(Filter) -> Filter| {
+        (1..count).fold(Filter::new().must(Condition::has_id([1])), |filter, _| more(filter))
+    };
+    let nested = |filter| Filter::new().must_not(Condition::nested("a", filter).unwrap());
+    let counted = |filter: Filter| Filter::new().min_should(1, vec![filter.into()]);
+    let ways: [&dyn Fn(Filter) -> Filter; 4] =
+        [&|it| Filter::new().must(it), &|it| Filter::new().should(it), &nested, &counted];
+    let payload = Payload::new();
+    let subject = Subject { id: 1.into(), payload: &payload, vectors: &[] };
+    let memory = Memory::new(vec![], &[]);
+    let expected = "expected the depth of a filter to be at most 200, got more";
+    for more in ways {
+        assert!(levels(Filter::DEEPEST, more).matches(&subject).unwrap());
+        for count in [Filter::DEEPEST + 1, 100_000] {
+            let deep = levels(count, more);
+            assert_eq!(deep.matches(&subject).unwrap_err().to_string(), expected);
+            assert_eq!(deep.select(&memory).unwrap_err().to_string(), expected);
+            assert!(serde_json::to_string(&deep).is_err());
+            let request = QueryRequest::new(vec![1.0]).filter(deep);
+            let limits = RequestLimits::new().depth(usize::MAX);
+            assert_eq!(limits.check(&request).unwrap_err().to_string(), expected);
+        }
+    }
+}
+
+/// A document from another format than text, which has no limit of levels of its own.
+#[test]
+fn deep_json_is_refused_whatever_it_is_read_from() {
+    let deep = |levels| (0..levels).fold(json!({}), |inside, _| json!({"must": inside}));
+    assert!(Filter::deserialize(&deep(100)).is_ok());
+    let error = Filter::deserialize(&deep(1_000)).unwrap_err().to_string();
+    assert_eq!(error, "expected at most 128 levels, got more");
+}
+
+/// Digits beyond 64 bits are not rounded away; what is spelled as f64 is written is f64.
+#[test]
+fn integers_that_nothing_holds_are_refused() {
+    let read = |bound: &str| {
+        let text = format!(r#"{{"must": [{{"key": "\"1e9\"", "range": {{"lt": {bound}}}}}]}}"#);
+        text.parse::<Filter>().map_err(|error| error.to_string())
+    };
+    for bound in ["18446744073709551617", "-9223372036854775809", "123456789012345678901234567890"]
+    {
+        let expected = "an integer of 64 bits, or any other number that f64 holds";
+        let expected = format!("expected filter.must[0].range.lt to be {expected}, got {bound}");
+        assert_eq!(read(bound).unwrap_err(), expected);
+    }
+    let accepted = [
+        ("18446744073709551615", 2_f64.powi(64)),
+        ("18446744073709551616", 2_f64.powi(64)),
+        ("18446744073709552000", 2_f64.powi(64)),
+        ("-9223372036854775808", -(2_f64.powi(63))),
+        ("100000000000000000000", 1e20),
+        ("18446744073709551617.0", 2_f64.powi(64)),
+        ("123456789012345678901e3", 1.2345678901234568e23),
+    ];
+    for (bound, expected) in accepted {
+        let lt =
+            Filter::new().must(Condition::field("\"1e9\"", Range::new().lt(expected)).unwrap());
+        assert_eq!(read(bound), Ok(lt), "{bound}");
+    }
+}
+
 /// Half of a filter is not dropped because a key stands there twice.
 #[test]
 fn a_key_that_stands_twice_is_refused_with_its_place() {
@@ -633,7 +700,7 @@ fn fields_that_are_null_ask_for_nothing() {
 fn matches(filter: Value, payload: Value) -> bool {
     let filter: Filter = filter.to_string().parse().unwrap();
     let payload = payload.as_object().unwrap();
-    filter.matches(&Subject { id: 1.into(), payload, vectors: &[] })
+    filter.matches(&Subject { id: 1.into(), payload, vectors: &[] }).unwrap()
 }
 
 #[test]

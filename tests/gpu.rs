@@ -1,9 +1,11 @@
 //! The GPU path: what is split, what is forced, what fails.
 
-#![cfg(feature = "gpu")]
-
 mod support;
+#[macro_use]
+#[path = "support/trials.rs"]
+mod trials;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +20,40 @@ use support::{
     gpu_scorers_with,
 };
 
+fn main() -> ExitCode {
+    let needing = tests![
+        every_variant_of_the_adapter_is_right,
+        a_hundred_thousand_candidates_in_one_call,
+        a_book_among_notes,
+        narrow_limits_give_the_same_scores,
+        a_query_beyond_a_binding_is_scored_in_parts,
+        calls_of_any_size_share_their_buffers,
+        threads_share_a_context,
+        a_host_keeps_its_own_device,
+        a_host_lends_its_matrix_units,
+        a_destroyed_device_is_replaced_by_the_cpu,
+        a_lost_gpu_is_not_tried_again,
+        a_device_may_go_at_any_moment,
+        a_dropped_call_does_no_harm,
+        auto_prefers_the_cpu_to_a_software_gpu,
+        a_software_gpu_is_used_when_named,
+        a_variant_that_the_device_lacks_is_an_error,
+        limits_of_nothing_are_errors,
+        a_calibration_chooses_the_variant_unless_one_is_forced,
+    ];
+    trials::run(
+        needing,
+        support::why_no_gpu(),
+        tests![what_is_not_there_is_an_error_that_lists_what_is],
+    )
+}
+
 /// Small limits, so that paging and folding run on small data.
 fn narrow() -> GpuOptions {
     GpuOptions::default().binding_limit(1 << 20).workgroup_limit(256)
 }
 
 /// The one test that fails where a variant that the adapter lists scores wrong.
-#[test]
 fn every_variant_of_the_adapter_is_right() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let refused: Vec<String> = gpu
@@ -44,7 +73,6 @@ fn right_variants() -> Vec<ShaderVariant> {
     gpu_contexts(GpuOptions::default()).iter().map(GpuContext::variant).collect()
 }
 
-#[test]
 fn a_hundred_thousand_candidates_in_one_call() {
     let mut rng = StdRng::seed_from_u64(1);
     let query = Values::Unit.query(&mut rng, 32, 32);
@@ -61,7 +89,6 @@ fn a_hundred_thousand_candidates_in_one_call() {
     }
 }
 
-#[test]
 fn a_book_among_notes() {
     let mut rng = StdRng::seed_from_u64(2);
     let query = Values::Opposed.query(&mut rng, 32, 128);
@@ -71,7 +98,6 @@ fn a_book_among_notes() {
     check_every(&gpu_scorers_with(narrow()), &query, &documents);
 }
 
-#[test]
 fn narrow_limits_give_the_same_scores() {
     let mut rng = StdRng::seed_from_u64(3);
     for (query_tokens, tokens, dim) in
@@ -89,7 +115,6 @@ fn narrow_limits_give_the_same_scores() {
 }
 
 /// 9,000 query tokens need three parts of at most 1 MiB, and more tiles than 256 workgroups.
-#[test]
 fn a_query_beyond_a_binding_is_scored_in_parts() {
     let mut rng = StdRng::seed_from_u64(4);
     let query = Values::Unit.query(&mut rng, 9_000, 128);
@@ -98,7 +123,6 @@ fn a_query_beyond_a_binding_is_scored_in_parts() {
     check_every(&gpu_scorers_with(narrow()), &query, &documents);
 }
 
-#[test]
 fn calls_of_any_size_share_their_buffers() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let mut rng = StdRng::seed_from_u64(5);
@@ -113,7 +137,6 @@ fn calls_of_any_size_share_their_buffers() {
     }
 }
 
-#[test]
 fn threads_share_a_context() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     std::thread::scope(|scope| {
@@ -134,7 +157,6 @@ fn threads_share_a_context() {
     });
 }
 
-#[test]
 fn a_host_keeps_its_own_device() {
     let Some((device, queue)) = host_device() else { return };
     let gpu = GpuContext::from_device(device.clone(), queue).unwrap();
@@ -153,7 +175,6 @@ fn a_host_keeps_its_own_device() {
 }
 
 /// Where it has any: its adapter says which, since a device doesn't.
-#[test]
 fn a_host_lends_its_matrix_units() {
     if gpu_context(GpuOptions::default()).is_none() {
         return;
@@ -192,7 +213,6 @@ fn host_device() -> Option<(wgpu::Device, wgpu::Queue)> {
     Some(pollster::block_on(adapter.request_device(&Default::default())).unwrap())
 }
 
-#[test]
 fn a_destroyed_device_is_replaced_by_the_cpu() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let adapter = gpu.adapter().name.clone();
@@ -212,7 +232,6 @@ fn a_destroyed_device_is_replaced_by_the_cpu() {
     assert_eq!(second.scores, CpuMaxSim::new().score(query.view(), &documents).unwrap());
 }
 
-#[test]
 fn a_lost_gpu_is_not_tried_again() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let reranker = Reranker::on_gpu(gpu);
@@ -232,7 +251,6 @@ fn a_lost_gpu_is_not_tried_again() {
 }
 
 /// Destroyed while requests run, and before one that needs larger buffers.
-#[test]
 fn a_device_may_go_at_any_moment() {
     let mut rng = StdRng::seed_from_u64(9);
     let query = Values::Unit.query(&mut rng, 32, 128);
@@ -259,7 +277,7 @@ fn a_device_may_go_at_any_moment() {
 }
 
 /// A call that is given up midway leaves nothing half done to the next.
-#[tokio::test]
+#[tokio::main(flavor = "current_thread")]
 async fn a_dropped_call_does_no_harm() {
     let Some(gpu) = gpu_context(narrow()) else { return };
     let mut rng = StdRng::seed_from_u64(10);
@@ -276,7 +294,6 @@ async fn a_dropped_call_does_no_harm() {
     assert_scores("after", query.view(), &documents, &gpu.score(query.view(), &documents));
 }
 
-#[test]
 fn auto_prefers_the_cpu_to_a_software_gpu() {
     let software_only = maxfold::gpu::adapters().iter().all(|adapter| adapter.software);
     let execution = Reranker::new(Backend::Auto).unwrap().execution();
@@ -285,7 +302,6 @@ fn auto_prefers_the_cpu_to_a_software_gpu() {
     assert!(execution.reason.starts_with("auto: "), "{execution}");
 }
 
-#[test]
 fn a_software_gpu_is_used_when_named() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let name = gpu.adapter().name.to_uppercase();
@@ -297,7 +313,6 @@ fn a_software_gpu_is_used_when_named() {
     }
 }
 
-#[test]
 fn what_is_not_there_is_an_error_that_lists_what_is() {
     let error = GpuContext::with_adapter("Voodoo 2").unwrap_err().to_string();
     assert!(error.contains("Voodoo 2") && error.contains("got"), "{error}");
@@ -306,7 +321,6 @@ fn what_is_not_there_is_an_error_that_lists_what_is() {
     }
 }
 
-#[test]
 fn a_variant_that_the_device_lacks_is_an_error() {
     let Some((device, queue)) = host_device() else { return };
     let [fastest, ..] = ShaderVariant::ALL;
@@ -315,7 +329,6 @@ fn a_variant_that_the_device_lacks_is_an_error() {
     assert!(matches!(refused, Err(Error::VariantUnsupported { .. })), "{refused:?}");
 }
 
-#[test]
 fn limits_of_nothing_are_errors() {
     if gpu_context(GpuOptions::default()).is_none() {
         return;
@@ -330,7 +343,6 @@ fn limits_of_nothing_are_errors() {
 
 /// A calibration is found, saved, loaded and gone by; a forced variant stays forced; what was
 /// measured with another driver is not looked at.
-#[test]
 fn a_calibration_chooses_the_variant_unless_one_is_forced() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let calibration = gpu.calibrate().unwrap();

@@ -972,6 +972,13 @@ fn answers_are_written_as_f32() {
         json.starts_with(r#"{"points":[{"id":1,"score":0.1,"vector":[0.1,0.3]}],"plan":"#),
         "{json}"
     );
+    // In f64, which is what a JSON value holds, 0.1 in f32 is 0.10000000149011612.
+    let points = &serde_json::to_value(&response).unwrap()["points"];
+    assert_eq!(points.to_string(), r#"[{"id":1,"score":0.1,"vector":[0.1,0.3]}]"#);
+    let tokens = Vector::Multi { values: vec![0.1, 0.3, 1.0, -0.7], dim: 2 };
+    let request = serde_json::to_value(QueryRequest::new(tokens).score_threshold(0.1)).unwrap();
+    assert_eq!(request["query"].to_string(), "[[0.1,0.3],[1.0,-0.7]]");
+    assert_eq!(request["score_threshold"].to_string(), "0.1");
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Documents that stay in the GPU's memory: every variant, resident and streamed, against the
 //! reference; top-k; matches; what a request costs.
 
-#![cfg(feature = "gpu")]
-
 mod support;
+#[macro_use]
+#[path = "support/trials.rs"]
+mod trials;
 
 use std::collections::HashSet;
+use std::process::ExitCode;
 
 use maxfold::Error;
 use maxfold::gpu::{GpuContext, GpuOptions, ResidentStore, Shape, Statistics};
@@ -16,6 +18,31 @@ use rand::prelude::*;
 use support::{
     OnGpu, RELATIVE_BOUND, Values, assert_scores, filled, from, gpu_context, gpu_contexts, ids,
 };
+
+fn main() -> ExitCode {
+    let needing = tests![
+        every_variant_scores_resident_and_streamed_documents_alike,
+        a_page_against_pages,
+        narrow_limits_give_the_same_answers,
+        what_is_not_resident_is_streamed_in_the_same_request,
+        ties_are_broken_by_id,
+        a_hundred_thousand_resident_candidates,
+        queries_have_candidates_of_their_own,
+        matches_are_the_same_everywhere,
+        matches_explain_scores,
+        a_request_is_a_few_kilobytes,
+        the_steady_state_creates_nothing,
+        a_warm_up_of_any_size_is_an_error_or_fits,
+        the_second_request_creates_nothing,
+        streaming_has_a_bounded_footprint,
+        thousands_of_queries,
+        async_requests_are_answered_alike,
+        a_lost_device_is_replaced_by_the_cpu,
+        uuids_are_ids,
+        bad_requests_are_errors,
+    ];
+    trials::run(needing, support::why_no_gpu(), Vec::new())
+}
 
 /// Small limits, so that paging and folding run on small data.
 fn narrow() -> GpuOptions {
@@ -64,7 +91,6 @@ fn check(gpu: &GpuContext, queries: &[TokenMatrix], documents: &MultiVectors) {
     }
 }
 
-#[test]
 fn every_variant_scores_resident_and_streamed_documents_alike() {
     let mut rng = StdRng::seed_from_u64(1);
     for gpu in gpu_contexts(GpuOptions::default()) {
@@ -82,7 +108,6 @@ fn every_variant_scores_resident_and_streamed_documents_alike() {
     }
 }
 
-#[test]
 fn a_page_against_pages() {
     let mut rng = StdRng::seed_from_u64(2);
     let query = Values::Unit.query(&mut rng, 1_024, 128);
@@ -93,7 +118,6 @@ fn a_page_against_pages() {
 }
 
 /// Documents over several pages, queries over several parts, batches over several submissions.
-#[test]
 fn narrow_limits_give_the_same_answers() {
     let mut rng = StdRng::seed_from_u64(3);
     let documents = Values::Unit.documents(&mut rng, &[5, 9_000, 5, 700, 4_097, 1, 4_096], 128);
@@ -113,7 +137,6 @@ fn narrow_limits_give_the_same_answers() {
     }
 }
 
-#[test]
 fn what_is_not_resident_is_streamed_in_the_same_request() {
     let mut rng = StdRng::seed_from_u64(4);
     let documents = Values::Unit.documents(&mut rng, &[180, 20, 600, 1, 64, 90, 33, 300], 128);
@@ -141,7 +164,6 @@ fn what_is_not_resident_is_streamed_in_the_same_request() {
 }
 
 /// Scores that are all alike, or alike in groups: the lower id first, at every limit.
-#[test]
 fn ties_are_broken_by_id() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let mut rng = StdRng::seed_from_u64(5);
@@ -166,7 +188,6 @@ fn ties_are_broken_by_id() {
     }
 }
 
-#[test]
 fn a_hundred_thousand_resident_candidates() {
     let mut rng = StdRng::seed_from_u64(6);
     let documents = Values::Opposed.documents(&mut rng, &[4; 2_000], 16);
@@ -186,7 +207,6 @@ fn a_hundred_thousand_resident_candidates() {
     }
 }
 
-#[test]
 fn queries_have_candidates_of_their_own() {
     let mut rng = StdRng::seed_from_u64(7);
     let documents = Values::Large.documents(&mut rng, &[30; 200], 48);
@@ -228,7 +248,6 @@ fn integers(rng: &mut StdRng, tokens: usize, dim: usize) -> TokenMatrix {
     TokenMatrix::new(&values, dim).unwrap()
 }
 
-#[test]
 fn matches_are_the_same_everywhere() {
     let mut rng = StdRng::seed_from_u64(8);
     let mut documents = MultiVectors::empty(6).unwrap();
@@ -270,7 +289,6 @@ fn matches_are_the_same_everywhere() {
 
 /// Where similarities are not exact, what is matched is the best but for rounding, and the
 /// similarities add up to the score.
-#[test]
 fn matches_explain_scores() {
     let mut rng = StdRng::seed_from_u64(9);
     let documents = Values::Unit.documents(&mut rng, &[180, 40, 700], 300);
@@ -301,7 +319,6 @@ fn matches_explain_scores() {
 }
 
 /// What is sent and read for 1 and 16 queries × 1,000 candidates of 32 × 180 × 128.
-#[test]
 fn a_request_is_a_few_kilobytes() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let mut rng = StdRng::seed_from_u64(10);
@@ -339,7 +356,6 @@ fn wgpu_objects(gpu: &GpuContext) -> [isize; 4] {
         .map(|counter| counter.read())
 }
 
-#[test]
 fn the_steady_state_creates_nothing() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let mut rng = StdRng::seed_from_u64(11);
@@ -383,7 +399,6 @@ impl EachQuery for Vec<TokenMatrix> {
 }
 
 /// Whatever is asked for: an error, and no panic.
-#[test]
 fn a_warm_up_of_any_size_is_an_error_or_fits() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let shape = Shape { matches: true, ..Shape::default() };
@@ -402,7 +417,6 @@ fn a_warm_up_of_any_size_is_an_error_or_fits() {
 }
 
 /// Without a warm-up, the second of two equal requests creates nothing.
-#[test]
 fn the_second_request_creates_nothing() {
     for gpu in gpu_contexts(narrow()) {
         let mut rng = StdRng::seed_from_u64(12);
@@ -422,7 +436,6 @@ fn the_second_request_creates_nothing() {
 }
 
 /// 27 MB go through pages of 1 MiB.
-#[test]
 fn streaming_has_a_bounded_footprint() {
     let Some(gpu) = gpu_context(narrow()) else { return };
     let mut rng = StdRng::seed_from_u64(17);
@@ -438,7 +451,6 @@ fn streaming_has_a_bounded_footprint() {
 }
 
 /// Thousands of queries, of a token and a candidate each, in one call.
-#[test]
 fn thousands_of_queries() {
     let mut rng = StdRng::seed_from_u64(18);
     let documents = Values::Large.documents(&mut rng, &[3; 100], 3);
@@ -463,7 +475,7 @@ fn thousands_of_queries() {
     }
 }
 
-#[tokio::test]
+#[tokio::main(flavor = "current_thread")]
 async fn async_requests_are_answered_alike() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let reranker = std::sync::Arc::new(Reranker::on_gpu(gpu));
@@ -492,7 +504,6 @@ async fn async_requests_are_answered_alike() {
 }
 
 /// The device goes in the middle of a batch of sixteen: every query is answered.
-#[test]
 fn a_lost_device_is_replaced_by_the_cpu() {
     let mut rng = StdRng::seed_from_u64(14);
     let documents = Values::Unit.documents(&mut rng, &[180; 40], 128);
@@ -528,7 +539,6 @@ fn a_lost_device_is_replaced_by_the_cpu() {
 }
 
 /// An id need not be a number.
-#[test]
 fn uuids_are_ids() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let mut rng = StdRng::seed_from_u64(15);
@@ -547,7 +557,6 @@ fn uuids_are_ids() {
     assert!(answer.rankings[0].hits.iter().map(|hit| hit.id).eq(expected));
 }
 
-#[test]
 fn bad_requests_are_errors() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let mut rng = StdRng::seed_from_u64(16);

@@ -1,10 +1,12 @@
 //! What is in the store: appends, replaces, removes, evictions, and readers beside a writer.
 
-#![cfg(feature = "gpu")]
-
 mod support;
+#[macro_use]
+#[path = "support/trials.rs"]
+mod trials;
 
 use std::collections::HashMap;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
@@ -15,6 +17,18 @@ use maxfold::multivector::{TokenMatrix, TokenMatrixRef};
 use maxfold::rerank::{Query, Scored, Wanted};
 use rand::prelude::*;
 use support::{OnGpu, Values, filled, gpu_context};
+
+fn main() -> ExitCode {
+    let needing = tests![
+        any_sequence_of_changes_and_requests,
+        the_least_recently_used_make_room,
+        a_document_larger_than_the_store_is_refused_and_nothing_changes,
+        loading_says_how_far_it_is,
+        four_threads_score_while_one_appends,
+        a_long_load_stalls_no_reader,
+    ];
+    trials::run(needing, support::why_no_gpu(), Vec::new())
+}
 
 const DIM: usize = 16;
 
@@ -113,7 +127,6 @@ impl Checked<'_> {
 
 /// 10,000 appends, replaces, removes and requests, against a model, with a budget for a third of
 /// the documents.
-#[test]
 fn any_sequence_of_changes_and_requests() {
     let Some(gpu) = gpu_context(small_pages()) else { return };
     let budget = 70_000;
@@ -136,7 +149,6 @@ fn any_sequence_of_changes_and_requests() {
     assert!(checked.resident > 5_000 && checked.streamed > 5_000);
 }
 
-#[test]
 fn the_least_recently_used_make_room() {
     let Some(gpu) = gpu_context(small_pages()) else { return };
     // Room for four documents of 128 rows.
@@ -162,7 +174,6 @@ fn the_least_recently_used_make_room() {
     assert_eq!(resident(&store), [4, 5, 6]);
 }
 
-#[test]
 fn a_document_larger_than_the_store_is_refused_and_nothing_changes() {
     let Some(gpu) = gpu_context(small_pages()) else { return };
     let mut rng = StdRng::seed_from_u64(3);
@@ -182,7 +193,6 @@ fn a_document_larger_than_the_store_is_refused_and_nothing_changes() {
     assert!(matches!(ResidentStore::<u64>::new(&gpu, 0), Err(Error::ZeroDimension)));
 }
 
-#[test]
 fn loading_says_how_far_it_is() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let mut rng = StdRng::seed_from_u64(4);
@@ -221,7 +231,6 @@ fn consistent() -> TokenMatrix {
 }
 
 /// Rows of other documents, or of other versions, would show.
-#[test]
 fn four_threads_score_while_one_appends() {
     let Some(gpu) = gpu_context(small_pages()) else { return };
     let store = &ResidentStore::with_budget(&gpu, DIM, 100_000).unwrap();
@@ -265,7 +274,6 @@ fn four_threads_score_while_one_appends() {
 }
 
 /// A load that stands still between two chunks keeps nobody waiting.
-#[test]
 fn a_long_load_stalls_no_reader() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
     let mut rng = StdRng::seed_from_u64(5);

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::batch::Batch;
 use super::config::{CollectionConfig, VectorConfig};
 use super::environment::{self, Durability};
-use super::point::{Point, Prepared, Selector};
+use super::point::{Point, Prepared, Selector, check_depth};
 use super::snapshot::Snapshot;
 use super::state::{self, State};
 use super::store::Store;
@@ -167,7 +167,8 @@ impl Collection {
     }
 
     /// Adds points, each in the place of the one that has its id: its vectors and its payload are
-    /// gone. Of points with the same id in one call the last counts.
+    /// gone. Of points with the same id in one call the last counts, as in Qdrant; a file of points, which
+    /// [`PointLines`](super::PointLines) reads, has each id once.
     ///
     /// Vectors with the distance cosine are scaled to length 1.
     ///
@@ -209,6 +210,7 @@ impl Collection {
     /// An id that no point has; a payload of too many levels; a record is damaged; what the operating
     /// system or LMDB says. So with all that change payloads.
     pub fn set_payload(&self, which: impl Into<Selector>, fields: &Payload) -> Result<u64> {
+        check_depth(fields)?;
         self.change_payloads(which.into(), |old| payload::merge(old, fields))
     }
 
@@ -217,6 +219,7 @@ impl Collection {
     /// # Errors
     /// As [`Collection::set_payload`].
     pub fn overwrite_payload(&self, which: impl Into<Selector>, payload: &Payload) -> Result<u64> {
+        check_depth(payload)?;
         self.change_payloads(which.into(), |old| old.clone_from(payload))
     }
 

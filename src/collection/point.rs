@@ -7,6 +7,7 @@ use half::f16;
 use super::Vector;
 use super::config::{CollectionConfig, VectorKind};
 use crate::filter::{Filter, Payload, PointId};
+use crate::json;
 use crate::multivector::{DenseVectors, TokenMatrix, check_dimension, unit};
 use crate::recall::Distance;
 use crate::{Error, Result};
@@ -105,9 +106,15 @@ impl Prepared {
         payload: Payload,
         config: &CollectionConfig,
     ) -> Result<Self> {
+        let json = match payload_json(&payload) {
+            Ok(json) => json,
+            Err(error) => {
+                json::discard(payload);
+                return Err(error);
+            }
+        };
         let vectors = vectors.into_iter().map(|(name, vector)| prepare(name, vector, config));
         let vectors = vectors.collect::<Result<_>>()?;
-        let json = payload_json(&payload)?;
         Ok(Self { id, vectors, payload, json })
     }
 }
@@ -151,11 +158,17 @@ fn tokens(values: &[f32], dim: usize, size: usize, cosine: bool) -> Result<Token
 /// JSON that is nested more deeply than this is not read again.
 const DEEPEST: usize = 100;
 
+/// Refuses a payload that is nested too deeply.
+pub(super) fn check_depth(payload: &Payload) -> Result<()> {
+    match payload.values().any(|value| is_deeper(value, DEEPEST)) {
+        true => Err(Error::DeepPayload { expected: DEEPEST }),
+        false => Ok(()),
+    }
+}
+
 /// A payload as it is kept.
 pub(super) fn payload_json(payload: &Payload) -> Result<Vec<u8>> {
-    if payload.values().any(|value| is_deeper(value, DEEPEST)) {
-        return Err(Error::DeepPayload { expected: DEEPEST });
-    }
+    check_depth(payload)?;
     serde_json::to_vec(payload).map_err(|fault| Error::malformed_json("a payload", &fault))
 }
 

@@ -1,6 +1,7 @@
 //! [`Point`] from Qdrant's JSON, and from files with a point a line.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -43,22 +44,27 @@ impl std::str::FromStr for Point {
 }
 
 /// The points of a file with one a line, `{"id": …, "payload": {…}, "vector": …}`, of which only the
-/// id has to be there. It is read as [`text`](crate::text) reads files; blank lines are nothing.
+/// id has to be there. It is read as [`text`](crate::text) reads files; blank lines are nothing. An id that
+/// stands again is refused with both lines, for which the ids that were read are kept: some 40 bytes each.
 ///
 /// ```
 /// use maxfold::collection::PointLines;
 ///
 /// let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
-/// std::fs::write(&path, "{\"id\": 1}\n\n{\"id\": 2, \"payload\": {\"a\": 1, \"a\": 2}}\n").unwrap();
+/// std::fs::write(&path, "{\"id\": 1}\n\n{\"id\": 2, \"payload\": {\"a\": 1, \"a\": 2}}\n{\"id\": 1}").unwrap();
 /// let points: Vec<_> = PointLines::open(&path)?.collect();
 /// assert_eq!(points[0].as_ref().unwrap().id, 1.into());
 /// let error = points[1].as_ref().unwrap_err().to_string();
 /// assert!(error.contains("expected point.payload.a once, got it again in line 3"));
+/// let error = points[2].as_ref().unwrap_err().to_string();
+/// assert!(error.ends_with("line 4: expected each id once, got 1, which stands in line 1"));
 /// # Ok::<(), maxfold::Error>(())
 /// ```
 pub struct PointLines {
     path: PathBuf,
     lines: text::Lines,
+    /// The line of each id.
+    ids: HashMap<PointId, usize>,
 }
 
 impl PointLines {
@@ -68,7 +74,20 @@ impl PointLines {
     /// As [`text::lines`](crate::text::lines).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Ok(Self { path: path.into(), lines: text::lines(path)? })
+        Ok(Self { path: path.into(), lines: text::lines(path)?, ids: HashMap::new() })
+    }
+
+    fn read(&mut self, Line { number, text }: Line) -> Result<Point> {
+        let read = text.parse().and_then(|point: Point| match self.ids.entry(point.id) {
+            Entry::Occupied(first) => {
+                Err(Error::DuplicatePoint { id: point.id, line: *first.get() })
+            }
+            Entry::Vacant(place) => {
+                place.insert(number);
+                Ok(point)
+            }
+        });
+        read.map_err(|error| error.in_line(number).in_file(&self.path))
     }
 }
 
@@ -76,10 +95,7 @@ impl Iterator for PointLines {
     type Item = Result<Point>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let read = |Line { number, text }: Line| {
-            let point: Result<Point> = text.parse();
-            point.map_err(|error| error.in_line(number).in_file(&self.path))
-        };
-        Some(self.lines.next()?.and_then(read))
+        let line = self.lines.next()?;
+        Some(line.and_then(|line| self.read(line)))
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::decimal::spelled;
 use crate::json::Node;
 use crate::multivector::{Element, TokenMatrixRef, check_finite, flatten, rows};
 use crate::{Error, Result};
@@ -73,12 +74,23 @@ impl Vector {
     }
 }
 
-/// As f32, so that 0.1 is written as 0.1.
+/// So that 0.1 is written as 0.1, also by way of a [`Value`], which holds f64.
 impl Serialize for Vector {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Dense(values) => values.serialize(serializer),
-            Self::Multi { .. } => serializer.collect_seq(self.rows()),
+            Self::Dense(values) => Row(values).serialize(serializer),
+            Self::Multi { .. } => serializer.collect_seq(self.rows().map(Row)),
+        }
+    }
+}
+
+struct Row<'a>(&'a [f32]);
+
+impl Serialize for Row<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serializer.is_human_readable() {
+            true => serializer.collect_seq(self.0.iter().map(|value| spelled(*value))),
+            false => self.0.serialize(serializer),
         }
     }
 }

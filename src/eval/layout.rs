@@ -106,7 +106,8 @@ pub(super) fn beir_table<'a>(
 /// An id as a BEIR table can hold it: as Python's csv module writes it, in quotes if one is in it.
 fn quoted(id: &str) -> Result<Cow<'_, str>> {
     if id.is_empty() || id.contains(['\t', '\r', '\n', '\0']) || has_mark(id) {
-        return Err(unfit(id, "non-empty text without tabs and line ends (BEIR layout)"));
+        let expected = "non-empty text without tabs, line ends and NUL, and no mark before it";
+        return Err(unfit(id, &format!("{expected} (BEIR layout)")));
     }
     let quotes = id.contains('"');
     Ok(if quotes { format!("\"{}\"", id.replace('"', "\"\"")).into() } else { id.into() })
@@ -116,7 +117,8 @@ fn quoted(id: &str) -> Result<Cow<'_, str>> {
 pub(super) fn word(id: &str) -> Result<&str> {
     let splits = |c: char| c.is_ascii_whitespace() || c == '\0';
     if id.is_empty() || id.contains(splits) || has_mark(id) {
-        return Err(unfit(id, "non-empty text without white space (TREC layout)"));
+        let expected = "non-empty text without white space and NUL, and no mark before it";
+        return Err(unfit(id, &format!("{expected} (TREC layout)")));
     }
     Ok(id)
 }

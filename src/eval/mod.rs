@@ -48,4 +48,4 @@ mod run;
 
 pub use metrics::{Evaluation, Gain, Metric, evaluate};
 pub use qrels::{Judgements, Qrels};
-pub use run::{Ranked, Run};
+pub use run::{Ranked, Run, Score};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::layout::{self, Line, word};
+use crate::decimal::spelled;
 use crate::{Error, Result, files};
 
 /// A document of a ranking.
@@ -26,6 +27,24 @@ pub struct Run {
     rankings: BTreeMap<String, Vec<Ranked>>,
 }
 
+/// A number that is a score: f32 or f64.
+pub trait Score {
+    /// The f64 that is written with the same digits.
+    fn to_f64(self) -> f64;
+}
+
+impl Score for f64 {
+    fn to_f64(self) -> f64 {
+        self
+    }
+}
+
+impl Score for f32 {
+    fn to_f64(self) -> f64 {
+        spelled(self)
+    }
+}
+
 /// The scores of one query's documents, before they are ranked.
 type Scores = BTreeMap<String, f64>;
 
@@ -35,7 +54,8 @@ impl Run {
         Self::default()
     }
 
-    /// Adds the ranking of a query, as pairs of document id and score in any order.
+    /// Adds the ranking of a query, as pairs of document id and score in any order. A score
+    /// in f32 is written with its own digits: 0.1, not 0.10000000149011612.
     ///
     /// ```
     /// # use maxfold::eval::Run;
@@ -49,7 +69,7 @@ impl Run {
     ///
     /// [`Error::DuplicateRanking`] if the query has a ranking, [`Error::DuplicateDocument`] for a
     /// document given twice, [`Error::InvalidParameter`] for a score that is not finite.
-    pub fn insert_ranking<D: ToString, S: Into<f64>>(
+    pub fn insert_ranking<D: ToString, S: Score>(
         &mut self,
         query: impl ToString,
         ranking: impl IntoIterator<Item = (D, S)>,
@@ -218,13 +238,13 @@ impl Builder {
     }
 }
 
-fn collect<D: ToString, S: Into<f64>>(
+fn collect<D: ToString, S: Score>(
     query: &str,
     ranking: impl IntoIterator<Item = (D, S)>,
 ) -> Result<Scores> {
     let mut scores = Scores::new();
     for (document, score) in ranking {
-        let (document, score) = (document.to_string(), score.into());
+        let (document, score) = (document.to_string(), score.to_f64());
         if !score.is_finite() {
             return Err(not_finite(&document, score));
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Datetime, FieldPath, PointId, Range};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Which points are meant, in Qdrant's terms.
 ///
@@ -23,6 +23,9 @@ use crate::Result;
 /// assert_eq!(filter, json.parse()?);
 /// # Ok::<(), maxfold::Error>(())
 /// ```
+///
+/// Filters may stand inside of filters, [`Filter::DEEPEST`] levels of them; one that is deeper is refused
+/// where it is used, and may be dropped. Cloning, comparing and printing it take stack for each level.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// All of these hold.
@@ -113,6 +116,9 @@ pub enum Scalars {
 }
 
 impl Filter {
+    /// Levels of filters that may be used; one without others inside is one level.
+    pub const DEEPEST: usize = 200;
+
     /// Every point.
     pub fn new() -> Self {
         Self::default()
@@ -145,6 +151,53 @@ impl Filter {
     /// Whether this means every point, for want of conditions.
     pub fn is_empty(&self) -> bool {
         *self == Self::new()
+    }
+
+    /// All conditions that stand in it itself.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let Self { must, should, must_not, min_should } = self;
+        let counted = min_should.iter().flat_map(|it| &it.conditions);
+        must.iter().chain(should).chain(must_not).chain(counted)
+    }
+
+    /// Refuses a filter of more levels than `levels`, or than may be used at all.
+    pub(crate) fn check_depth(&self, levels: usize) -> Result<()> {
+        let levels = levels.min(Self::DEEPEST);
+        if !self.is_deeper(levels) {
+            return Ok(());
+        }
+        let (expected, got) = (format!("at most {levels}"), "more".into());
+        Err(Error::InvalidParameter { name: "the depth of a filter", expected, got })
+    }
+
+    fn is_deeper(&self, levels: usize) -> bool {
+        let deeper = |it: &Condition| match it {
+            Condition::Nested(_, inner) | Condition::Filter(inner) => inner.is_deeper(levels - 1),
+            _ => false,
+        };
+        levels == 0 || self.conditions().any(deeper)
+    }
+}
+
+impl Drop for Filter {
+    /// Drops one level after the other: there may be more of them than the stack has room for.
+    fn drop(&mut self) {
+        let mut left = self.take_conditions();
+        while let Some(condition) = left.pop() {
+            if let Condition::Nested(_, mut inner) | Condition::Filter(mut inner) = condition {
+                left.append(&mut inner.take_conditions());
+            }
+        }
+    }
+}
+
+impl Filter {
+    fn take_conditions(&mut self) -> Vec<Condition> {
+        let mut taken = std::mem::take(&mut self.must);
+        taken.append(&mut self.should);
+        taken.append(&mut self.must_not);
+        taken.extend(self.min_should.take().map(|it| it.conditions).into_iter().flatten());
+        taken
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Condition, Datetime, Filter, Match, Payload, PointId, Range, Scalar, Scalars, Test};
+use crate::Result;
 
 /// What a filter looks at.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +18,16 @@ pub struct Subject<'a> {
 
 impl Filter {
     /// Whether the filter means this point.
-    pub fn matches(&self, subject: &Subject<'_>) -> bool {
+    ///
+    /// # Errors
+    /// The filter is deeper than [`Filter::DEEPEST`].
+    pub fn matches(&self, subject: &Subject<'_>) -> Result<bool> {
+        self.check_depth(Self::DEEPEST)?;
+        Ok(self.means(subject))
+    }
+
+    /// Whether a filter means this point whose depth is known to be small.
+    pub(super) fn means(&self, subject: &Subject<'_>) -> bool {
         filter_holds(self, subject.payload, Some(subject))
     }
 }

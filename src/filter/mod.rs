@@ -16,7 +16,7 @@
 //! }"#.parse()?;
 //! let payload = serde_json::json!({"year": 2024, "tags": ["gpu", "wgsl"]});
 //! let payload = payload.as_object().unwrap();
-//! assert!(filter.matches(&Subject { id: 1.into(), payload, vectors: &[] }));
+//! assert!(filter.matches(&Subject { id: 1.into(), payload, vectors: &[] })?);
 //!
 //! let error = r#"{"must": [{"key": "year", "range": {"from": 2000}}]}"#.parse::<Filter>();
 //! assert_eq!(

@@ -74,8 +74,9 @@ impl Filter {
     /// The points that the filter means: the same set whichever indexes there are.
     ///
     /// # Errors
-    /// What the storage finds.
+    /// The filter is deeper than [`Filter::DEEPEST`]; what the storage finds.
     pub fn select(&self, points: &impl Points) -> Result<Selected> {
+        self.check_depth(Self::DEEPEST)?;
         let all = points.all()?;
         let search = Search { points, all: &all };
         let Bounds { mut sure, possible } = search.filter(self)?;
@@ -87,7 +88,7 @@ impl Filter {
             let (id, payload) = points.payload(point)?;
             let named = vectors.iter().filter(|(_, having)| having.contains(point));
             let vectors: Vec<&str> = named.map(|(name, _)| *name).collect();
-            if self.matches(&Subject { id, payload: &payload, vectors: &vectors }) {
+            if self.means(&Subject { id, payload: &payload, vectors: &vectors }) {
                 sure.insert(point);
             }
         }
@@ -173,9 +174,7 @@ impl<P: Points> Search<'_, P> {
 }
 
 fn collect_vectors<'f>(filter: &'f Filter, names: &mut BTreeSet<&'f str>) {
-    let Filter { must, should, must_not, min_should } = filter;
-    let counted = min_should.iter().flat_map(|it| &it.conditions);
-    for condition in must.iter().chain(should).chain(must_not).chain(counted) {
+    for condition in filter.conditions() {
         match condition {
             Condition::HasVector(name) => drop(names.insert(name)),
             Condition::Filter(filter) => collect_vectors(filter, names),

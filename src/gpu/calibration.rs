@@ -207,7 +207,7 @@ impl FromStr for Calibration {
             return Err(malformed(HEADER, header));
         }
         let mut named = |name: &str| {
-            let line = lines.next().unwrap_or_default();
+            let line = lines.next().unwrap_or_default().trim_end_matches('\r');
             line.strip_prefix(name).map(str::to_owned).ok_or_else(|| malformed(name, line))
         };
         let (adapter, driver) = (named("adapter: ")?, named("driver: ")?);
@@ -250,6 +250,9 @@ mod tests {
         let text = calibration().to_string();
         assert_eq!(text.parse::<Calibration>().unwrap(), calibration());
         assert!(text.contains("f16-matrix16: short "), "{text}");
+        // A text that was cut off after half a line end is written with a whole one.
+        let cut: Calibration = format!("{HEADER}\nadapter: A\ndriver: 1\r").parse().unwrap();
+        assert_eq!(cut.to_string().parse::<Calibration>().unwrap(), cut);
     }
 
     /// Whatever its driver calls it.

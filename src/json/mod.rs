@@ -4,6 +4,7 @@
 //! Here every error names its place, what was expected there, and what came.
 
 mod foreign;
+mod integers;
 mod parse;
 
 use std::fmt::Write;
@@ -275,4 +276,17 @@ pub(crate) fn difference(name: &str, a: &Value, b: &Value) -> Option<String> {
         let [a, b] = [fields, others].map(|fields| fields.get(key).unwrap_or(nothing));
         difference(&format!("{name}.{key}"), a, b)
     })
+}
+
+/// Drops an object one value after the other. serde_json's own way takes stack for each level, and there may
+/// be more of them than it has room for.
+pub(crate) fn discard(object: Map<String, Value>) {
+    let mut left: Vec<Value> = object.into_iter().map(|(_, value)| value).collect();
+    while let Some(value) = left.pop() {
+        match value {
+            Value::Array(elements) => left.extend(elements),
+            Value::Object(fields) => left.extend(fields.into_iter().map(|(_, value)| value)),
+            _ => {}
+        }
+    }
 }

@@ -10,6 +10,7 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::Node;
+use super::integers::Huge;
 use crate::text::without_mark;
 use crate::{Error, Result};
 
@@ -20,12 +21,15 @@ pub(crate) fn read<T>(
     name: &'static str,
     read: impl FnOnce(&Node<'_>) -> Result<T>,
 ) -> Result<T> {
-    let twice = Cell::new(None);
-    let mut text = serde_json::Deserializer::from_str(without_mark(text));
-    let value = At { place: &Place::Root(name), twice: &twice }.deserialize(&mut text);
-    let value = value.and_then(|value| text.end().map(|()| value));
-    match (value, twice.take()) {
-        (Ok(value), _) => read(&Node::root(&value, name)),
+    let found = Found::default();
+    let mut from = serde_json::Deserializer::from_str(without_mark(text));
+    let value = At::root(&Place::Root(name), &found).deserialize(&mut from);
+    let value = value.and_then(|value| from.end().map(|()| value));
+    match (value, found.twice.take()) {
+        (Ok(value), _) => {
+            found.huge.check(text)?;
+            read(&Node::root(&value, name))
+        }
         (Err(fault), None) => Err(Error::malformed_json(what, &fault)),
         (Err(fault), Some(path)) => {
             Err(Error::DuplicateField { path, line: fault.line(), column: fault.column() })
@@ -42,8 +46,9 @@ pub(crate) fn deserialize<'de, D, T>(
 where
     D: serde::Deserializer<'de>,
 {
-    let seed = At { place: &Place::Root(name), twice: &Cell::new(None) };
-    read(&Node::root(&seed.deserialize(deserializer)?, name)).map_err(de::Error::custom)
+    let found = Found::default();
+    let value = At::root(&Place::Root(name), &found).deserialize(deserializer)?;
+    read(&Node::root(&value, name)).map_err(de::Error::custom)
 }
 
 /// A place in a document.
@@ -63,11 +68,36 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Reads the value at a place; `twice` gets the place of a field that stands there again.
+/// What is wrong with a document, though serde reads it.
+#[derive(Default)]
+struct Found {
+    /// The place of a field that stands there again.
+    twice: Cell<Option<String>>,
+    huge: Huge,
+}
+
+/// serde_json's own limit of levels, which other formats don't have.
+const DEEPEST: usize = 128;
+
+/// Reads the value at a place, with so many levels left below.
 #[derive(Clone, Copy)]
 struct At<'a> {
     place: &'a Place<'a>,
-    twice: &'a Cell<Option<String>>,
+    levels: usize,
+    found: &'a Found,
+}
+
+impl<'a> At<'a> {
+    fn root(place: &'a Place<'a>, found: &'a Found) -> Self {
+        Self { place, levels: DEEPEST, found }
+    }
+
+    /// One level below.
+    fn below<E: de::Error>(self) -> Result<Self, E> {
+        let levels = self.levels.checked_sub(1);
+        let deep = || E::custom(format!("expected at most {DEEPEST} levels, got more"));
+        Ok(Self { levels: levels.ok_or_else(deep)?, ..self })
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for At<'_> {
@@ -110,6 +140,7 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        self.found.huge.note(value, self.place);
         let number = Number::from_f64(value).map(Value::Number);
         number
             .ok_or_else(|| E::custom(format!("expected {} to be finite, got {value}", self.place)))
@@ -124,10 +155,10 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        let mut elements = Vec::new();
+        let (below, mut elements) = (self.below()?, Vec::new());
         loop {
             let place = Place::Element(self.place, elements.len());
-            match from.next_element_seed(At { place: &place, ..self })? {
+            match from.next_element_seed(At { place: &place, ..below })? {
                 Some(element) => elements.push(element),
                 None => return Ok(elements.into()),
             }
@@ -135,7 +166,7 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        let mut fields = Map::new();
+        let (below, mut fields) = (self.below()?, Map::new());
         while let Some(key) = from.next_key::<String>()? {
             let place = Place::Field(self.place, &key);
             if key == NUMBER {
@@ -143,10 +174,10 @@ impl<'de> Visitor<'de> for At<'_> {
                 return number.map_err(de::Error::custom);
             }
             if fields.contains_key(&key) {
-                self.twice.set(Some(place.to_string()));
+                self.found.twice.set(Some(place.to_string()));
                 return Err(de::Error::custom(format!("expected {place} once, got it again")));
             }
-            let value = from.next_value_seed(At { place: &place, ..self })?;
+            let value = from.next_value_seed(At { place: &place, ..below })?;
             fields.insert(key, value);
         }
         Ok(fields.into())

@@ -1,7 +1,6 @@
 //! [`RequestLimits`]: how much one request may ask for.
 
 use super::query::{Asked, QueryRequest};
-use crate::filter::{Condition, Filter};
 use crate::{Error, Result};
 
 /// Ceilings of what one request may ask for, so that none costs a host more than it would give. There
@@ -55,7 +54,10 @@ impl RequestLimits {
         Self { prefetches, ..self }
     }
 
-    /// Allows filters nested so deeply; one without others inside has a depth of 1.
+    /// Allows filters nested so deeply, but not beyond [`Filter::DEEPEST`]; one without others inside has a
+    /// depth of 1.
+    ///
+    /// [`Filter::DEEPEST`]: crate::filter::Filter::DEEPEST
     pub fn depth(self, depth: usize) -> Self {
         Self { depth, ..self }
     }
@@ -95,13 +97,7 @@ impl RequestLimits {
     }
 
     fn check_filter(&self, asked: &Asked<'_>) -> Result<()> {
-        match asked.filter {
-            Some(filter) if is_deeper(filter, self.depth) => {
-                let (expected, got) = (format!("at most {}", self.depth), "more".into());
-                Err(Error::InvalidParameter { name: "the depth of a filter", expected, got })
-            }
-            _ => Ok(()),
-        }
+        asked.filter.map_or(Ok(()), |filter| filter.check_depth(self.depth))
     }
 }
 
@@ -111,14 +107,4 @@ fn at_most(name: &'static str, got: usize, most: usize) -> Result<()> {
     }
     let (expected, got) = (format!("at most {most}"), got.to_string());
     Err(Error::InvalidParameter { name, expected, got })
-}
-
-fn is_deeper(filter: &Filter, levels: usize) -> bool {
-    let Filter { must, should, must_not, min_should } = filter;
-    let counted = min_should.iter().flat_map(|it| &it.conditions);
-    levels == 0
-        || must.iter().chain(should).chain(must_not).chain(counted).any(|it| match it {
-            Condition::Nested(_, inner) | Condition::Filter(inner) => is_deeper(inner, levels - 1),
-            _ => false,
-        })
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::query::{Asked, DEFAULT_LIMIT, Prefetch, QueryRequest, WithVector};
 use crate::collection::Vector;
+use crate::decimal::spelled;
 use crate::filter::{FieldPath, Filter, PayloadSelector};
 use crate::json::{self, Foreign, Node, Object};
 use crate::recall::SearchParams;
@@ -264,7 +265,7 @@ impl Asked<'_> {
         json::entry(map, "using", (!self.using.is_empty()).then_some(self.using))?;
         json::entry(map, "filter", self.filter)?;
         json::entry(map, "params", write_params(self.params))?;
-        json::entry(map, "score_threshold", self.score_threshold)?;
+        json::entry(map, "score_threshold", self.score_threshold.map(spelled))?;
         map.serialize_entry("limit", &self.limit)
     }
 }

@@ -8,6 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use crate::collection::Vector;
+use crate::decimal::spelled;
 use crate::filter::{Payload, PointId};
 use crate::json;
 use crate::recall::Strategy;
@@ -147,7 +148,7 @@ impl Serialize for ScoredPoint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut point = serializer.serialize_map(None)?;
         point.serialize_entry("id", &self.id)?;
-        point.serialize_entry("score", &self.score)?;
+        point.serialize_entry("score", &spelled(self.score))?;
         json::entry(&mut point, "payload", self.payload.as_ref())?;
         json::entry(&mut point, "vector", self.vectors.as_ref().map(Vectors))?;
         point.end()

@@ -279,6 +279,17 @@ pub fn gpu_context(options: maxfold::gpu::GpuOptions) -> Option<maxfold::gpu::Gp
     }
 }
 
+/// The reason why tests that need a GPU can't be run here. Where one is required there is none: they run, and
+/// fail.
+#[cfg(feature = "gpu")]
+pub fn why_no_gpu() -> Option<String> {
+    let required = std::env::var_os("MAXFOLD_REQUIRE_BACKENDS").is_some();
+    match maxfold::gpu::GpuContext::new() {
+        Err(error @ maxfold::Error::NoAdapter { .. }) if !required => Some(error.to_string()),
+        _ => None,
+    }
+}
+
 /// Says that a backend is skipped; fails if `MAXFOLD_REQUIRE_BACKENDS` is set, as it is in CI.
 ///
 /// Written to stderr itself, because the test harness hides what passing tests print.
