@@ -7,6 +7,7 @@ use parking_lot::MutexGuard;
 
 use super::HnswView;
 use super::documents::Documents;
+use super::gauge::Gauge;
 use super::graph::{Graph, NodeId};
 use super::hnsw::{HnswIndex, Writer};
 use crate::Result;
@@ -24,6 +25,7 @@ pub struct HnswBatch<'i> {
     index: &'i HnswIndex,
     writer: MutexGuard<'i, Writer>,
     graph: Arc<Graph>,
+    gauge: Gauge,
     /// The vector that a document will have; `None` to remove it.
     changes: HashMap<u32, Option<NodeId>>,
 }
@@ -31,8 +33,8 @@ pub struct HnswBatch<'i> {
 impl<'i> HnswBatch<'i> {
     pub(super) fn new(index: &'i HnswIndex) -> Self {
         let writer = index.writer.lock();
-        let graph = index.view().graph;
-        Self { index, writer, graph, changes: HashMap::new() }
+        let HnswView { graph, gauge, .. } = index.view();
+        Self { index, writer, graph, gauge, changes: HashMap::new() }
     }
 
     /// Gives documents their vectors, new ones or others than before. Of several for a document, the
@@ -58,6 +60,7 @@ impl<'i> HnswBatch<'i> {
             |(number, vector)| Ok((number, Some(self.writer.node(&self.graph, vector, &mut new)?)));
         let nodes: Result<Vec<_>> = points.into_iter().map(node).collect();
         self.graph.link_all(&new);
+        self.gauge = self.gauge.after(&self.graph);
         self.changes.extend(nodes?);
         Ok(())
     }
@@ -74,7 +77,8 @@ impl<'i> HnswBatch<'i> {
         let mut documents = Documents::clone(&self.index.view().documents);
         self.changes.into_iter().for_each(|(number, node)| documents.set(number, node));
         documents.stamp = stamp;
-        self.index.show(HnswView { graph: self.graph, documents: Arc::new(documents) });
+        let documents = Arc::new(documents);
+        self.index.show(HnswView { graph: self.graph, documents, gauge: self.gauge });
     }
 }
 

@@ -1,10 +1,9 @@
 //! The graph: vectors, and links between near ones.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use super::links::Links;
+use super::threads::each;
 use super::vectors::Vectors;
 use super::walk::{Near, Walk};
 use super::web::Web;
@@ -74,26 +73,7 @@ impl Graph {
         let alone = NODES_PER_UPPER * ALONE.saturating_sub(links.len());
         let (alone, rest) = nodes.split_at(alone.min(nodes.len()));
         alone.iter().for_each(|&node| self.link(node));
-        self.link_together(rest);
-    }
-
-    /// Not in rayon: a thread of rayon that waits takes up other jobs, and one of those may want the
-    /// lock that the caller of this one holds.
-    fn link_together(&self, nodes: &[NodeId]) {
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(&node) = nodes.get(next.fetch_add(1, Ordering::Relaxed)) {
-                self.link(node);
-            }
-        };
-        let threads = rayon::current_num_threads().min(nodes.len() / WORTH_A_THREAD);
-        thread::scope(|scope| {
-            for _ in 1..threads {
-                // Without it there is one less.
-                drop(thread::Builder::new().spawn_scoped(scope, work));
-            }
-            work();
-        });
+        each(rest, WORTH_A_THREAD, |&node| self.link(node));
     }
 
     fn link(&self, node: NodeId) {
@@ -111,10 +91,16 @@ impl Graph {
         }
     }
 
-    /// About the `ef` nodes nearest to a prepared query, in no order.
-    pub(super) fn nearest(&self, query: &[f32], ef: usize) -> impl Iterator<Item = NodeId> {
+    /// About the `ef` nodes nearest to a prepared query, in no order; as if one were not there.
+    pub(super) fn nearest(
+        &self,
+        query: &[f32],
+        ef: usize,
+        without: Option<NodeId>,
+    ) -> impl Iterator<Item = NodeId> {
         let nearness = |node| self.vectors.score(query, node);
         let mut walk = Walk::new(self.len(), ef, nearness);
+        without.into_iter().for_each(|node| walk.pass_by(node));
         self.links.iter().flat_map(|it| it.nearest(query, UPPER_EF)).for_each(|it| walk.visit(it));
         self.run(walk).into_iter().map(|near| near.node)
     }
@@ -128,6 +114,11 @@ impl Graph {
     /// Number of nodes.
     pub(super) fn len(&self) -> usize {
         self.vectors.len()
+    }
+
+    /// The score of a node for another one as the query.
+    pub(super) fn score(&self, query: NodeId, node: NodeId) -> Option<f32> {
+        self.vectors.nearness(self.vectors.distance, query, node)
     }
 
     /// A node's vector, [prepared](Distance::prepare).

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use twox_hash::XxHash3_64;
 
 use super::documents::Documents;
+use super::gauge::Gauge;
 use super::graph::{Graph, NodeId};
 use super::{Allowed, Distance, HnswBatch, HnswParams, HnswView, Recalled, SearchParams, snapshot};
 use crate::multivector::DenseVectors;
@@ -91,19 +92,20 @@ impl HnswIndex {
     /// # Errors
     /// A dimension of 0, or a parameter outside its range.
     pub fn new(distance: Distance, params: HnswParams, dim: usize) -> Result<Self> {
-        Ok(Self::of(Graph::new(distance, params, dim)?, Writer::default()))
+        let graph = Graph::new(distance, params, dim)?;
+        Ok(Self::of(graph, Gauge::default(), Writer::default()))
     }
 
-    fn of(graph: Graph, writer: Writer) -> Self {
-        let view = HnswView { graph: Arc::new(graph), documents: Arc::default() };
+    fn of(graph: Graph, gauge: Gauge, writer: Writer) -> Self {
+        let view = HnswView { graph: Arc::new(graph), documents: Arc::default(), gauge };
         Self { published: RwLock::new(view), writer: Mutex::new(writer) }
     }
 
     /// An index that knows the vectors of a graph, and no documents yet.
-    pub(super) fn over(graph: Graph) -> Self {
+    pub(super) fn over(graph: Graph, gauge: Gauge) -> Self {
         let nodes = 0..graph.len() as NodeId;
         let nodes = nodes.filter_map(|node| Some((hash(graph.vector(node)?), node))).collect();
-        Self::of(graph, Writer { nodes })
+        Self::of(graph, gauge, Writer { nodes })
     }
 
     /// Takes vectors as documents 0, 1, 2 …
@@ -198,7 +200,8 @@ impl HnswIndex {
     pub(crate) fn rebuild_unless(&self, stop: &AtomicBool) -> Result<()> {
         let old = self.view();
         let graph = Arc::new(old.graph.emptied()?);
-        let mut rebuilt = Rebuilt { graph, writer: Writer::default(), moved: HashMap::new() };
+        let (gauge, writer, moved) = Default::default();
+        let mut rebuilt = Rebuilt { graph, gauge, writer, moved };
         rebuilt.take(&old, stop)?;
         if stop.load(Ordering::Relaxed) {
             return Ok(());
@@ -246,6 +249,7 @@ const CHUNK: usize = 1024;
 /// A graph that is to replace another.
 struct Rebuilt {
     graph: Arc<Graph>,
+    gauge: Gauge,
     writer: Writer,
     /// Nodes of the other graph, and where their vectors are in this one.
     moved: HashMap<NodeId, NodeId>,
@@ -265,6 +269,9 @@ impl Rebuilt {
         }
         let chunks = new.chunks(CHUNK).take_while(|_| !stop.load(Ordering::Relaxed));
         chunks.for_each(|chunk| self.graph.link_all(chunk));
+        if !stop.load(Ordering::Relaxed) {
+            self.gauge = self.gauge.after(&self.graph);
+        }
         Ok(())
     }
 
@@ -275,7 +282,8 @@ impl Rebuilt {
         for (number, node) in view.documents.iter() {
             documents.set(number, self.moved.get(&node).copied());
         }
-        HnswView { graph: Arc::clone(&self.graph), documents: Arc::new(documents) }
+        let (graph, documents) = (Arc::clone(&self.graph), Arc::new(documents));
+        HnswView { graph, documents, gauge: self.gauge }
     }
 }
 

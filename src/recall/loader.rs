@@ -7,6 +7,7 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::batch::prepared;
+use super::gauge::Gauge;
 use super::graph::{Graph, NodeId};
 use super::hnsw::{HnswIndex, hash};
 use super::snapshot::Snapshot;
@@ -138,14 +139,15 @@ impl HnswLoader {
         let (mut kept, all) = (kept.len() as usize, snapshot.vectors.len());
         // Without its vector a node is no place to pass through, and a hole in the graph.
         let lost = snapshot.vectors.iter().filter(|vector| vector.is_none()).count();
-        let graph = if 3 * kept < 2 * all || 20 * lost > all {
+        let (graph, gauge) = if 3 * kept < 2 * all || 20 * lost > all {
             kept = 0;
-            snapshot.graph.emptied()?
+            (snapshot.graph.emptied()?, Gauge::default())
         } else {
-            snapshot.into_graph()
+            let gauge = snapshot.gauge;
+            (snapshot.into_graph(), gauge)
         };
         let before = graph.len();
-        let index = HnswIndex::over(graph);
+        let index = HnswIndex::over(graph, gauge);
         let mut batch = index.batch();
         batch.insert_prepared(documents)?;
         batch.publish(stamp);

@@ -40,6 +40,8 @@
 //! | `links.rs` | its upper layers: hnsw_rs |
 //! | `web.rs` | its lowest layer |
 //! | `walk.rs` | a walk along the links of the lowest layer |
+//! | `gauge.rs` | how far walks have to go, measured on a sample |
+//! | `threads.rs` | threads that aren't rayon's |
 //! | `documents.rs` | which documents have which vectors |
 //! | `hnsw.rs` | [`HnswIndex`]: a graph that grows while it is searched, and how it is rebuilt |
 //! | `batch.rs` | [`HnswBatch`]: changes that show together |
@@ -52,6 +54,7 @@ mod allowed;
 mod batch;
 mod documents;
 mod exact;
+mod gauge;
 mod graph;
 mod hnsw;
 mod links;
@@ -61,6 +64,7 @@ mod params;
 mod ranking;
 mod snapshot;
 mod strategy;
+mod threads;
 mod vectors;
 mod view;
 mod walk;

@@ -6,8 +6,7 @@ use crate::{Error, Result};
 
 /// How a graph is built, and how it is searched if a search doesn't say.
 ///
-/// The names and the defaults are the paper's and Qdrant's. Vectors of many dimensions without
-/// clusters need a larger `ef_search`.
+/// The names and the defaults are the paper's and Qdrant's.
 ///
 /// ```
 /// use maxfold::recall::HnswParams;
@@ -23,8 +22,9 @@ pub struct HnswParams {
     pub m: usize,
     /// How many near vectors are considered as links of a new one: 1 to 65,536.
     pub ef_construct: usize,
-    /// How many near vectors a search keeps on its walk: at least 1. More find more, and take
-    /// longer.
+    /// How many near vectors a search keeps on its walk, at least: 1 or more. More find more, and take
+    /// longer. Where they would find less than 95 % of the ten nearest, as in noise of many dimensions,
+    /// a search keeps more, or scans: a sample of the graph's own vectors tells.
     pub ef_search: usize,
 }
 
@@ -36,6 +36,10 @@ impl Default for HnswParams {
 
 /// One link leads nowhere; with more than 255, a scan would be faster.
 const M: RangeInclusive<usize> = 2..=255;
+
+/// In the time that a walk takes for each vector that it keeps, a scan compares so many for each of
+/// the `m` links of a vector.
+const SCANS_PER_LINK: usize = 2;
 
 const EF_CONSTRUCT: RangeInclusive<usize> = 1..=1 << 16;
 
@@ -49,12 +53,18 @@ impl HnswParams {
         check("ef_construct", self.ef_construct, EF_CONSTRUCT)?;
         check("ef_search", self.ef_search, 1..=usize::MAX)
     }
+
+    /// Whether a scan of so many vectors is cheaper than a walk, or no dearer.
+    pub(super) fn is_scan_cheaper(self, ef: usize, vectors: usize) -> bool {
+        self.m == 0 || vectors <= ef.saturating_mul(SCANS_PER_LINK * self.m)
+    }
 }
 
 /// How one search is done; by default as the index was told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SearchParams {
-    /// For this search, instead of [`HnswParams::ef_search`].
+    /// For this search, instead of [`HnswParams::ef_search`], and taken as it is: the
+    /// [`Strategy`](super::Strategy) says if it is likely to miss.
     pub hnsw_ef: Option<usize>,
     /// Compare every document.
     pub exact: bool,

@@ -22,6 +22,9 @@ pub enum Strategy {
     Graph {
         /// How many near vectors the walk keeps.
         ef: usize,
+        /// How many it would have to keep to find at least 95 % of the ten nearest, as far as a sample of
+        /// the graph's own vectors tells; `None` where the graph is too small to be walked by itself.
+        enough: Option<usize>,
     },
     /// By comparing every document that is allowed: exact.
     Scan {
@@ -59,7 +62,10 @@ pub enum ScanReason {
 impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Graph { ef } => write!(f, "graph walk with ef {ef}"),
+            Self::Graph { ef, enough: Some(enough) } if ef < enough => {
+                write!(f, "graph walk with ef {ef}, likely to miss: ef {enough} would be enough")
+            }
+            Self::Graph { ef, .. } => write!(f, "graph walk with ef {ef}"),
             Self::Scan { documents, reason } => {
                 write!(f, "exact scan of {documents} documents: {reason}")
             }

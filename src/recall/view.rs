@@ -8,6 +8,7 @@ use roaring::RoaringBitmap;
 
 use super::documents::Documents;
 use super::exact::best;
+use super::gauge::Gauge;
 use super::graph::{Graph, NodeId};
 use super::params::check;
 use super::ranking::{Candidate, Top};
@@ -23,6 +24,9 @@ use crate::Result;
 /// - It scans where no more documents are allowed than a walk would look at.
 /// - With a filter, it walks as though there were none, with an `ef` so much larger that enough of
 ///   what it finds is allowed. Few allowed documents make for a large `ef`, and so for a scan.
+/// - It walks with a larger `ef` than the index was made with where a sample of the graph's own vectors
+///   says that less than 95 % of the ten nearest would be found. Queries that are unlike the vectors may
+///   fare otherwise.
 /// - It scans after a walk that found fewer documents than asked for, though more are allowed.
 ///
 /// So a search always returns as many documents as are allowed, up to its limit, and with the same
@@ -31,6 +35,7 @@ use crate::Result;
 pub struct HnswView {
     pub(super) graph: Arc<Graph>,
     pub(super) documents: Arc<Documents>,
+    pub(super) gauge: Gauge,
 }
 
 impl HnswView {
@@ -113,10 +118,6 @@ impl fmt::Debug for HnswView {
     }
 }
 
-/// In the time that a walk takes for each vector that it keeps, a scan compares so many for each of
-/// the `m` links of a vector.
-const SCANS_PER_LINK: usize = 2;
-
 /// One search.
 struct Search<'s> {
     view: &'s HnswView,
@@ -133,7 +134,7 @@ impl Search<'_> {
         let documents = self.documents();
         let reason = match strategy {
             Strategy::Scan { reason, .. } => reason,
-            Strategy::Graph { ef } => {
+            Strategy::Graph { ef, .. } => {
                 let candidates = self.walk(ef);
                 let (found, wanted) = (candidates.len(), self.limit.min(documents));
                 if found == wanted {
@@ -152,15 +153,16 @@ impl Search<'_> {
     }
 
     fn plan(&self, params: SearchParams) -> Result<Strategy> {
-        let HnswParams { m, ef_search, .. } = self.view.params();
-        let ef = params.hnsw_ef.unwrap_or(ef_search);
+        let graph = self.view.params();
+        let enough = self.view.gauge.ef();
+        let ef = params.hnsw_ef.unwrap_or(graph.ef_search.max(enough.unwrap_or_default()));
         check("hnsw_ef", ef, 1..=usize::MAX)?;
         let (ef, documents) = (self.ef_for(ef), self.documents());
         let reason = match params.exact {
             true => ScanReason::Requested,
-            _ if m == 0 => ScanReason::NoGraph,
-            _ if documents <= ef.saturating_mul(SCANS_PER_LINK * m) => ScanReason::Cheaper { ef },
-            _ => return Ok(Strategy::Graph { ef }),
+            _ if graph.m == 0 => ScanReason::NoGraph,
+            _ if graph.is_scan_cheaper(ef, documents) => ScanReason::Cheaper { ef },
+            _ => return Ok(Strategy::Graph { ef, enough: enough.map(|ef| self.ef_for(ef)) }),
         };
         Ok(Strategy::Scan { documents, reason })
     }
@@ -178,7 +180,7 @@ impl Search<'_> {
 
     fn walk(&self, ef: usize) -> Vec<Candidate> {
         let mut top = Top::new(self.limit);
-        for node in self.view.graph.nearest(self.query, ef) {
+        for node in self.view.graph.nearest(self.query, ef, None) {
             let documents = self.documents_of(node);
             top.extend(documents.filter_map(|document| self.candidate(document, node)));
         }

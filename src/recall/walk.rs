@@ -62,6 +62,11 @@ impl<F: Fn(NodeId) -> Option<f32>> Walk<F> {
         }
     }
 
+    /// Leaves out a node that it hasn't come by yet.
+    pub(super) fn pass_by(&mut self, node: NodeId) {
+        self.is_new(node);
+    }
+
     /// Whether it comes by a node for the first time.
     fn is_new(&mut self, node: NodeId) -> bool {
         let bit = 1 << (node % 64);

@@ -17,6 +17,8 @@
 
 mod documents;
 mod lookup;
+#[cfg(test)]
+mod races;
 mod space;
 mod upload;
 

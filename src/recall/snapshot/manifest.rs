@@ -5,12 +5,13 @@
 //! | field | type |
 //! |---|---|
 //! | `MXFDHNSW` | 8 bytes |
-//! | version: 2 | u32 |
+//! | version: 3 | u32 |
 //! | the kind of machine: bits of an address, plus 256 if big-endian | u32 |
 //! | distance: its place in [`Distance::ALL`] | u32 |
 //! | `m`, `ef_construct`, dimension | 3 × u32 |
 //! | stamp | u64 |
 //! | length and XXH3 of hnsw_rs's `graph` and `data` file; 0 if there are none | 4 × u64 |
+//! | how far walks have to go: the `ef`, and of how many nodes it was measured | 2 × u32 |
 //! | nodes | u32 |
 //! | for each node: XXH3 of its vector (prepared, f32); 0 if that is lost | u64 |
 //! | for each node, for each of its lists of links: how many, and the nodes | u32 each |
@@ -25,12 +26,13 @@ use std::sync::Arc;
 use twox_hash::XxHash3_64;
 
 use super::dump::{Content, Dump};
+use crate::recall::gauge::Gauge;
 use crate::recall::graph::Graph;
 use crate::recall::hnsw::hash;
 use crate::recall::{Distance, HnswView, NodeId};
 
 const MAGIC: &[u8; 8] = b"MXFDHNSW";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// hnsw_rs writes its files as its machine has them in memory.
 const MACHINE: u32 = usize::BITS + 256 * cfg!(target_endian = "big") as u32;
 const NO_FILE: Content = Content { bytes: 0, checksum: 0 };
@@ -39,6 +41,7 @@ const NO_FILE: Content = Content { bytes: 0, checksum: 0 };
 pub(super) struct Manifest {
     pub(super) stamp: u64,
     pub(super) dump: Option<Dump>,
+    pub(super) gauge: Gauge,
     /// Of the nodes' vectors.
     pub(super) hashes: Vec<u64>,
     /// Of each node, its links in each [web](crate::recall::web::Web).
@@ -56,6 +59,7 @@ impl Manifest {
         Self {
             stamp: view.stamp(),
             dump,
+            gauge: view.gauge,
             hashes: nodes().map(|(_, vector)| vector.map_or(0, |vector| hash(vector))).collect(),
             links: nodes().map(|(node, _)| links(node)).collect(),
             without_document: lonely
@@ -71,6 +75,7 @@ impl Manifest {
         let Dump(files) = self.dump.unwrap_or(Dump([NO_FILE; 2]));
         let files = files.into_iter().flat_map(|file| [file.bytes, file.checksum]);
         out.extend(files.flat_map(u64::to_le_bytes));
+        put(&mut out, [self.gauge.ef, self.gauge.nodes]);
         put(&mut out, [self.hashes.len() as u32]);
         out.extend(self.hashes.iter().flat_map(|hash| hash.to_le_bytes()));
         for links in self.links.iter().flatten() {
@@ -99,6 +104,7 @@ impl Manifest {
         let manifest = Self {
             stamp: fields.long()?,
             dump: fields.dump()?,
+            gauge: Gauge { ef: fields.number()?, nodes: fields.number()? },
             hashes: fields.many(|fields| fields.long())?,
             links: Vec::new(),
             without_document: Vec::new(),

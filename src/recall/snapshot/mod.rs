@@ -23,6 +23,7 @@ use std::sync::Arc;
 use dump::Dump;
 use manifest::Manifest;
 
+use super::gauge::Gauge;
 use super::graph::{Graph, is_upper};
 use super::{HnswView, NodeId};
 use crate::{Error, Result, files};
@@ -30,6 +31,7 @@ use crate::{Error, Result, files};
 /// A graph, and which vectors its nodes have to have.
 pub(super) struct Snapshot {
     pub(super) stamp: u64,
+    pub(super) gauge: Gauge,
     /// With links, and no vectors yet.
     pub(super) graph: Graph,
     /// Of the nodes' vectors.
@@ -41,7 +43,8 @@ pub(super) struct Snapshot {
 impl Snapshot {
     /// No nodes.
     pub(super) fn none(graph: Graph) -> Self {
-        Self { stamp: 0, graph, hashes: Vec::new(), vectors: Vec::new() }
+        let gauge = Gauge::default();
+        Self { stamp: 0, gauge, graph, hashes: Vec::new(), vectors: Vec::new() }
     }
 
     /// Reads what was [saved](save) of a graph like `graph`, which is empty.
@@ -49,7 +52,7 @@ impl Snapshot {
         let bytes = fs::read(path).map_err(|source| Error::io("read", path, source))?;
         let manifest = Manifest::decode(&bytes, &graph);
         let manifest = manifest.map_err(|what| Error::Damaged { path: path.into(), what })?;
-        let Manifest { stamp, dump, hashes, links, without_document } = manifest;
+        let Manifest { stamp, dump, gauge, hashes, links, without_document } = manifest;
         if let Some(dump) = dump {
             let upper = (0..hashes.len() as NodeId).filter(|&node| is_upper(node)).count();
             graph.links = Some(dump.load(path, upper, &graph.vectors)?);
@@ -59,7 +62,7 @@ impl Snapshot {
         }
         let mut vectors = vec![None; hashes.len()];
         without_document.into_iter().for_each(|(node, it)| vectors[node as usize] = Some(it));
-        Ok(Self { stamp, graph, hashes, vectors })
+        Ok(Self { stamp, gauge, graph, hashes, vectors })
     }
 
     /// The graph, with the vectors that are known.

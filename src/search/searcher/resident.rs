@@ -95,3 +95,54 @@ impl Resident {
 pub(super) fn is_missing(error: &Error) -> bool {
     matches!(error, Error::NotResident { .. })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collection::{CollectionConfig, Point, Vector, VectorConfig};
+    use crate::filter::PointId;
+    use crate::gpu::GpuOptions;
+    use crate::recall::Distance;
+    use crate::rerank::{Backend, Reranker};
+    use crate::search::{Searcher, SearcherOptions};
+
+    /// Ten rows for each of them, of four columns.
+    fn points(ids: std::ops::Range<u64>) -> Vec<Point> {
+        let point =
+            |id| Point::new(id).vector("v", Vector::Multi { values: vec![0.5; 40], dim: 4 });
+        ids.map(point).collect()
+    }
+
+    #[test]
+    fn deleted_and_replaced_points_leave_the_gpu() {
+        match GpuContext::with_options(&GpuOptions::default()) {
+            Err(Error::NoAdapter { .. })
+                if std::env::var_os("MAXFOLD_REQUIRE_BACKENDS").is_none() =>
+            {
+                return eprintln!("skipped: there is no GPU");
+            }
+            context => drop(context.unwrap()),
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let config = CollectionConfig::new().vector("v", VectorConfig::multi(4, Distance::Dot));
+        let collection = Collection::create(directory.path(), config).unwrap();
+        let reranker = Reranker::new(Backend::Gpu).unwrap();
+        let options = SearcherOptions::new().reranker(reranker).resident_bytes(1 << 20);
+        let searcher = Searcher::with_options(collection, options).unwrap();
+        let resident = || {
+            searcher.flush().unwrap();
+            let statistics = searcher.shared.residents[0].store().statistics();
+            (statistics.documents, statistics.used_bytes)
+        };
+        searcher.collection().upsert(points(0..100)).unwrap();
+        let (documents, bytes) = resident();
+        assert_eq!(documents, 100);
+        searcher.collection().delete((0..70).map(PointId::from).collect::<Vec<_>>()).unwrap();
+        assert_eq!(resident(), (30, bytes * 3 / 10));
+        // A point that is replaced has another number.
+        searcher.collection().upsert(points(90..110)).unwrap();
+        assert_eq!(resident(), (40, bytes * 4 / 10));
+        searcher.collection().delete((70..110).map(PointId::from).collect::<Vec<_>>()).unwrap();
+        assert_eq!(resident(), (0, 0));
+    }
+}

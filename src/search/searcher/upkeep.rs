@@ -61,12 +61,34 @@ impl Drop for Upkeep {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::mpsc::channel;
+
+    use log::{LevelFilter, Log, Metadata, Record};
 
     use super::*;
 
+    /// What is logged as an error.
+    static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+    struct Logger;
+
+    impl Log for Logger {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &Record<'_>) {
+            LOGGED.lock().unwrap().push(record.args().to_string());
+        }
+
+        fn flush(&self) {}
+    }
+
     #[test]
     fn it_goes_on_after_a_panic_and_unasked() {
+        log::set_logger(&Logger).unwrap();
+        log::set_max_level(LevelFilter::Error);
         let (did, done) = channel();
         let upkeep = Upkeep::start(move |asked| {
             did.send(asked).unwrap();
@@ -77,5 +99,7 @@ mod tests {
         upkeep.wake();
         let after: Vec<bool> = done.iter().skip_while(|asked| !asked).take(2).collect();
         assert_eq!(after, [true, false]);
+        let logged = LOGGED.lock().unwrap();
+        assert!(logged.iter().any(|line| line.ends_with("the upkeep of a collection panicked")));
     }
 }

@@ -1,0 +1,94 @@
+//! How far walks on a graph have to go, measured on a sample of its own vectors.
+//!
+//! In noise of many dimensions a walk misses what it would find in clusters, and what it comes by
+//! doesn't tell the one from the other. So it is tried: the vector of a node is a query like any
+//! other if the walk may not come by that node.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::graph::{Graph, NodeId};
+use super::ranking::{Candidate, Top};
+use super::threads::each;
+
+/// Nodes that are tried.
+const SAMPLE: usize = 64;
+
+/// For each, so many near ones are looked for.
+const NEAREST: usize = 10;
+
+/// Percent of them that have to be found: more than the 95 that are wanted, as a sample is a sample.
+const ENOUGH: usize = 97;
+
+/// The first `ef` that is tried; each one after it is twice the one before.
+const LEAST_EF: usize = 16;
+
+/// What was measured last.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Gauge {
+    /// The `ef` of a walk that finds enough.
+    pub(super) ef: u32,
+    /// Number of nodes that there were; 0 before the first time.
+    pub(super) nodes: u32,
+}
+
+impl Gauge {
+    /// The `ef` of a walk that finds enough, if that is known.
+    pub(super) fn ef(self) -> Option<usize> {
+        (self.nodes > 0).then_some(self.ef as usize)
+    }
+
+    /// The same, or what is measured now if the graph has grown by half. Nobody may add nodes.
+    pub(super) fn after(self, graph: &Graph) -> Self {
+        let (before, nodes) = (u64::from(self.nodes), graph.len() as u32);
+        let has_grown = 2 * u64::from(nodes) >= 3 * before.max(1);
+        // Where a scan is always cheaper, nobody walks.
+        if !has_grown || graph.params.is_scan_cheaper(LEAST_EF, graph.len()) {
+            return self;
+        }
+        Self { ef: enough(graph), nodes }
+    }
+}
+
+/// The least `ef` that finds enough; or if there is none, one that is dearer than a scan.
+fn enough(graph: &Graph) -> u32 {
+    let is_scan_cheaper = |&ef: &u32| graph.params.is_scan_cheaper(ef as usize, graph.len());
+    let efs = std::iter::successors(Some(LEAST_EF as u32), |ef| ef.checked_mul(2));
+    let efs: Vec<u32> = efs.take_while(|ef| !is_scan_cheaper(ef)).collect();
+    let found: Vec<_> = efs.iter().map(|_| AtomicUsize::new(0)).collect();
+    let sample = (0..SAMPLE).map(|at| (at * graph.len() / SAMPLE) as NodeId);
+    let sample: Vec<_> = sample.filter(|&node| graph.vector(node).is_some()).collect();
+    each(&sample, 1, |&node| {
+        let mut best = 0;
+        let bar = last_of_nearest(graph, node);
+        for (&ef, found) in efs.iter().zip(&found) {
+            if best < NEAREST {
+                best = walk(graph, node, ef as usize, bar);
+            }
+            // Who has found all of them, finds them with a larger one.
+            found.fetch_add(best, Ordering::Relaxed);
+        }
+    });
+    let wanted = sample.len() * NEAREST * ENOUGH;
+    let enough = found.into_iter().position(|it| 100 * it.into_inner() >= wanted);
+    // Four times the last one is dearer than a scan until the graph is measured again.
+    let dearest = efs.last().copied().unwrap_or_default().saturating_mul(4);
+    enough.map_or(dearest, |at| efs[at])
+}
+
+/// The score of the last of those nearest to a node.
+fn last_of_nearest(graph: &Graph, node: NodeId) -> Option<f32> {
+    let mut top = Top::new(NEAREST);
+    let others = (0..graph.len() as NodeId).filter(|&other| other != node);
+    top.extend(others.filter_map(|other| {
+        let score = graph.score(node, other)?;
+        Some(Candidate { document: other as usize, score })
+    }));
+    top.into_ranking().last().map(|it| it.score)
+}
+
+/// How many of those nearest to a node a walk finds.
+fn walk(graph: &Graph, node: NodeId, ef: usize, bar: Option<f32>) -> usize {
+    let found = graph.vector(node).map(|vector| graph.nearest(vector, ef, Some(node)));
+    let scores = found.into_iter().flatten().filter_map(|it| graph.score(node, it));
+    scores.filter(|&score| Some(score) >= bar).count().min(NEAREST)
+}
