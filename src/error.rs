@@ -334,8 +334,8 @@ pub enum Error {
     #[cfg(feature = "collection")]
     #[error("expected each id once, got {id}, which stands in line {line}")]
     DuplicatePoint {
-        /// The id.
-        id: crate::filter::PointId,
+        /// The id, as in JSON.
+        id: String,
         /// The line where it stands first, from 1.
         line: usize,
     },

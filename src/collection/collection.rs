@@ -10,14 +10,14 @@ use tempfile::TempDir;
 use super::batch::Batch;
 use super::config::{CollectionConfig, VectorConfig};
 use super::environment::{self, Durability};
+use super::payload_index::PayloadIndex;
 use super::point::{Point, Prepared, Selector, check_depth};
-use super::snapshot::Snapshot;
 use super::state::{self, State};
 use super::store::Store;
 use super::verified::Verified;
 use super::verify::verify;
 use crate::background::Cancellation;
-use crate::filter::{FieldPath, Filter, IndexKind, Payload, PointId, payload};
+use crate::filter::{FieldPath, Filter, Payload, PointId, payload};
 use crate::{Error, Result};
 
 /// Points kept in a directory, written by one process at a time, and read by any number meanwhile.
@@ -38,25 +38,6 @@ pub struct Collection {
     pub(super) verified: Verified,
     /// Removed after the file in it was closed.
     temporary: Option<TempDir>,
-}
-
-/// A payload index: what it holds of which field. It never changes an answer, only its cost.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PayloadIndex {
-    /// The field.
-    pub field: FieldPath,
-    /// What it holds.
-    pub kind: IndexKind,
-}
-
-impl PayloadIndex {
-    /// An index of the field `key`.
-    ///
-    /// # Errors
-    /// `key` is not a [`FieldPath`].
-    pub fn new(key: &str, kind: IndexKind) -> Result<Self> {
-        Ok(Self { field: key.parse()?, kind })
-    }
 }
 
 impl Collection {
@@ -148,14 +129,6 @@ impl Collection {
     /// The directory.
     pub fn path(&self) -> &Path {
         self.store.path()
-    }
-
-    /// The collection as it is now.
-    ///
-    /// # Errors
-    /// About a thousand snapshots live already; a record is damaged or can't be read.
-    pub fn snapshot(&self) -> Result<Snapshot<'_>> {
-        Snapshot::new(self)
     }
 
     /// How many points a filter means.

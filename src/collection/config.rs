@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::config_json::hnsw_hint;
-use super::point::{self, Values};
-use super::vector::Vector;
 use crate::recall::{Distance, HnswParams};
 use crate::{Error, Result};
 
@@ -97,11 +94,6 @@ impl CollectionConfig {
         })
     }
 
-    /// What `vector` is compared as, were it the vector `name` of a point.
-    pub(crate) fn prepare(&self, name: &str, vector: &Vector) -> Result<Values> {
-        point::prepare(name.into(), vector.clone(), self).map(|(_, values)| values)
-    }
-
     /// Refuses what no collection can have.
     pub(super) fn check(&self) -> Result<()> {
         let count = self.vectors.len();
@@ -128,18 +120,6 @@ impl VectorConfig {
     /// Many vectors a point, compared by MaxSim.
     pub fn multi(size: usize, distance: Distance) -> Self {
         Self { size, distance, kind: VectorKind::Multi, hints: Map::new() }
-    }
-
-    /// With a graph of these parameters, or without one. Multivectors have none: for them it is a hint.
-    pub fn hnsw(mut self, hnsw: Option<HnswParams>) -> Self {
-        match &mut self.kind {
-            VectorKind::Dense(graph) => *graph = hnsw,
-            VectorKind::Multi => {
-                self.hints.remove("hnsw_config");
-                self.hints.extend(hnsw.filter(|it| it.m > 0).map(hnsw_hint));
-            }
-        }
-        self
     }
 
     /// Hints of Qdrant's JSON, which change no answer: `on_disk`, `quantization_config` and

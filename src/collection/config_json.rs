@@ -119,9 +119,21 @@ fn write_hnsw(hnsw: Option<HnswParams>) -> Value {
     ])
 }
 
-/// The hint of a graph that there isn't, as JSON would have given it.
-pub(super) fn hnsw_hint(hnsw: HnswParams) -> (String, Value) {
-    ("hnsw_config".into(), write_hnsw(Some(hnsw)))
+impl VectorConfig {
+    /// With a graph of these parameters, or without one. Multivectors have none: for them it is a hint.
+    pub fn hnsw(mut self, hnsw: Option<HnswParams>) -> Self {
+        match &mut self.kind {
+            VectorKind::Dense(graph) => *graph = hnsw,
+            VectorKind::Multi => {
+                self.hints.remove("hnsw_config");
+                self.hints.extend(
+                    hnsw.filter(|it| it.m > 0)
+                        .map(|it| ("hnsw_config".into(), write_hnsw(Some(it)))),
+                );
+            }
+        }
+        self
+    }
 }
 
 /// An `hnsw_config`; what it doesn't say is `None`.

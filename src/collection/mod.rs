@@ -35,6 +35,7 @@
 //! | `config.rs`, `config_json.rs` | [`CollectionConfig`]: which vectors points have; its JSON |
 //! | `vector.rs`, `point.rs`, `point_json.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point; a point a line |
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
+//! | `payload_index.rs` | [`PayloadIndex`] |
 //! | `environment.rs` | the files: locks, opening, removing |
 //! | `store.rs` | reading and writing records, with checksums |
 //! | `record.rs` | keys and values |
@@ -52,6 +53,7 @@ mod config_json;
 mod environment;
 mod gather;
 mod matrices;
+mod payload_index;
 mod point;
 mod point_json;
 mod record;
@@ -63,9 +65,10 @@ mod vector;
 mod verified;
 mod verify;
 
-pub use collection::{Collection, PayloadIndex};
+pub use collection::Collection;
 pub use config::{CollectionConfig, VectorConfig, VectorKind};
 pub use matrices::TokenMatrices;
+pub use payload_index::PayloadIndex;
 pub(crate) use point::Values;
 pub use point::{Point, Selector};
 pub use point_json::PointLines;

@@ -119,6 +119,13 @@ impl Prepared {
     }
 }
 
+impl CollectionConfig {
+    /// What `vector` is compared as, were it the vector `name` of a point.
+    pub(crate) fn prepare(&self, name: &str, vector: &Vector) -> Result<Values> {
+        prepare(name.into(), vector.clone(), self).map(|(_, values)| values)
+    }
+}
+
 /// A vector as it is compared with those of its name, which a point may have or a query may ask for.
 pub(super) fn prepare(
     name: String,

@@ -80,7 +80,7 @@ impl PointLines {
     fn read(&mut self, Line { number, text }: Line) -> Result<Point> {
         let read = text.parse().and_then(|point: Point| match self.ids.entry(point.id) {
             Entry::Occupied(first) => {
-                Err(Error::DuplicatePoint { id: point.id, line: *first.get() })
+                Err(Error::DuplicatePoint { id: point.id.to_string(), line: *first.get() })
             }
             Entry::Vacant(place) => {
                 place.insert(number);

@@ -26,6 +26,16 @@ pub struct Snapshot<'c> {
     pub(super) state: Arc<State>,
 }
 
+impl Collection {
+    /// The collection as it is now.
+    ///
+    /// # Errors
+    /// About a thousand snapshots live already; a record is damaged or can't be read.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>> {
+        Snapshot::new(self)
+    }
+}
+
 impl<'c> Snapshot<'c> {
     pub(super) fn new(collection: &'c Collection) -> Result<Self> {
         let txn = collection.store.read()?;

@@ -7,13 +7,18 @@
 //! more than twice what rounding a column of 0.1 to f16 did, and few columns of an embedding are so small:
 //! no reason to turn a GPU away.
 
+use std::ops::Range;
+use std::sync::RwLockReadGuard;
+
+use wgpu::BindGroup;
+
 use super::batch::Work;
 use super::device::Gpu;
 use super::plan::{Plan, Wish};
 use super::results::Results;
+use super::source::{Found, Source};
 use super::statistics::Statistics;
-use super::store::Stored;
-use crate::multivector::{MultiVectors, TokenMatrix};
+use crate::multivector::{MultiVectors, TokenMatrix, TokenMatrixRef};
 use crate::ranking::by_rank;
 use crate::{Error, Result};
 
@@ -107,10 +112,9 @@ impl Known {
     fn run(&self, gpu: &Gpu, (wish, candidates): (Wish, usize)) -> Result<(Results, Statistics)> {
         let plan = self.plan(gpu, wish)?;
         let ids: Vec<usize> = (0..candidates).map(|at| at % self.documents.len()).collect();
-        let (candidates, queries) = ([&ids[..]], [self.query.view()]);
+        let queries = [self.query.view()];
         let groups = plan.groups([(self.query.tokens(), ids.len())].into_iter(), |_| false);
-        let matrices = |id: usize| Ok(self.documents.get(id));
-        let source = &Stored { store: None, matrices: &matrices, candidates: &candidates };
+        let source = &Given { documents: &self.documents, candidates: &ids };
         gpu.run(&Work { plan: &plan, queries: &queries, groups: &groups, source })
     }
 
@@ -143,6 +147,31 @@ impl Known {
     }
 }
 
+/// Documents that are sent along.
+struct Given<'a> {
+    documents: &'a MultiVectors,
+    candidates: &'a [usize],
+}
+
+impl Source for Given<'_> {
+    fn hold(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        None
+    }
+
+    fn locate(&self, _: usize, candidates: Range<usize>, visit: &mut dyn FnMut(Found<'_>)) {
+        candidates.for_each(|_| visit(Found::Absent));
+    }
+
+    fn page(&self, _: u32) -> Option<BindGroup> {
+        None
+    }
+
+    fn matrix(&self, _: usize, candidate: usize) -> Result<TokenMatrixRef<'_>> {
+        let matrix = self.documents.get(self.candidates[candidate]);
+        matrix.ok_or_else(|| Error::NotResident { id: candidate.to_string() })
+    }
+}
+
 /// Refuses a device whose scores are not these.
 fn compare(gpu: &Gpu, expected: &[f32], got: &[f32]) -> Result<()> {
     let nothing = std::iter::repeat(&f32::NAN);
@@ -165,7 +194,7 @@ fn integer(state: &mut u64, lowest: i64, highest: i64) -> f32 {
 }
 
 /// MaxSim in integers.
-fn exact(query: &TokenMatrix, document: crate::multivector::TokenMatrixRef<'_>) -> i64 {
+fn exact(query: &TokenMatrix, document: TokenMatrixRef<'_>) -> i64 {
     let integers = |values: &[half::f16]| -> Vec<i32> {
         values.iter().map(|value| value.to_f32() as i32).collect()
     };

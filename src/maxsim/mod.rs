@@ -17,7 +17,7 @@
 //! | `tile.rs` | the tile: rows times registers of query tokens, one algorithm for any lanes |
 //! | `kernel.rs` | the blocked kernel: documents, widened, in tiles |
 //! | `narrow.rs` | its twin for the last few query tokens |
-//! | `dense.rs` | similarities of dense vectors, for recall |
+//! | `dense.rs`, `similarity.rs` | similarities of dense vectors, for recall |
 //! | `matches.rs` | what each query token of a hit matched |
 //! | `scorer.rs` | [`CpuMaxSim`]: many documents in parallel |
 //! | `bound/` | bounds on scores, from integers |
@@ -37,9 +37,10 @@ mod narrow;
 mod query;
 pub mod reference;
 mod scorer;
+mod similarity;
 mod tile;
 mod top_k;
 
-pub use dense::{dot, squared_distance};
 pub use instruction_set::InstructionSet;
 pub use scorer::CpuMaxSim;
+pub use similarity::{dot, squared_distance};

@@ -8,10 +8,12 @@ use parking_lot::MutexGuard;
 use super::HnswView;
 use super::documents::Documents;
 use super::gauge::Gauge;
-use super::graph::{Graph, NodeId};
+use super::graph::Graph;
 use super::hnsw::{HnswIndex, Writer};
+use super::vectors::NodeId;
+use super::{Distance, HnswParams};
 use crate::Result;
-use crate::multivector::{check_dimension, check_finite};
+use crate::multivector::DenseVectors;
 
 /// Changes to an [`HnswIndex`] that show together, when they are published, or not at all.
 ///
@@ -30,6 +32,35 @@ pub struct HnswBatch<'i> {
     changes: HashMap<u32, Option<NodeId>>,
 }
 
+impl HnswIndex {
+    /// Takes vectors as documents 0, 1, 2 …
+    ///
+    /// # Errors
+    /// A parameter outside its range.
+    pub fn build(distance: Distance, params: HnswParams, vectors: &DenseVectors) -> Result<Self> {
+        let index = Self::new(distance, params, vectors.dim())?;
+        index.insert((0..).zip(vectors.iter()))?;
+        Ok(index)
+    }
+
+    /// A batch of changes. Nobody else can change the index while there is one.
+    pub fn batch(&self) -> HnswBatch<'_> {
+        HnswBatch::new(self)
+    }
+
+    /// A batch that gives documents their vectors, new ones or others than before.
+    ///
+    /// # Errors
+    /// As [`HnswBatch::insert`].
+    pub fn insert<'v>(&self, points: impl IntoIterator<Item = (u32, &'v [f32])>) -> Result<()> {
+        let mut batch = self.batch();
+        batch.insert(points)?;
+        let stamp = self.view().stamp();
+        batch.publish(stamp);
+        Ok(())
+    }
+}
+
 impl<'i> HnswBatch<'i> {
     pub(super) fn new(index: &'i HnswIndex) -> Self {
         let writer = index.writer.lock();
@@ -46,7 +77,8 @@ impl<'i> HnswBatch<'i> {
     pub fn insert<'v>(&mut self, points: impl IntoIterator<Item = (u32, &'v [f32])>) -> Result<()> {
         let graph = &*self.graph;
         let prepare = |(number, vector): (u32, &'v [f32])| {
-            prepared(graph, vector)
+            graph
+                .prepared(vector)
                 .map(|vector| (number, vector))
                 .map_err(|error| error.in_point(number))
         };
@@ -80,11 +112,4 @@ impl<'i> HnswBatch<'i> {
         let documents = Arc::new(documents);
         self.index.show(HnswView { graph: self.graph, documents, gauge: self.gauge });
     }
-}
-
-/// A vector as it is compared.
-pub(super) fn prepared(graph: &Graph, vector: &[f32]) -> Result<Arc<[f32]>> {
-    check_dimension(|| "a dense vector".into(), graph.vectors.dim, vector.len())?;
-    check_finite(vector, graph.vectors.dim)?;
-    Ok(Arc::from(graph.vectors.distance.prepare(vector)))
 }

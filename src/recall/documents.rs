@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use roaring::RoaringBitmap;
 
-use super::graph::NodeId;
+use super::vectors::NodeId;
 
 /// Documents and the nodes of their vectors.
 ///

@@ -6,9 +6,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::graph::{Graph, NodeId};
+use super::graph::Graph;
 use super::ranking::{Candidate, Top};
 use super::threads::each;
+use super::vectors::NodeId;
 
 /// Nodes that are tried.
 const SAMPLE: usize = 64;

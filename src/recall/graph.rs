@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use super::links::Links;
 use super::threads::each;
-use super::vectors::Vectors;
-use super::walk::{Near, Walk};
-use super::web::Web;
+use super::vectors::{NodeId, Vectors};
+use super::walk::Walk;
+use super::web::{Near, Web};
 use super::{Distance, HnswParams};
+use crate::multivector::{check_dimension, check_finite};
 use crate::{Error, Result};
-
-/// A vector's place in the graph: they are counted as they come, and never taken away.
-pub(super) type NodeId = u32;
 
 /// Until so many are in the upper layers, nodes are linked one by one: in a small graph, nodes that
 /// come together don't see each other.
@@ -60,6 +58,16 @@ impl Graph {
         let node = self.vectors.push(Some(vector))?;
         self.webs.iter().for_each(|web| web.push(Vec::new()));
         Some(node)
+    }
+
+    /// A vector as it is compared.
+    ///
+    /// # Errors
+    /// Another dimension, NaN or infinity.
+    pub(super) fn prepared(&self, vector: &[f32]) -> Result<Arc<[f32]>> {
+        check_dimension(|| "a dense vector".into(), self.vectors.dim, vector.len())?;
+        check_finite(vector, self.vectors.dim)?;
+        Ok(Arc::from(self.vectors.distance.prepare(vector)))
     }
 
     /// Links nodes that were [pushed](Graph::push), on as many threads as rayon has here.

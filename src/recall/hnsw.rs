@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fmt, mem};
 
 use parking_lot::{Mutex, RwLock};
-use twox_hash::XxHash3_64;
 
 use super::documents::Documents;
 use super::gauge::Gauge;
-use super::graph::{Graph, NodeId};
-use super::{Allowed, Distance, HnswBatch, HnswParams, HnswView, Recalled, SearchParams, snapshot};
-use crate::multivector::DenseVectors;
+use super::graph::Graph;
+use super::vectors::{NodeId, hash};
+use super::{Allowed, Distance, HnswParams, HnswView, Recalled, SearchParams, snapshot};
 use crate::{Error, Result};
 
 /// Dense vectors, searched by a walk on a hierarchical navigable small world graph
@@ -81,11 +80,6 @@ impl Writer {
     }
 }
 
-/// A number that vectors that differ don't share, but by a chance of 2⁻⁶⁴.
-pub(super) fn hash(vector: &[f32]) -> u64 {
-    XxHash3_64::oneshot(bytemuck::cast_slice(vector))
-}
-
 impl HnswIndex {
     /// No documents yet; vectors of dimension `dim`.
     ///
@@ -106,33 +100,6 @@ impl HnswIndex {
         let nodes = 0..graph.len() as NodeId;
         let nodes = nodes.filter_map(|node| Some((hash(graph.vector(node)?), node))).collect();
         Self::of(graph, gauge, Writer { nodes })
-    }
-
-    /// Takes vectors as documents 0, 1, 2 …
-    ///
-    /// # Errors
-    /// A parameter outside its range.
-    pub fn build(distance: Distance, params: HnswParams, vectors: &DenseVectors) -> Result<Self> {
-        let index = Self::new(distance, params, vectors.dim())?;
-        index.insert((0..).zip(vectors.iter()))?;
-        Ok(index)
-    }
-
-    /// A batch of changes. Nobody else can change the index while there is one.
-    pub fn batch(&self) -> HnswBatch<'_> {
-        HnswBatch::new(self)
-    }
-
-    /// A batch that gives documents their vectors, new ones or others than before.
-    ///
-    /// # Errors
-    /// As [`HnswBatch::insert`].
-    pub fn insert<'v>(&self, points: impl IntoIterator<Item = (u32, &'v [f32])>) -> Result<()> {
-        let mut batch = self.batch();
-        batch.insert(points)?;
-        let stamp = self.view().stamp();
-        batch.publish(stamp);
-        Ok(())
     }
 
     /// The index as it is now, and stays for the view.

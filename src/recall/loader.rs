@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use super::batch::prepared;
 use super::gauge::Gauge;
-use super::graph::{Graph, NodeId};
-use super::hnsw::{HnswIndex, hash};
+use super::graph::Graph;
+use super::hnsw::HnswIndex;
 use super::snapshot::Snapshot;
+use super::vectors::{NodeId, hash};
 use super::{Distance, HnswParams};
 use crate::Result;
 
@@ -112,7 +112,7 @@ impl HnswLoader {
     /// [`Error::InPoint`](crate::Error::InPoint): a vector of another dimension, NaN or infinity.
     /// Then nothing is added.
     pub fn add(&mut self, number: u32, vector: &[f32]) -> Result<()> {
-        let vector = prepared(&self.snapshot.graph, vector).map_err(|it| it.in_point(number))?;
+        let vector = self.snapshot.graph.prepared(vector).map_err(|it| it.in_point(number))?;
         let vector = self.keep(vector);
         self.documents.push((number, vector));
         Ok(())

@@ -70,7 +70,7 @@ mod view;
 mod walk;
 mod web;
 
-use graph::NodeId;
+use vectors::NodeId;
 
 pub use allowed::Allowed;
 pub use batch::HnswBatch;

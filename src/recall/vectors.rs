@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Distance, NodeId};
+use twox_hash::XxHash3_64;
+
+use super::Distance;
+
+/// A vector's place in the graph: they are counted as they come, and never taken away.
+pub(super) type NodeId = u32;
 
 /// Vectors by node: they are counted as they come, and never taken away.
 pub(super) struct Vectors {
@@ -43,4 +48,9 @@ impl Vectors {
     pub(super) fn nearness(&self, by: Distance, a: NodeId, b: NodeId) -> Option<f32> {
         Some(by.similarity(self.get(a)?, self.get(b)?))
     }
+}
+
+/// A number that vectors that differ don't share, but by a chance of 2⁻⁶⁴.
+pub(super) fn hash(vector: &[f32]) -> u64 {
+    XxHash3_64::oneshot(bytemuck::cast_slice(vector))
 }

@@ -9,9 +9,10 @@ use roaring::RoaringBitmap;
 use super::documents::Documents;
 use super::exact::best;
 use super::gauge::Gauge;
-use super::graph::{Graph, NodeId};
+use super::graph::Graph;
 use super::params::check;
 use super::ranking::{Candidate, Top};
+use super::vectors::NodeId;
 use super::{Allowed, Distance, HnswParams};
 use super::{Recalled, ScanReason, SearchParams, Strategy};
 use crate::Result;
@@ -51,7 +52,7 @@ impl HnswView {
         params: SearchParams,
         allowed: Option<&Allowed>,
     ) -> Result<Recalled> {
-        let query = super::batch::prepared(&self.graph, query)?;
+        let query = self.graph.prepared(query)?;
         let search = Search { view: self, query: &query, limit, allowed: self.allowed(allowed) };
         search.run(params)
     }

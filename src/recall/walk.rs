@@ -1,31 +1,10 @@
 //! A walk along links, from near nodes to nearer ones.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::NodeId;
-use super::web::Web;
-
-/// A node, and how near it is; the nearest is the greatest.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct Near {
-    pub(super) nearness: f32,
-    pub(super) node: NodeId,
-}
-
-impl Eq for Near {}
-
-impl PartialOrd for Near {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Near {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.nearness.total_cmp(&other.nearness).then(other.node.cmp(&self.node))
-    }
-}
+use super::web::{Near, Web};
 
 /// A walk that keeps the `ef` nearest of the nodes that it comes by, and goes on from the nearest
 /// until all that it keeps are nearer than what lies ahead.

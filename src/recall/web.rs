@@ -5,11 +5,33 @@
 //! fifth was never found. Here a link is only given up if another one leads the same way
 //! ([Malkov & Yashunin 2016](https://arxiv.org/abs/1603.09320), algorithm 4).
 
+use std::cmp::Ordering;
+
 use parking_lot::{RwLock, RwLockUpgradableReadGuard};
 
 use super::vectors::Vectors;
-use super::walk::Near;
 use super::{Distance, NodeId};
+
+/// A node, and how near it is; the nearest is the greatest.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Near {
+    pub(super) nearness: f32,
+    pub(super) node: NodeId,
+}
+
+impl Eq for Near {}
+
+impl PartialOrd for Near {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Near {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.nearness.total_cmp(&other.nearness).then(other.node.cmp(&self.node))
+    }
+}
 
 /// The links of each node to some that are near it by one distance.
 pub(super) struct Web {

@@ -26,7 +26,7 @@ pub(in crate::maxsim) fn bounds(
             return Bounds { lower: 0.0, upper: 0.0 };
         }
         let (tokens, next) = (values_of(documents, number), values_of(documents, number + 1));
-        query.bounds(&estimates(integers, query, tokens, next, scratch))
+        estimates(integers, query, tokens, next, scratch).bounds(query)
     };
     some.into_par_iter().map_init(|| Scratch::new(query), bound).collect()
 }

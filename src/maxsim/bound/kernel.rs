@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::lanes::PairLanes;
-use super::query::QuantizedQuery;
+use super::query::{Bounds, QuantizedQuery};
 use crate::maxsim::tile::{Ahead, chunk_rows, fold_panel, repeat_last};
 
 /// A thread's working memory for queries of one shape.
@@ -56,6 +56,11 @@ impl Estimates {
         }
         self.largest = self.largest.max(other.largest);
         self
+    }
+
+    /// Bounds on the score of what they are of.
+    pub(super) fn bounds(&self, query: &QuantizedQuery) -> Bounds {
+        query.bounds(&self.maxima, self.largest)
     }
 
     /// Takes in a chunk: its maxima, its largest magnitude, and what 1 of its integers stands for.

@@ -2,7 +2,6 @@
 
 use half::f16;
 
-use super::kernel::Estimates;
 use crate::maxsim::query::{Panel, Panels};
 use crate::multivector::TokenMatrixRef;
 
@@ -86,11 +85,12 @@ impl QuantizedQuery {
         self.limit
     }
 
-    /// Bounds on the score of what the estimates are of.
-    pub(super) fn bounds(&self, estimates: &Estimates) -> Bounds {
-        let maxima = estimates.maxima.iter().zip(&self.units);
+    /// Bounds on a score, from estimates of each query token's similarity and the largest magnitude of
+    /// the document.
+    pub(super) fn bounds(&self, maxima: &[f32], largest: f32) -> Bounds {
+        let maxima = maxima.iter().zip(&self.units);
         let estimate: f64 = maxima.map(|(&max, unit)| f64::from(max) * unit).sum();
-        let slack = self.slack * f64::from(estimates.largest);
+        let slack = self.slack * f64::from(largest);
         Bounds { lower: estimate - slack, upper: estimate + slack }
     }
 }

@@ -96,7 +96,7 @@ fn bounds(
     document: TokenMatrixRef<'_>,
 ) -> Option<Bounds> {
     let query = QuantizedQuery::new(query, integers.lane_width())?;
-    Some(query.bounds(&estimates(integers, &query, document)))
+    Some(estimates(integers, &query, document).bounds(&query))
 }
 
 /// Calls `check` with a few thousand queries and documents.

@@ -28,7 +28,7 @@ use twox_hash::XxHash3_64;
 use super::dump::{Content, Dump};
 use crate::recall::gauge::Gauge;
 use crate::recall::graph::Graph;
-use crate::recall::hnsw::hash;
+use crate::recall::vectors::hash;
 use crate::recall::{Distance, HnswView, NodeId};
 
 const MAGIC: &[u8; 8] = b"MXFDHNSW";
