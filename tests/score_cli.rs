@@ -42,7 +42,7 @@ impl Files {
     }
 
     fn write(&self, name: &str, tokens: MultiVectors) {
-        Interchange { tokens, dense: None }.write(self.path(name)).unwrap();
+        Interchange { tokens, dense: None, ids: None }.write(self.path(name)).unwrap();
     }
 
     /// Writes one tensor `tokens` and one tensor `offsets`, right or wrong.
