@@ -24,6 +24,7 @@
 //! | `gpu` | yes | `gpu`: WGSL compute shaders through wgpu, on Vulkan, Metal or DirectX 12 |
 //! | `recall` | yes | `recall` and `search`: HNSW over dense vectors, both stages in one request |
 //! | `collection` | yes | `collection` and `filter`: points kept on disk, with payloads and filters |
+//! | `cli` | no | nothing: it is the program's |
 //!
 //! The rest, CPU MaxSim included, is always there and has few dependencies.
 #![warn(missing_docs)]

@@ -47,10 +47,13 @@ fn all_metrics() -> impl Iterator<Item = Metric> {
 }
 
 fn measured(metrics: impl Iterator<Item = Metric>, run: &str) -> Table {
+    measured_run(metrics, &Run::read_trec(fixture(run)).unwrap())
+}
+
+fn measured_run(metrics: impl Iterator<Item = Metric>, run: &Run) -> Table {
     let qrels = Qrels::read_trec(fixture("qrels.trec")).unwrap();
-    let run = Run::read_trec(fixture(run)).unwrap();
     let row = |metric: Metric| {
-        let evaluation = evaluate(&qrels, &run, metric).unwrap();
+        let evaluation = evaluate(&qrels, run, metric).unwrap();
         assert_eq!(evaluation.metric, metric);
         let mut values = evaluation.per_query;
         values.insert("all".into(), evaluation.mean);
@@ -79,6 +82,20 @@ fn values_are_those_of_trec_eval_and_ms_marco() {
 #[test]
 fn values_with_ties_are_those_of_rankings_by_ascending_id() {
     assert_agree(&measured(all_metrics(), "tied.trec"), &expected("expected-tied.tsv"), 1e-9);
+}
+
+#[test]
+fn values_with_ties_are_those_of_trec_eval_in_its_order() {
+    let run = Run::read_trec(fixture("tied.trec")).unwrap().in_trec_eval_order();
+    // The script of MS MARCO, which has MRR@k, isn't trec_eval.
+    let cut = |metric: &Metric| matches!(metric, Metric::Mrr { k } if *k < usize::MAX);
+    let measured = measured_run(all_metrics().filter(|metric| !cut(metric)), &run);
+    assert_agree(&measured, &expected("expected-tied-trec-eval.tsv"), 1e-9);
+
+    let mut run = Run::new();
+    run.insert_ranking("q", [("a", 1.0 + 1e-12), ("b", 1.0), ("c", 2.0)]).unwrap();
+    assert_eq!(documents(&run, "q"), ["c", "a", "b"]);
+    assert_eq!(documents(&run.in_trec_eval_order(), "q"), ["c", "b", "a"]);
 }
 
 #[test]

@@ -35,7 +35,7 @@
 //! - **Ties.** Documents of equal score are ordered by id, ascending. trec_eval orders them
 //!   descending.
 //! - **Precision.** Scores are compared in double precision. trec_eval rounds them to single
-//!   precision first, which can make ties.
+//!   precision first, which can make ties. [`Run::in_trec_eval_order`] does both as it does.
 //! - **Means.** The mean is over the queries that have a relevant document in the qrels; one that
 //!   the run leaves out counts 0, as with trec_eval's option `-c`. Queries with nothing relevant
 //!   have no part in it, where some tools count 0 for them too.
