@@ -62,6 +62,7 @@ assert_eq!(searcher.query(&request)?.points[0].id, 8.into());
 //! | `gpu` | yes | `gpu`: WGSL compute shaders through wgpu, on Vulkan, Metal or DirectX 12 |
 //! | `recall` | yes | `recall`: HNSW over dense vectors |
 //! | `collection` | yes | `collection`, `filter`, `search`: points kept on disk, with payloads and filters |
+//! | `cli` | no | nothing here: the program `maxfold` |
 //!
 //! The rest, CPU MaxSim included, is always there and has few dependencies.
 #![warn(missing_docs)]

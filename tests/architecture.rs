@@ -47,7 +47,7 @@ fn sources() -> BTreeMap<Module, Source> {
     let tests: Vec<Module> = sources
         .iter()
         .flat_map(|(module, source)| {
-            source.tests.iter().map(|name| [module.as_slice(), &[name.clone()]].concat())
+            source.tests.iter().map(|name| [module.as_slice(), std::slice::from_ref(name)].concat())
         })
         .collect();
     sources.retain(|module, _| !tests.contains(module));

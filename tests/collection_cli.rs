@@ -1,5 +1,5 @@
-//! The contract of the `ingest` and `search` examples, as another program sees it.
-#![cfg(all(feature = "gpu", feature = "collection", unix))]
+//! The contract of `maxfold ingest` and `maxfold search`, as another program sees it.
+#![cfg(all(feature = "cli", unix))]
 
 #[path = "support/ingested.rs"]
 mod ingested;
@@ -9,13 +9,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ingested::*;
 use maxfold::collection::{Collection, Vector};
+use maxfold::eval::Run;
 use maxfold::filter::Filter;
 use maxfold::maxsim::reference;
 use maxfold::multivector::{DenseVectors, Interchange, MultiVectors, TokenMatrix};
@@ -91,14 +92,18 @@ fn bad_input_is_refused_in_one_line() {
         assert_refused(&files.ingest("none", arguments).output().unwrap(), parts);
         assert!(!Path::new(&files.path("none")).exists(), "{arguments:?}");
     };
-    refused(&["--batch", "0"], &["--batch", "0"]);
-    refused(&["--vectors", "dense"], &["NAME=FILE"]);
+    let wrong_usage = |arguments: &[&str], parts: &[&str]| {
+        assert_wrong_usage(&files.ingest("none", arguments).output().unwrap(), parts);
+        assert!(!Path::new(&files.path("none")).exists(), "{arguments:?}");
+    };
+    wrong_usage(&["--batch", "0"], &["--batch", "0"]);
+    wrong_usage(&["--vectors", "dense"], &["NAME=FILE"]);
     refused(
         &["--vectors", &format!("other={}", files.path("vectors"))],
         &["other", "dense, tokens"],
     );
     // Files::ingest gives those of dense and tokens already.
-    refused(&["--vectors", "dense=/nowhere"], &["--vectors dense=FILE once"]);
+    wrong_usage(&["--vectors", "dense=/nowhere"], &["--vectors dense=FILE once"]);
 
     for (file, part) in [("/nowhere", "/nowhere"), (&files.path("config"), "safetensors")] {
         let vectors = format!("--vectors=dense={file}");
@@ -331,7 +336,7 @@ fn a_reader_follows_the_writer() {
         let dense = vectors.dense.as_ref().unwrap().values();
         let dense = dense[range.start * DENSE..range.end * DENSE].to_vec();
         let dense = Some(DenseVectors::new(dense, DENSE).unwrap());
-        Interchange { tokens, dense }.write(files.path("vectors")).unwrap();
+        Interchange { tokens, dense, ids: None }.write(files.path("vectors")).unwrap();
         let output = files.ingest("c", &[]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
@@ -366,8 +371,134 @@ fn an_adapter_means_the_same_everywhere() {
     let adapter = ["--adapter", "Voodoo 2"];
     let arguments = [&["--request", &request, "--output", &out], &adapter[..]].concat();
     assert_refused(&files.search("c", &arguments), &["Voodoo 2"]);
-    let quickstart = Command::new(binary("quickstart")).args(adapter).output().unwrap();
+    let quickstart = Command::new(quickstart()).args(adapter).output().unwrap();
     assert_refused(&quickstart, &["Voodoo 2"]);
+}
+
+/// The example's binary: `cargo test` builds it beside the folder of this test's.
+fn quickstart() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    profile.join("examples").join("quickstart")
+}
+
+/// Queries and points are called what the caller calls them, and a run prints scores as JSON does.
+#[test]
+fn a_run_of_a_search() {
+    let files = Files::new();
+    let points = fs::read_to_string(files.path("points")).unwrap();
+    let named = |(item, line): (usize, &str)| {
+        line.replace("\"payload\":{", &format!("\"payload\":{{\"doc\":\"doc-{item}\",")) + "\n"
+    };
+    files.write("points", &points.lines().enumerate().map(named).collect::<String>());
+    let output = files.ingest("c", &[]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let dense = json!({"query": vec![0.1; DENSE], "using": "dense", "limit": 3});
+    let tokens = json!({"query": vec![vec![0.1; TOKENS]; 2], "using": "tokens", "limit": 4});
+    files.write("request", &json!([dense, tokens]).to_string());
+    files.write("ids", "\u{feff}first\r\n\r\nsecond\r\n");
+    let [request, run, ids, out] = ["request", "run", "ids", "out"].map(|name| files.path(name));
+    let search = |arguments: &[&str]| {
+        let arguments = [&["--request", &request, "--backend", "cpu"], arguments].concat();
+        files.search("c", &arguments)
+    };
+    let both = ["--run", &run, "--output", &out];
+    for (names, queries, prefix) in [
+        (&[][..], ["0", "1"], ""),
+        (&["--query-ids", &ids, "--id-key", "doc"], ["first", "second"], "doc-"),
+    ] {
+        let output = search(&[&both[..], names].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.is_empty());
+        let out: Value = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
+        let mut expected = String::new();
+        for (query, result) in queries.iter().zip(out["results"].as_array().unwrap()) {
+            for (rank, point) in (1..).zip(result["points"].as_array().unwrap()) {
+                let (id, score) = (&point["id"], &point["score"]);
+                expected += &format!("{query} Q0 {prefix}{id} {rank} {score} maxfold\n");
+            }
+        }
+        assert_eq!(expected.lines().count(), 7);
+        assert_eq!(fs::read_to_string(&run).unwrap(), expected);
+    }
+    let json = search(&["--json"]);
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!([0, 1].map(|at| found(&json["results"][at]).len()), [3, 4]);
+    let table = String::from_utf8(search(&[]).stdout).unwrap();
+    assert_eq!((table.lines().count(), table.split_whitespace().nth(3)), (8, Some("score")));
+
+    files.write("ids", "only one");
+    assert_refused(
+        &search(&[&both[..], &["--query-ids", &ids]].concat()),
+        &["2 requests", "got 1"],
+    );
+    assert_refused(
+        &search(&[&both[..], &["--id-key", "color.a"]].concat()),
+        &["\"color.a\"", "nothing"],
+    );
+    assert_wrong_usage(&search(&["--query-ids", &ids]), &["--run"]);
+}
+
+/// In a run more is better; with Euclid less is nearer.
+#[test]
+fn a_run_of_distances_is_in_order() {
+    let files = Files::new();
+    files.write("config", r#"{"vectors": {"size": 12, "distance": "Euclid"}}"#);
+    let vectors = format!("--vectors=={}", files.path("vectors"));
+    let output = files.ingest_only("c", &[&vectors]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    files.write("request", &json!({"query": vec![0.1; DENSE], "limit": 5}).to_string());
+    let [request, run, out] = ["request", "run", "out"].map(|name| files.path(name));
+    let output = files.search("c", &["--request", &request, "--run", &run, "--output", &out]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let out: Value = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
+    let run = Run::read(&run).unwrap();
+    let ranked: Vec<usize> =
+        run.ranking("0").iter().map(|it| it.document.parse().unwrap()).collect();
+    assert_eq!((ranked.len(), &ranked), (5, &found(&out["results"][0])));
+}
+
+/// Rows that mean nothing are warned of, once, or mended.
+#[test]
+fn traps_are_warned_of_or_mended() {
+    let files = Files::new();
+    let config = |distance: &str| {
+        let config = json!({"vectors": {"size": 2, "distance": distance,
+            "multivector_config": {"comparator": "max_sim"}}});
+        files.write("config", &config.to_string());
+    };
+    files.write("points", "{\"id\":0}\n{\"id\":1}\n");
+    files.write_tokens("rows", &[3.0, 4.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0], 2, &[0, 2, 4]);
+    let ingest = |name: &str, options: &[&str]| {
+        let vectors = format!("--vectors=={}", files.path("rows"));
+        let arguments = [&[vectors.as_str(), "--batch", "1"], options].concat();
+        let output = files.ingest_only(name, &arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let (zero, length) = ("2 of 4 token vectors in ", "1 of 4 token vectors in ");
+    let found = |stderr: &str| {
+        let parts = ["--drop-zero-rows", "--normalize"].map(|option| stderr.contains(option));
+        assert!(stderr.lines().all(|line| line.starts_with("warning: ")), "{stderr}");
+        assert_eq!(parts, [zero, length].map(|part| stderr.contains(part)), "{stderr}");
+        assert_eq!(stderr.lines().count(), parts.iter().filter(|part| **part).count());
+        parts
+    };
+    config("Dot");
+    assert_eq!(found(&ingest("plain", &[])), [true, true]);
+    assert_eq!(found(&ingest("scaled", &["--normalize"])), [true, false]);
+    assert_eq!(found(&ingest("mended", &["--normalize", "--drop-zero-rows"])), [false, false]);
+    let collection = Collection::open(files.path("mended")).unwrap();
+    let point = collection.snapshot().unwrap().get(0.into()).unwrap().unwrap();
+    let half = |value: f32| half::f16::from_f32(value).to_f32();
+    let expected = Vector::Multi { values: vec![half(0.6), half(0.8)], dim: 2 };
+    assert_eq!(point.vectors[""], expected);
+    config("Cosine");
+    assert_eq!(found(&ingest("cosine", &[])), [true, false]);
+    files.write_tokens("rows", &[0.0, 0.0, 1.0, 0.0], 2, &[0, 1, 2]);
+    let vectors = format!("--vectors=={}", files.path("rows"));
+    let output = files.ingest_only("none", &[&vectors, "--drop-zero-rows"]).output().unwrap();
+    assert_refused(&output, &["point 0", "at least one token"]);
 }
 
 fn refused_searches(files: &Files) {
@@ -383,7 +514,9 @@ fn refused_searches(files: &Files) {
     refused(r#"{"query": [1, 2], "using": "dense"}"#, &["12", "2"]);
     refused(r#"{"query": [1, 2], "using": "other"}"#, &["other", "dense, tokens"]);
     refused(r#"{"query": [1, 2], "using": "tokens"}"#, &["tokens", "many", "one"]);
-    assert_refused(&files.search("c", &["--request", "/nowhere"]), &["--output"]);
+    assert_wrong_usage(&files.search("c", &[]), &["--request"]);
+    assert_wrong_usage(&files.search("c", &["--count", "--json"]), &["--count", "--json"]);
+    assert_refused(&files.search("c", &["--request", "/nowhere"]), &["/nowhere"]);
     assert_refused(&files.search("none", &["--count"]), &["expected a collection", "none"]);
     assert_refused(&files.search("c", &["--count", "--filter", "/nowhere"]), &["/nowhere"]);
     files.write("request", &json!({"query": vec![1; DENSE], "using": "dense"}).to_string());

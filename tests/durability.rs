@@ -2,7 +2,7 @@
 //! there, whole, and nothing in part.
 //!
 //! `MAXFOLD_ROUNDS` says how often each thing is tried.
-#![cfg(all(feature = "gpu", feature = "collection", unix))]
+#![cfg(all(feature = "cli", unix))]
 
 #[path = "support/ingested.rs"]
 mod ingested;
@@ -92,7 +92,7 @@ fn a_killed_search_leaves_what_was_there() {
     // Graphs are built, but it is not a search's to save them.
     let search = |rng: Option<&mut StdRng>, time| {
         forget_graphs(Path::new(&files.path("c")));
-        let mut command = Command::new(binary("search"));
+        let mut command = maxfold("search");
         command.args(["--collection", &files.path("c"), "--request", &files.path("request")]);
         command.args(["--output", &files.path("killed-out"), "--backend", "cpu"]);
         match rng {

@@ -37,13 +37,23 @@ fn all_metrics() -> impl Iterator<Item = Metric> {
         .chain(ndcg(Gain::Exponential))
         .chain(CUTOFFS.into_iter().map(|k| Metric::Mrr { k }))
         .chain(CUTOFFS.into_iter().map(|k| Metric::Recall { k }))
+        .chain(CUTOFFS.into_iter().map(|k| Metric::Map { k }))
+        .chain(CUTOFFS.into_iter().map(|k| Metric::Success { k }))
+        .chain([
+            Metric::Ndcg { k: usize::MAX, gain: Gain::Linear },
+            Metric::Mrr { k: usize::MAX },
+            Metric::Map { k: usize::MAX },
+        ])
 }
 
 fn measured(metrics: impl Iterator<Item = Metric>, run: &str) -> Table {
+    measured_run(metrics, &Run::read_trec(fixture(run)).unwrap())
+}
+
+fn measured_run(metrics: impl Iterator<Item = Metric>, run: &Run) -> Table {
     let qrels = Qrels::read_trec(fixture("qrels.trec")).unwrap();
-    let run = Run::read_trec(fixture(run)).unwrap();
     let row = |metric: Metric| {
-        let evaluation = evaluate(&qrels, &run, metric).unwrap();
+        let evaluation = evaluate(&qrels, run, metric).unwrap();
         assert_eq!(evaluation.metric, metric);
         let mut values = evaluation.per_query;
         values.insert("all".into(), evaluation.mean);
@@ -75,6 +85,20 @@ fn values_with_ties_are_those_of_rankings_by_ascending_id() {
 }
 
 #[test]
+fn values_with_ties_are_those_of_trec_eval_in_its_order() {
+    let run = Run::read_trec(fixture("tied.trec")).unwrap().in_trec_eval_order();
+    // The script of MS MARCO, which has MRR@k, isn't trec_eval.
+    let cut = |metric: &Metric| matches!(metric, Metric::Mrr { k } if *k < usize::MAX);
+    let measured = measured_run(all_metrics().filter(|metric| !cut(metric)), &run);
+    assert_agree(&measured, &expected("expected-tied-trec-eval.tsv"), 1e-9);
+
+    let mut run = Run::new();
+    run.insert_ranking("q", [("a", 1.0 + 1e-12), ("b", 1.0), ("c", 2.0)]).unwrap();
+    assert_eq!(documents(&run, "q"), ["c", "a", "b"]);
+    assert_eq!(documents(&run.in_trec_eval_order(), "q"), ["c", "b", "a"]);
+}
+
+#[test]
 fn exponential_ndcg_is_that_of_gdeval() {
     let five_decimals = 0.500_001e-5;
     let measured = measured(ndcg(Gain::Exponential), "run.trec");
@@ -87,6 +111,41 @@ fn both_layouts_hold_the_same() {
     assert_eq!(Qrels::read_beir(fixture("qrels.beir.tsv")).unwrap(), trec);
     let trec = Run::read_trec(fixture("run.trec")).unwrap();
     assert_eq!(Run::read_beir(fixture("run.beir.tsv")).unwrap(), trec);
+}
+
+#[test]
+fn a_layout_is_known_by_its_first_line() {
+    let qrels = Qrels::read_trec(fixture("qrels.trec")).unwrap();
+    for name in ["qrels.trec", "qrels.beir.tsv"] {
+        assert_eq!(Qrels::read(fixture(name)).unwrap(), qrels);
+    }
+    let run = Run::read_trec(fixture("run.trec")).unwrap();
+    for name in ["run.trec", "run.beir.tsv"] {
+        assert_eq!(Run::read(fixture(name)).unwrap(), run);
+    }
+    assert_eq!(Qrels::parse(&format!("\n{HEADER}q\ta b\t1\n")).unwrap().grade("q", "a b"), Some(1));
+    assert!(Qrels::parse("").unwrap().is_empty());
+    let fields = "query, iteration, document, grade";
+    assert_eq!(fault(Qrels::parse("query-id\tcorpus-id\n")).1, fields);
+}
+
+#[test]
+fn metrics_have_names() {
+    for metric in all_metrics() {
+        let name = metric.to_string();
+        for name in [&name, &name.to_lowercase(), &name.to_uppercase()] {
+            assert_eq!(name.parse::<Metric>().unwrap(), metric);
+        }
+    }
+    let linear = Metric::Ndcg { k: 10, gain: Gain::Linear };
+    assert_eq!("nDCG@10".parse::<Metric>().unwrap(), linear);
+    let others =
+        ["", "ndcg@", "ndcg@0", "mrr@-1", "map@x", "precision@5", "mrr (linear)", "ndcg@3 (b)"];
+    for other in others {
+        let error = other.parse::<Metric>().unwrap_err().to_string();
+        assert!(error.starts_with("expected a metric to be nDCG@K"), "{error}");
+        assert!(error.ends_with(&format!(", got {other}")), "{error}");
+    }
 }
 
 #[test]
@@ -347,7 +406,8 @@ fn a_short_ranking_counts_as_far_as_it_goes() {
 fn the_best_ranking_scores_one_and_no_ranking_zero() {
     let qrels = Qrels::parse_trec("q 0 a 3\nq 0 b 1\nq 0 c -1\nr 0 a 1\ns 0 a 0\n").unwrap();
     let run = Run::parse_trec("q Q0 a 1 2 t\nq Q0 b 2 1 t\nu Q0 a 1 1 t\n").unwrap();
-    for metric in all_metrics().filter(|metric| *metric != Metric::Recall { k: 1 }) {
+    let too_short = [Metric::Recall { k: 1 }, Metric::Map { k: 1 }];
+    for metric in all_metrics().filter(|metric| !too_short.contains(metric)) {
         let evaluation = evaluate(&qrels, &run, metric).unwrap();
         let expected = BTreeMap::from([("q".to_owned(), 1.0), ("r".to_owned(), 0.0)]);
         let mut signs = evaluation.per_query.values().map(|value| value.is_sign_positive());
@@ -367,7 +427,8 @@ fn gains_are_as_published() {
 fn a_cutoff_of_zero_is_refused() {
     let qrels = Qrels::parse_trec("q 0 a 1\n").unwrap();
     let ndcg = Metric::Ndcg { k: 0, gain: Gain::Linear };
-    for metric in [ndcg, Metric::Mrr { k: 0 }, Metric::Recall { k: 0 }] {
+    let others = [Metric::Mrr { k: 0 }, Metric::Recall { k: 0 }, Metric::Map { k: 0 }];
+    for metric in [ndcg, Metric::Success { k: 0 }].into_iter().chain(others) {
         let error = evaluate(&qrels, &Run::new(), metric).unwrap_err();
         assert_eq!(error.to_string(), "expected k to be at least 1, got 0");
     }

@@ -1,11 +1,11 @@
-//! The contract of the `score` example, as another program sees it.
+//! The contract of `maxfold score`, as another program sees it.
 
-#![cfg(feature = "gpu")]
+#![cfg(feature = "cli")]
 
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use maxfold::gpu::GpuOptions;
@@ -16,11 +16,10 @@ use serde_json::{Value, json};
 use support::{Values, assert_scores};
 use tempfile::TempDir;
 
-/// The example's binary: `cargo test` builds it beside the folder of this test's.
-fn binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    profile.join("examples").join(format!("score{}", std::env::consts::EXE_SUFFIX))
+fn score() -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_maxfold"));
+    program.arg("score");
+    program
 }
 
 /// A folder with queries, documents and room for the output.
@@ -42,7 +41,7 @@ impl Files {
     }
 
     fn write(&self, name: &str, tokens: MultiVectors) {
-        Interchange { tokens, dense: None }.write(self.path(name)).unwrap();
+        Interchange { tokens, dense: None, ids: None }.write(self.path(name)).unwrap();
     }
 
     /// Writes one tensor `tokens` and one tensor `offsets`, right or wrong.
@@ -60,10 +59,15 @@ impl Files {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(binary());
+        let output = self.path("out.json");
+        self.run_only(&[&["--output", output.to_str().unwrap()], arguments].concat())
+    }
+
+    /// Without `--output`.
+    fn run_only(&self, arguments: &[&str]) -> Output {
+        let mut command = score();
         command.arg("--queries").arg(self.path("queries"));
         command.arg("--docs").arg(self.path("docs"));
-        command.arg("--output").arg(self.path("out.json"));
         command.args(arguments).output().unwrap()
     }
 
@@ -73,16 +77,20 @@ impl Files {
         serde_json::from_slice(&fs::read(self.path("out.json")).unwrap()).unwrap()
     }
 
-    /// Exit code 2 and one line on stderr, which has all the `parts`.
+    /// Exit code 1 and one line on stderr, which has all the `parts`.
     fn refused(&self, arguments: &[&str], parts: &[&str]) {
-        let output = self.run(arguments);
-        assert_one_error_line(&output, parts);
+        assert_one_error_line(&self.run(arguments), 1, parts);
+    }
+
+    /// The same with exit code 2: a command line that makes no sense.
+    fn wrong_usage(&self, arguments: &[&str], parts: &[&str]) {
+        assert_one_error_line(&self.run(arguments), 2, parts);
     }
 }
 
-fn assert_one_error_line(output: &Output, parts: &[&str]) {
+fn assert_one_error_line(output: &Output, code: i32, parts: &[&str]) {
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(stderr.starts_with("error: "), "{stderr}");
     for part in parts {
@@ -128,30 +136,135 @@ fn resident_documents_score_as_streamed_ones_do() {
     let files = Files::new();
     for context in support::gpu_contexts(GpuOptions::default()) {
         let name = context.variant().to_string();
-        let score = |store| files.result(&["--variant", &name, "--store", store, "--top-k", "3"]);
-        let (streamed, resident) = (score("streamed"), score("resident"));
-        for field in ["backend", "variant", "adapter", "dim", "scores", "top"] {
-            assert_eq!(resident[field], streamed[field], "{name}: {field}");
+        for top_k in [&[][..], &["--top-k", "3"]] {
+            let score =
+                |store| files.result(&[&["--variant", &name, "--store", store], top_k].concat());
+            let (streamed, resident) = (score("streamed"), score("resident"));
+            for field in ["backend", "variant", "adapter", "dim", "scores", "top"] {
+                assert_eq!(resident.get(field), streamed.get(field), "{name}: {field}");
+            }
         }
     }
-    files.refused(&["--store", "resident", "--backend", "cpu"], &["resident", "gpu", "cpu"]);
-    files.refused(&["--store", "mars"], &["mars", "streamed", "resident"]);
+    files.wrong_usage(&["--store", "resident", "--backend", "cpu"], &["resident", "gpu", "cpu"]);
+    files.wrong_usage(&["--store", "mars"], &["mars", "streamed", "resident"]);
 }
 
 #[test]
-fn top_k_beyond_the_documents_is_all_of_them_in_order() {
-    let result = Files::new().result(&["--top-k", "99"]);
-    let scores: Vec<Vec<f32>> = serde_json::from_value(result["scores"].clone()).unwrap();
-    let top = result["top"].as_array().unwrap();
-    for (scores, top) in scores.iter().zip(top) {
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-        assert_eq!(top.as_array().unwrap().len(), scores.len());
-        for (hit, at) in top.as_array().unwrap().iter().zip(order) {
-            assert_eq!(hit["document"], at);
-            assert_eq!(hit["score"].as_f64().unwrap() as f32, scores[at]);
+fn the_best_are_the_top_of_all_scores() {
+    let files = Files::new();
+    let all = files.result(&["--backend", "cpu"]);
+    let all: Vec<Vec<f32>> = serde_json::from_value(all["scores"].clone()).unwrap();
+    for (top_k, expected) in [("1", 1), ("3", 3), ("99", 4)] {
+        let result = files.result(&["--backend", "cpu", "--top-k", top_k]);
+        assert_eq!(result.get("scores"), None, "the top alone");
+        let top = result["top"].as_array().unwrap();
+        assert_eq!(top.len(), 2);
+        for (scores, top) in all.iter().zip(top) {
+            let mut order: Vec<usize> = (0..scores.len()).collect();
+            order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+            assert_eq!(top.as_array().unwrap().len(), expected);
+            for (hit, at) in top.as_array().unwrap().iter().zip(order) {
+                assert_eq!(hit["document"], at);
+                assert_eq!(hit["score"].as_f64().unwrap() as f32, scores[at]);
+            }
         }
     }
+}
+
+/// Scores of which every digit is known: one number times a power of 2.
+fn write_tenths(files: &Files, ids: bool) {
+    let tokens = |values: &[f32]| {
+        let offsets: Vec<u64> = (0..=values.len() as u64).collect();
+        MultiVectors::new(values, &offsets, 1).unwrap()
+    };
+    let named = |names: &[&str]| ids.then(|| names.iter().map(|name| (*name).into()).collect());
+    let write = |file: &str, tokens, ids| {
+        Interchange { tokens, dense: None, ids }.write(files.path(file)).unwrap();
+    };
+    write("queries", tokens(&[1.0, 0.5]), named(&["q-one", "q-half"]));
+    write("docs", tokens(&[0.25, 1.0, 0.1]), named(&["quarter", "one", "tenth"]));
+}
+
+#[test]
+fn a_run_has_the_best_by_the_names_of_the_files() {
+    let files = Files::new();
+    let run = files.path("run.trec");
+    let arguments = ["--backend", "cpu", "--top-k", "2", "--run", run.to_str().unwrap()];
+    for (ids, expected) in [
+        (
+            true,
+            "q-half Q0 one 1 0.5 maxfold\nq-half Q0 quarter 2 0.125 maxfold\n\
+                q-one Q0 one 1 1 maxfold\nq-one Q0 quarter 2 0.25 maxfold\n",
+        ),
+        (
+            false,
+            "0 Q0 1 1 1 maxfold\n0 Q0 0 2 0.25 maxfold\n\
+                 1 Q0 1 1 0.5 maxfold\n1 Q0 0 2 0.125 maxfold\n",
+        ),
+    ] {
+        write_tenths(&files, ids);
+        let output = files.run_only(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.is_empty());
+        assert_eq!(fs::read_to_string(&run).unwrap(), expected);
+    }
+    let result = files.result(&["--backend", "cpu", "--top-k", "1"]);
+    assert_eq!(result["top"][0], json!([{"document": 1, "score": 1.0}]));
+    write_tenths(&files, true);
+    let result = files.result(&["--backend", "cpu", "--top-k", "1"]);
+    assert_eq!(result["top"][0], json!([{"document": 1, "id": "one", "score": 1.0}]));
+    assert_eq!(result["query_ids"], json!(["q-one", "q-half"]));
+    let result = files.result(&["--backend", "cpu"]);
+    assert_eq!(result["document_ids"], json!(["quarter", "one", "tenth"]));
+}
+
+/// In 32 bits the shortest digits, not those of the same number in 64.
+#[test]
+fn scores_are_printed_as_they_are() {
+    let files = Files::new();
+    write_tenths(&files, true);
+    // What f16 has for 0.1, and 64 bits for the same.
+    let (digits, long) = ("0.099975586", "0.0999755859375");
+    let printed = |arguments: &[&str]| {
+        let output = files.run_only(&[&["--backend", "cpu"], arguments].concat());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (json, table) = (printed(&["--json"]), printed(&[]));
+    let file = files.path("run");
+    assert_eq!(printed(&["--run", file.to_str().unwrap()]), "");
+    let run = fs::read_to_string(file).unwrap();
+    for text in [&json, &table, &run] {
+        assert!(text.contains(digits) && !text.contains(long), "{text}");
+    }
+    assert!(run.contains("q-one Q0 tenth 3 0.099975586 maxfold\n"), "{run}");
+    assert!(table.starts_with("query") && table.lines().count() == 1 + 6, "{table}");
+}
+
+#[test]
+fn traps_are_warned_of_or_mended() {
+    let files = Files::new();
+    files.write_raw("queries", (&[1.0, 0.0], [1, 2]), &[0, 1]);
+    files.write_raw("docs", (&[-3.0, 4.0, 0.0, 0.0, 1e6, 0.0], [3, 2]), &[0, 2, 3]);
+    files.refused(&[], &["docs", "item 1", "1000000"]);
+    files.write_raw("docs", (&[-3.0, 4.0, 0.0, 0.0, 2.0, 0.0], [3, 2]), &[0, 2, 3]);
+    let warned = |arguments: &[&str], expected: &[&str], scores: Value| {
+        let output = files.run(&[&["--backend", "cpu"], arguments].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(stderr.lines().count(), expected.len(), "{stderr}");
+        for (line, part) in stderr.lines().zip(expected) {
+            assert!(line.starts_with("warning: ") && line.contains(part), "{stderr}");
+        }
+        let result: Value =
+            serde_json::from_slice(&fs::read(files.path("out.json")).unwrap()).unwrap();
+        assert_eq!(result["scores"], json!([scores]));
+    };
+    let (zero, length) = ("1 of 3 token vectors in ", "2 of 3 token vectors in ");
+    warned(&[], &[zero, length], json!([0.0, 2.0]));
+    warned(&["--drop-zero-rows"], &[length], json!([-3.0, 2.0]));
+    warned(&["--normalize"], &[zero], json!([0.0, 1.0]));
+    // What f16 has for -0.6, with the digits of 32 bits.
+    let short: f64 = half::f16::from_f32(-0.6).to_f32().to_string().parse().unwrap();
+    warned(&["--normalize", "--drop-zero-rows"], &[], json!([short, 1.0]));
 }
 
 #[test]
@@ -232,17 +345,20 @@ fn a_missing_tensor_is_named() {
 #[test]
 fn arguments_that_make_no_sense_are_refused() {
     let files = Files::new();
-    files.refused(&["--backend", "tpu"], &["tpu", "auto, cpu or gpu"]);
-    files.refused(&["--variant", "f32-warp"], &["f32-warp", "avx2, portable8"]);
-    files.refused(&["--variant", "f32-warp"], &["packed-fma"]);
-    files.refused(&["--backend", "gpu", "--variant", "portable8"], &["backend cpu", "backend gpu"]);
-    files.refused(&["--backend", "cpu", "--adapter", "x"], &["backend gpu", "backend cpu"]);
-    files.refused(&["--threads", "0"], &["threads", "1 to ", "got 0"]);
-    files.refused(&["--threads", "16000"], &["threads", "1 to ", "got 16000"]);
-    files.refused(&["--repeat", "0"], &["--repeat"]);
-    files.refused(&["--top-k", "-1"], &["-1"]);
-    files.refused(&["--unknown"], &["--unknown"]);
-    assert_one_error_line(&Command::new(binary()).output().unwrap(), &["--queries", "--docs"]);
+    files.wrong_usage(&["--backend", "tpu"], &["tpu", "auto, cpu or gpu"]);
+    files.wrong_usage(&["--variant", "f32-warp"], &["f32-warp", "avx2, portable8"]);
+    files.wrong_usage(&["--variant", "f32-warp"], &["packed-fma"]);
+    files.wrong_usage(
+        &["--backend", "gpu", "--variant", "portable8"],
+        &["backend cpu", "backend gpu"],
+    );
+    files.wrong_usage(&["--backend", "cpu", "--adapter", "x"], &["backend gpu", "backend cpu"]);
+    files.wrong_usage(&["--threads", "0"], &["threads", "1 to ", "got 0"]);
+    files.wrong_usage(&["--threads", "16000"], &["threads", "1 to ", "got 16000"]);
+    files.wrong_usage(&["--repeat", "0"], &["--repeat"]);
+    files.wrong_usage(&["--top-k", "-1"], &["-1"]);
+    files.wrong_usage(&["--unknown"], &["--unknown"]);
+    assert_one_error_line(&score().output().unwrap(), 2, &["--queries", "--docs"]);
 }
 
 #[test]
@@ -262,7 +378,7 @@ fn an_output_that_cannot_be_written_is_an_error() {
 
 #[test]
 fn list_names_what_this_machine_has() {
-    let output = Command::new(binary()).arg("--list").output().unwrap();
+    let output = score().arg("--list").output().unwrap();
     assert!(output.status.success());
     let listed = String::from_utf8(output.stdout).unwrap();
     for set in InstructionSet::available() {

@@ -88,7 +88,7 @@ type Vectors = (Vec<f32>, TokenMatrix);
 
 /// The items of an interchange file.
 fn read_vectors(bytes: &[u8]) -> Result<Vec<Vectors>, Box<dyn Error>> {
-    let Interchange { tokens, dense } = Interchange::from_bytes(bytes)?;
+    let Interchange { tokens, dense, .. } = Interchange::from_bytes(bytes)?;
     let dense = dense.ok_or("expected a tensor \"dense\" in the embedded vectors")?;
     let items = dense.iter().zip(tokens.iter());
     Ok(items.map(|(dense, tokens)| (dense.to_vec(), tokens.to_owned())).collect())

@@ -5,12 +5,12 @@
 //! cargo run --release --example quickstart
 //! ```
 
-#[path = "../support/backend.rs"]
+#[path = "../../src/bin/maxfold/backend.rs"]
 mod backend;
-#[path = "../support/command_line.rs"]
+#[path = "../../src/bin/maxfold/command_line.rs"]
 mod command_line;
 mod handbook;
-#[path = "../support/headless.rs"]
+#[path = "../../src/bin/maxfold/headless.rs"]
 mod headless;
 mod report;
 mod stored;

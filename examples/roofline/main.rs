@@ -6,7 +6,7 @@
 //! cargo run --release --example roofline
 //! ```
 
-#[path = "../support/headless.rs"]
+#[path = "../../src/bin/maxfold/headless.rs"]
 mod headless;
 mod measure;
 mod rates;

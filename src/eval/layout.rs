@@ -26,6 +26,11 @@ pub(super) fn lines<'a>(format: &'static str, text: &'a str) -> impl Iterator<It
     lines.filter(|line| !line.text.trim().is_empty())
 }
 
+/// Tells whether a text is a BEIR table, by its first line.
+pub(super) fn is_beir(text: &str) -> bool {
+    lines("", text).next().is_some_and(|line| line.text == BEIR_HEADER)
+}
+
 /// The lines of a BEIR table after its header.
 pub(super) fn beir_rows<'a>(
     format: &'static str,

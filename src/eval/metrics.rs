@@ -1,7 +1,6 @@
 //! Effectiveness measures.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use super::{Judgements, Qrels, Ranked, Run};
 use crate::{Error, Result};
@@ -33,26 +32,22 @@ impl Gain {
     }
 }
 
-impl fmt::Display for Gain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Linear => "linear",
-            Self::Exponential => "exponential",
-        })
-    }
-}
-
-/// A measure of the first `k` documents of a ranking, between 0 (worst) and 1 (best).
+/// A measure of the first `k` documents of a ranking, between 0 (worst) and 1 (best); of all of
+/// them with [`usize::MAX`].
 ///
 /// A document is relevant if its grade is above 0. A ranking of fewer than `k` documents is
 /// measured as it is, as though documents that are not relevant followed.
+///
+/// A name, in any case, is a metric, and the other way round.
 ///
 /// ```
 /// use maxfold::eval::{Gain, Metric};
 ///
 /// assert_eq!(Metric::Ndcg { k: 10, gain: Gain::Linear }.to_string(), "nDCG@10 (linear)");
-/// assert_eq!(Metric::Mrr { k: 10 }.to_string(), "MRR@10");
-/// assert_eq!(Metric::Recall { k: 100 }.to_string(), "recall@100");
+/// assert_eq!("ndcg@10".parse::<Metric>()?, Metric::Ndcg { k: 10, gain: Gain::Linear });
+/// assert_eq!("MRR@10".parse::<Metric>()?, Metric::Mrr { k: 10 });
+/// assert_eq!("MAP".parse::<Metric>()?, Metric::Map { k: usize::MAX });
+/// # Ok::<(), maxfold::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Metric {
@@ -76,16 +71,18 @@ pub enum Metric {
         /// How many documents count.
         k: usize,
     },
-}
-
-impl fmt::Display for Metric {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ndcg { k, gain } => write!(f, "nDCG@{k} ({gain})"),
-            Self::Mrr { k } => write!(f, "MRR@{k}"),
-            Self::Recall { k } => write!(f, "recall@{k}"),
-        }
-    }
+    /// Average precision: the precision down to each relevant document among the first `k`, summed
+    /// and divided by the number of all relevant documents. Its mean is the MAP (Buckley and
+    /// Voorhees, "Evaluating evaluation measure stability", 2000).
+    Map {
+        /// How many documents count.
+        k: usize,
+    },
+    /// Success: 1 if a relevant document is among the first `k`, else 0.
+    Success {
+        /// How many documents count.
+        k: usize,
+    },
 }
 
 /// A metric's values for a run.
@@ -126,9 +123,8 @@ pub fn evaluate(qrels: &Qrels, run: &Run, metric: Metric) -> Result<Evaluation> 
 
 impl Metric {
     fn check(self, qrels: &Qrels) -> Result<()> {
-        let (Self::Ndcg { k, .. } | Self::Mrr { k } | Self::Recall { k }) = self;
-        if k == 0 {
-            return Err(out_of_range("k", "at least 1", k));
+        if self.cutoff() == 0 {
+            return Err(out_of_range("k", "at least 1", 0));
         }
         match self {
             Self::Ndcg { gain: Gain::Exponential, .. } => check_exponents(qrels),
@@ -143,9 +139,9 @@ impl Metric {
         match self {
             Self::Ndcg { k, gain } => dcg(gain, grades.take(k)) / ideal_dcg(gain, judgements, k),
             Self::Mrr { k } => reciprocal_rank(grades.take(k)),
-            Self::Recall { k } => {
-                count_relevant(grades.take(k)) / count_relevant(judgements.values().copied())
-            }
+            Self::Recall { k } => count_relevant(grades.take(k)) / all_relevant(judgements),
+            Self::Map { k } => sum_of_precisions(grades.take(k)) / all_relevant(judgements),
+            Self::Success { k } => count_relevant(grades.take(k)).min(1.0),
         }
     }
 }
@@ -179,6 +175,18 @@ fn ideal_dcg(gain: Gain, judgements: &Judgements, k: usize) -> f64 {
 
 fn reciprocal_rank(mut grades: impl Iterator<Item = i32>) -> f64 {
     grades.position(relevant).map_or(0.0, |above| 1.0 / (above + 1) as f64)
+}
+
+/// The precision down to each relevant document, summed.
+fn sum_of_precisions(grades: impl Iterator<Item = i32>) -> f64 {
+    let ranks = (1_u32..).zip(grades).filter(|&(_, grade)| relevant(grade)).map(|(rank, _)| rank);
+    let precisions = (1_u32..).zip(ranks).map(|(found, rank)| f64::from(found) / f64::from(rank));
+    // From 0, as the sum of nothing would be -0.
+    precisions.fold(0.0, |sum, precision| sum + precision)
+}
+
+fn all_relevant(judgements: &Judgements) -> f64 {
+    count_relevant(judgements.values().copied())
 }
 
 fn count_relevant(grades: impl Iterator<Item = i32>) -> f64 {

@@ -1,9 +1,9 @@
 //! How good a ranking is: judgements, runs, and the measures that compare them.
 //!
 //! [`Qrels`] hold what assessors said of documents, a [`Run`] what an engine ranked, and
-//! [`evaluate`] gives a [`Metric`] per query and its mean. Both are read and written in the layouts
-//! of TREC and of BEIR, so that a run made here can be checked by trec_eval, and one made elsewhere
-//! can be measured here.
+//! [`evaluate`] gives a [`Metric`] per query and its mean; [`compare`] says whether two runs differ
+//! by more than chance. Both are read and written in the layouts of TREC and of BEIR, so that a run
+//! made here can be checked by trec_eval, and one made elsewhere can be measured here.
 //!
 //! ```
 //! use maxfold::eval::{Gain, Metric, Qrels, Run, evaluate};
@@ -27,13 +27,15 @@
 //!
 //! # The same numbers as other tools
 //!
-//! The measures agree with trec_eval but for rounding. Where numbers differ all the same, one of
+//! The measures agree with trec_eval but for rounding: nDCG@10 is its `ndcg_cut_10`, nDCG its `ndcg`,
+//! MRR its `recip_rank`, recall@100 its `recall_100`, MAP its `map`, MAP@100 its `map_cut_100`,
+//! success@5 its `success_5`. Where numbers differ all the same, one of
 //! these is likely why.
 //!
 //! - **Ties.** Documents of equal score are ordered by id, ascending. trec_eval orders them
 //!   descending.
 //! - **Precision.** Scores are compared in double precision. trec_eval rounds them to single
-//!   precision first, which can make ties.
+//!   precision first, which can make ties. [`Run::in_trec_eval_order`] does both as it does.
 //! - **Means.** The mean is over the queries that have a relevant document in the qrels; one that
 //!   the run leaves out counts 0, as with trec_eval's option `-c`. Queries with nothing relevant
 //!   have no part in it, where some tools count 0 for them too.
@@ -43,9 +45,12 @@
 
 mod layout;
 mod metrics;
+mod names;
 mod qrels;
 mod run;
+mod significance;
 
 pub use metrics::{Evaluation, Gain, Metric, evaluate};
 pub use qrels::{Judgements, Qrels};
 pub use run::{Ranked, Run, Score};
+pub use significance::{Comparison, compare};

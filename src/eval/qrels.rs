@@ -114,6 +114,25 @@ impl Qrels {
         self.insert(query, document, grade).map_err(repeated)
     }
 
+    /// Parses either layout: [BEIR's](Self::parse_beir) if the text begins with its header, else
+    /// [TREC's](Self::parse_trec).
+    ///
+    /// # Errors
+    ///
+    /// Those of the layout.
+    pub fn parse(text: &str) -> Result<Self> {
+        if layout::is_beir(text) { Self::parse_beir(text) } else { Self::parse_trec(text) }
+    }
+
+    /// Reads a file in [either layout](Self::parse).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse) within an [`Error::InFile`], and [`Error::Io`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        layout::read(path.as_ref(), Self::parse)
+    }
+
     /// Reads a file in [TREC's layout](Self::parse_trec).
     ///
     /// # Errors

@@ -20,8 +20,8 @@ pub struct Ranked {
 /// What an engine answered to a set of queries: for each, the documents it ranked, best first.
 ///
 /// Scores alone decide the order, whatever order the documents come in; those of equal score are
-/// ordered by document id, ascending. (trec_eval orders them descending, so give ties distinct
-/// scores where both are to agree.) Queries are kept in order of their ids.
+/// ordered by document id, ascending. (trec_eval orders them descending:
+/// [`Run::in_trec_eval_order`] is for where both are to agree.) Queries are kept in order of their ids.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
     rankings: BTreeMap<String, Vec<Ranked>>,
@@ -103,6 +103,19 @@ impl Run {
         self.rankings.is_empty()
     }
 
+    /// The same rankings in trec_eval's order: scores are rounded to single precision, and those that
+    /// are equal then are ordered by document id, descending.
+    pub fn in_trec_eval_order(mut self) -> Self {
+        for ranking in self.rankings.values_mut() {
+            ranking.sort_by(|a, b| {
+                let [first, second] = [a, b].map(|ranked| ranked.score as f32);
+                let by_score = second.partial_cmp(&first).unwrap_or(Ordering::Equal);
+                by_score.then_with(|| b.document.cmp(&a.document))
+            });
+        }
+        self
+    }
+
     /// Parses TREC's layout: lines of query, `Q0`, document, rank, score and tag, separated by
     /// white space.
     ///
@@ -142,6 +155,25 @@ impl Run {
             builder.insert(&line, &query, &document, &score)?;
         }
         Ok(builder.finish())
+    }
+
+    /// Parses either layout: [BEIR's](Self::parse_beir) if the text begins with its header, else
+    /// [TREC's](Self::parse_trec).
+    ///
+    /// # Errors
+    ///
+    /// Those of the layout.
+    pub fn parse(text: &str) -> Result<Self> {
+        if layout::is_beir(text) { Self::parse_beir(text) } else { Self::parse_trec(text) }
+    }
+
+    /// Reads a file in [either layout](Self::parse).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`parse`](Self::parse) within an [`Error::InFile`], and [`Error::Io`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        layout::read(path.as_ref(), Self::parse)
     }
 
     /// Reads a file in [TREC's layout](Self::parse_trec).

@@ -118,11 +118,14 @@ pub(super) fn to_unit_half<E: Element>(values: &[E], dim: usize) -> Result<Vec<f
 
 /// The values of a vector, scaled to length 1; a zero vector stays zero.
 pub(crate) fn unit<E: Element>(row: &[E]) -> impl Iterator<Item = f32> {
-    // f64, because the square of a large f32 overflows f32.
-    let values = row.iter().map(|value| f64::from(value.widen()));
-    let norm = values.clone().map(|value| value.powi(2)).sum::<f64>().sqrt();
+    let norm = norm(row);
     let divisor = if norm > 0.0 { norm } else { 1.0 };
-    values.map(move |value| (value / divisor) as f32)
+    row.iter().map(move |value| (f64::from(value.widen()) / divisor) as f32)
+}
+
+/// The length of a vector; in f64, because the square of a large f32 overflows f32.
+pub(super) fn norm<E: Element>(row: &[E]) -> f64 {
+    row.iter().map(|value| f64::from(value.widen()).powi(2)).sum::<f64>().sqrt()
 }
 
 /// Checks that `[rows, dim]` f16 values are finite; `original` gives the value before rounding.

@@ -7,7 +7,7 @@ use safetensors::Dtype;
 use safetensors::tensor::View;
 
 use super::tensors::Tensors;
-use super::{DenseVectors, MultiVectors, element, packed};
+use super::{DenseVectors, MultiVectors, element, ids, packed};
 use crate::{Error, Result, files};
 
 /// Token matrices, and with them dense vectors, of many items, as [safetensors].
@@ -18,7 +18,8 @@ use crate::{Error, Result, files};
 /// | `offsets` | `[items + 1]` | any integer type: item `i` owns rows `offsets[i] .. offsets[i + 1]` |
 /// | `dense` (optional) | `[items, dense dim]` | F16, BF16 or F32 |
 ///
-/// Other tensors are ignored.
+/// The metadata may have `ids`: the items' ids, a JSON list of strings, all different. Other tensors
+/// and metadata are ignored.
 ///
 /// [safetensors]: https://huggingface.co/docs/safetensors
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +28,8 @@ pub struct Interchange {
     pub tokens: MultiVectors,
     /// The items' dense vectors, if the file has them.
     pub dense: Option<DenseVectors>,
+    /// The items' ids, if the file has them.
+    pub ids: Option<Vec<String>>,
 }
 
 impl Interchange {
@@ -54,8 +57,8 @@ impl Interchange {
     /// Reads the bytes of a file.
     ///
     /// # Errors
-    /// Not a safetensors file or a truncated one; a tensor missing, or of another type or shape;
-    /// what [`MultiVectors::new`] and [`DenseVectors::new`] refuse.
+    /// Not a safetensors file or a truncated one; a tensor missing, or of another type or shape; ids
+    /// that are not one an item, or not all different; what [`MultiVectors::new`] and [`DenseVectors::new`] refuse.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::read_from(&mut Tensors::of(bytes)?)
     }
@@ -66,7 +69,8 @@ impl Interchange {
         if let Some(dense) = &dense {
             check_count(tokens.len(), dense.len())?;
         }
-        Ok(Self { tokens, dense })
+        let ids = ids::read(file.metadata(), tokens.len())?;
+        Ok(Self { tokens, dense, ids })
     }
 
     /// Writes a file: `tokens` as F16, `offsets` as U64, `dense` as F32. A file that is there is
@@ -81,7 +85,7 @@ impl Interchange {
     /// The bytes of the file that [`Interchange::write`] writes.
     ///
     /// # Errors
-    /// Not as many dense vectors as token matrices.
+    /// Not as many dense vectors, or ids, as token matrices; ids that are not all different.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let multi = &self.tokens;
         if let Some(dense) = &self.dense {
@@ -93,7 +97,8 @@ impl Interchange {
         let dense = dense.map(|d| LittleEndian::new(Dtype::F32, [d.len(), d.dim()], d.values()));
         let tensors = [("tokens", values), ("offsets", offsets)];
         let tensors = tensors.into_iter().chain(dense.map(|dense| ("dense", dense)));
-        safetensors::serialize(tensors, None)
+        let ids = self.ids.as_ref().map(|ids| ids::write(ids, multi.len())).transpose()?;
+        safetensors::serialize(tensors, ids)
             .map_err(|source| Error::UnwritableSafetensors { source: source.into() })
     }
 }

@@ -18,14 +18,17 @@
 //! # Ok::<(), maxfold::Error>(())
 //! ```
 
+mod cleanup;
 mod dense;
 mod element;
+mod ids;
 mod interchange;
 mod packed;
 mod tensors;
 mod token_matrix;
 mod vector_file;
 
+pub use cleanup::{RowCleanup, RowCounts};
 pub use dense::DenseVectors;
 #[cfg(feature = "recall")]
 pub(crate) use dense::check_finite;

@@ -1,5 +1,6 @@
 //! The tensors of a safetensors file, read in pieces: no file is held in memory as a whole.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -83,6 +84,11 @@ impl<'a> Tensors<'a> {
             }
             _ => Err(invalid(length, SafeTensorError::MetadataIncompleteBuffer)),
         }
+    }
+
+    /// The text that the file has beside its tensors.
+    pub fn metadata(&self) -> Option<&HashMap<String, String>> {
+        self.header.metadata().as_ref()
     }
 
     /// Tells whether there is a tensor of this name.

@@ -1,10 +1,9 @@
-//! What `ingest` takes, and what it should leave: for the tests of the `ingest` and `search` examples.
+//! What `ingest` takes, and what it should leave: for the tests of `maxfold ingest` and `maxfold search`.
 
 #![allow(dead_code)]
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use maxfold::collection::{Collection, Vector};
@@ -26,11 +25,11 @@ pub const CONFIG: &str = r#"{"vectors": {
     "tokens": {"size": 16, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}
 }}"#;
 
-/// The example's binary: `cargo test` builds it beside the folder of this test's.
-pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(Path::parent).unwrap();
-    profile.join("examples").join(name)
+/// A command of the program.
+pub fn maxfold(command: &str) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_maxfold"));
+    program.arg(command);
+    program
 }
 
 pub fn payload(item: usize) -> Value {
@@ -52,7 +51,7 @@ impl Files {
         let tokens: MultiVectors = Values::Unit.documents(&mut rng, &rows, TOKENS);
         let dense = (0..POINTS * DENSE).map(|_| rng.random_range(-1.0..1.0)).collect();
         let dense = Some(DenseVectors::new(dense, DENSE).unwrap());
-        let vectors = Interchange { tokens, dense };
+        let vectors = Interchange { tokens, dense, ids: None };
         vectors.write(folder.path().join("vectors")).unwrap();
         let files = Self { folder, vectors };
         files.write("config", CONFIG);
@@ -88,14 +87,14 @@ impl Files {
 
     /// Without vectors.
     pub fn ingest_only(&self, collection: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary("ingest"));
+        let mut command = maxfold("ingest");
         command.args(["--collection", &self.path(collection), "--points", &self.path("points")]);
         command.args(["--config", &self.path("config")]).args(arguments);
         command
     }
 
     pub fn search(&self, collection: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new(binary("search"));
+        let mut command = maxfold("search");
         command.args(["--collection", &self.path(collection)]).args(arguments).output().unwrap()
     }
 
@@ -168,10 +167,19 @@ pub fn committed(stdout: &[u8]) -> Vec<usize> {
     text.lines().map(|line| line.strip_prefix("committed ").unwrap().parse().unwrap()).collect()
 }
 
-/// Exit code 2, nothing on stdout but commits, and one line on stderr, which has all the `parts`.
+/// Exit code 1, nothing on stdout but commits, and one line on stderr, which has all the `parts`.
 pub fn assert_refused(output: &Output, parts: &[&str]) {
+    assert_error(output, 1, parts);
+}
+
+/// The same of a command line that makes no sense: exit code 2.
+pub fn assert_wrong_usage(output: &Output, parts: &[&str]) {
+    assert_error(output, 2, parts);
+}
+
+fn assert_error(output: &Output, code: i32, parts: &[&str]) {
     let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert_eq!(output.status.code(), Some(code), "{error}");
     assert!(error.starts_with("error: ") && error.lines().count() == 1, "{error}");
     for part in parts {
         assert!(error.contains(part), "{part} in {error}");

@@ -1,7 +1,9 @@
-//! The arguments that choose what computes, the same for every example.
+//! The arguments that choose what computes, the same for every command, and for the quickstart.
 
 use clap::Args;
 use maxfold::rerank::{Backend, RerankerOptions};
+
+use crate::command_line::Usage;
 
 #[derive(Args)]
 pub struct BackendArgs {
@@ -16,7 +18,7 @@ pub struct BackendArgs {
 
 impl BackendArgs {
     /// The options that they ask for. Who names an adapter means a GPU.
-    pub fn options(&self) -> Result<RerankerOptions, String> {
+    pub fn options(&self) -> Result<RerankerOptions, Usage> {
         let mut options = RerankerOptions { backend: self.backend, ..Default::default() };
         if let Some(name) = &self.adapter {
             options.backend = meant(options.backend, "--adapter", Backend::Gpu)?;
@@ -27,9 +29,10 @@ impl BackendArgs {
 }
 
 /// The backend that an argument belongs to, unless another was asked for.
-pub fn meant(asked: Backend, argument: &str, backend: Backend) -> Result<Backend, String> {
+pub fn meant(asked: Backend, argument: &str, backend: Backend) -> Result<Backend, Usage> {
     if [Backend::Auto, backend].contains(&asked) {
         return Ok(backend);
     }
-    Err(format!("expected {argument} to go with backend {backend}, got backend {asked}"))
+    let message = format!("expected {argument} to go with backend {backend}, got backend {asked}");
+    Err(Usage::new(message))
 }

@@ -1,42 +1,35 @@
-//! Points from files into a collection, one transaction a batch.
-//!
-//! ```sh
-//! cargo run --release --example ingest -- --collection DIR --config CONFIG.json \
-//!     --points POINTS.jsonl --vectors dense=D.safetensors --vectors tokens=D.safetensors
-//! ```
-//!
-//! The i-th line of POINTS that is not blank, `{"id": …, "payload": {…}, "vector": …}`, belongs to item
-//! i of each file of vectors: to row i of its tensor `dense` if the name is that of a dense vector, to the rows of `tokens` that `offsets`
-//! says if it is that of a multivector. After each transaction there is a line `committed N` on stdout,
-//! with the number of points in the collection, which from then on survive a kill and a power cut. An id that
-//! stands twice in POINTS is bad input, and is refused when its second line is reached. Bad
-//! input: exit code 2, and one line on stderr that begins with `error:`.
-
-#[path = "support/command_line.rs"]
-mod command_line;
-#[path = "support/document.rs"]
-mod document;
+//! `maxfold ingest`: points from files into a collection, one transaction a batch.
 
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
-use clap::Parser;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use maxfold::collection::{
     Collection, CollectionConfig, Point, PointLines, Vector, VectorConfig, VectorKind,
 };
-use maxfold::multivector::VectorFile;
+use maxfold::multivector::{RowCleanup, RowCounts, VectorFile};
+use maxfold::recall::Distance;
 use maxfold::rerank::{Backend, Reranker};
 use maxfold::search::{Searcher, SearcherOptions};
 use maxfold::text;
 
+use crate::cleanup::CleanupArgs;
+use crate::command_line::Usage;
+use crate::{document, progress};
+
 /// Writes points from files into a collection.
-#[derive(Parser)]
-#[command(name = "ingest")]
-struct Args {
+///
+/// The i-th line of POINTS.jsonl that is not blank, `{"id": …, "payload": {…}, "vector": …}`, belongs
+/// to item i of each file of vectors: to row i of its tensor `dense` if the name is that of a dense
+/// vector, to the rows of `tokens` that `offsets` says if it is that of a multivector. After each
+/// transaction there is a line `committed N` on stdout, with the number of points in the collection,
+/// which from then on survive a kill and a power cut.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  maxfold ingest --collection DIR --config CONFIG.json --points POINTS.jsonl --vectors dense=D.safetensors --vectors tokens=D.safetensors"
+)]
+pub struct Args {
     /// The collection's directory.
     #[arg(long, value_name = "DIR")]
     collection: PathBuf,
@@ -53,6 +46,8 @@ struct Args {
     /// Points a transaction.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
+    #[command(flatten)]
+    cleanup: CleanupArgs,
 }
 
 fn named_file(argument: &str) -> Result<(String, PathBuf), String> {
@@ -60,11 +55,7 @@ fn named_file(argument: &str) -> Result<(String, PathBuf), String> {
     Ok((name.into(), file.into()))
 }
 
-fn main() -> ExitCode {
-    command_line::main(run)
-}
-
-fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let config = args.config.as_deref().map(|path| document::read(path, str::parse)).transpose()?;
     let collection = open(&args.collection)?;
     let config = agreed(args, collection.as_ref(), config)?;
@@ -72,6 +63,9 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut sources = open_sources(args, &config, total)?;
     let mut target = Target { path: &args.collection, config, collection };
     ingest(args, &mut target, &mut sources, total)?;
+    for source in &sources {
+        args.cleanup.warn(source.path, source.found, source.cosine);
+    }
     // Graphs are built now, so that the first search need not.
     let options = SearcherOptions::new().reranker(Reranker::new(Backend::Cpu)?);
     Ok(Searcher::with_options(target.into_collection()?, options)?.close()?)
@@ -90,16 +84,17 @@ fn agreed(
     args: &Args,
     existing: Option<&Collection>,
     given: Option<CollectionConfig>,
-) -> Result<CollectionConfig, String> {
+) -> Result<CollectionConfig, Box<dyn Error>> {
     let path = args.collection.display();
     let Some(existing) = existing.map(Collection::config) else {
         let missing = || format!("expected --config for a new collection in {path}, got none");
-        return given.ok_or_else(missing);
+        return given.ok_or_else(|| Usage::new(missing()).into());
     };
     match given.and_then(|given| given.difference(existing)) {
         None => Ok(existing.clone()),
         Some(difference) => {
-            Err(format!("expected the configuration that {path} has, got another: {difference}"))
+            Err(format!("expected the configuration that {path} has, got another: {difference}")
+                .into())
         }
     }
 }
@@ -109,16 +104,28 @@ struct Source<'a> {
     name: &'a str,
     path: &'a Path,
     kind: VectorKind,
+    cosine: bool,
     file: VectorFile,
+    /// In the rows of multivectors so far.
+    found: RowCounts,
 }
 
 impl Source<'_> {
     /// Adds the vector of a point.
-    fn add(&mut self, item: usize, point: &mut Point) -> Result<(), Box<dyn Error>> {
-        let Some(values) = self.file.get(item)? else { return Ok(()) };
+    fn add(
+        &mut self,
+        item: usize,
+        point: &mut Point,
+        cleanup: RowCleanup,
+    ) -> Result<(), Box<dyn Error>> {
+        let Some(mut values) = self.file.get(item)? else { return Ok(()) };
         let vector = match self.kind {
             VectorKind::Dense(_) => Vector::Dense(values),
-            VectorKind::Multi => Vector::Multi { values, dim: self.file.dim() },
+            VectorKind::Multi => {
+                let dim = self.file.dim();
+                self.found += cleanup.apply(&mut values, dim)?;
+                Vector::Multi { values, dim }
+            }
         };
         if point.vectors.insert(self.name.into(), vector).is_none() {
             return Ok(());
@@ -137,11 +144,14 @@ fn open_sources<'a>(
     let mut sources = Vec::new();
     for (name, path) in &args.vectors {
         if !names.insert(name) {
-            return Err(format!("expected --vectors {name}=FILE once, got it twice").into());
+            let message = format!("expected --vectors {name}=FILE once, got it twice");
+            return Err(Usage::new(message).into());
         }
         let file = open_source(path, config.get(name)?, points)?;
-        let kind = config.get(name)?.kind;
-        sources.push(Source { name, path, kind, file });
+        let VectorConfig { kind, distance, .. } = config.get(name)?;
+        let (kind, cosine) = (*kind, *distance == Distance::Cosine);
+        let found = RowCounts::default();
+        sources.push(Source { name, path, kind, cosine, file, found });
     }
     Ok(sources)
 }
@@ -209,12 +219,12 @@ fn ingest(
     sources: &mut [Source<'_>],
     total: usize,
 ) -> Result<(), Box<dyn Error>> {
-    let progress = progress_bar(total);
+    let progress = progress::bar(total, "points");
     let mut batch = Vec::new();
     for (item, point) in PointLines::open(&args.points)?.enumerate() {
         let mut point = point?;
         for source in &mut *sources {
-            source.add(item, &mut point)?;
+            source.add(item, &mut point, args.cleanup.cleanup())?;
         }
         batch.push(point);
         if batch.len() == args.batch as usize || item + 1 == total {
@@ -225,14 +235,4 @@ fn ingest(
     }
     progress.finish_and_clear();
     Ok(())
-}
-
-/// Shown only where stderr is a terminal.
-fn progress_bar(total: usize) -> ProgressBar {
-    let style = "{bar:40} {human_pos} of {human_len} points, {per_sec}, {eta} to go";
-    let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
-    match ProgressStyle::with_template(style) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

@@ -1,0 +1,58 @@
+//! `maxfold`, the program: what the library does, for the command line and for other languages.
+//!
+//! A command is a module with its arguments and a function `run`. Exit codes: 0; 1 for what failed,
+//! 2 for wrong usage, each with one line on stderr that begins with `error:`.
+
+mod adapters;
+mod backend;
+mod cleanup;
+mod command_line;
+mod completions;
+mod document;
+mod evaluate;
+mod headless;
+mod ingest;
+mod output;
+mod progress;
+mod score;
+mod search;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Late-interaction reranking: scores and searches with MaxSim, on any GPU or the CPU.
+#[derive(Parser)]
+#[command(name = "maxfold", version, arg_required_else_help = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+// What is done with files of vectors, with collections, with results; then what helps.
+#[derive(Subcommand)]
+enum Command {
+    Score(score::Args),
+    Ingest(ingest::Args),
+    Search(search::Args),
+    Evaluate(evaluate::Args),
+    Adapters(adapters::Args),
+    Completions(completions::Args),
+}
+
+fn main() -> ExitCode {
+    headless::no_display_wanted();
+    command_line::main(run)
+}
+
+fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
+    match &cli.command {
+        Command::Score(args) => score::run(args),
+        Command::Ingest(args) => ingest::run(args),
+        Command::Search(args) => search::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Adapters(args) => adapters::run(args),
+        Command::Completions(args) => completions::run(args),
+    }
+}

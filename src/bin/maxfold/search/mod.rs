@@ -1,0 +1,140 @@
+//! `maxfold search`: requests in, points out, for other languages to use and to check.
+
+mod report;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use maxfold::collection::Collection;
+use maxfold::filter::{Filter, PayloadSelector};
+use maxfold::rerank::Reranker;
+use maxfold::search::{QueryRequest, Searcher, SearcherOptions};
+use maxfold::text;
+
+use crate::backend::BackendArgs;
+use crate::command_line::Usage;
+use crate::{document, output};
+
+/// Searches a collection.
+///
+/// It may be one that another process is writing; nothing is written here, so a graph that no writer
+/// has saved is built for this search alone. REQUEST.json holds the body of Qdrant's query call, or an
+/// array of them. The JSON result has `results`, for each request Qdrant's `points`, beside the `plan`
+/// and the `backend` that scored, and `seconds`, one number a repeat. Without --output, --run and
+/// --json, the points are printed as a table.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  maxfold search --collection DIR --request REQUEST.json --json")]
+pub struct Args {
+    /// The collection's directory.
+    #[arg(long, value_name = "DIR")]
+    collection: PathBuf,
+    /// The body of Qdrant's query call, or an array of them.
+    #[arg(long, value_name = "REQUEST.json", required_unless_present = "count")]
+    request: Option<PathBuf>,
+    /// Where the JSON result goes.
+    #[arg(long, value_name = "OUT.json")]
+    output: Option<PathBuf>,
+    /// Where a TREC run goes.
+    #[arg(long, value_name = "FILE")]
+    run: Option<PathBuf>,
+    /// Text with an id a line, which the requests have in the run; by default positions from 0.
+    #[arg(long, value_name = "FILE", requires = "run")]
+    query_ids: Option<PathBuf>,
+    /// The key of the payload that has what points are called in the run; by default their ids.
+    #[arg(long, value_name = "KEY", requires = "run")]
+    id_key: Option<String>,
+    /// Prints the JSON result.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    backend: BackendArgs,
+    /// Whether a GPU keeps multivectors between requests, or is sent those of each.
+    #[arg(long, value_enum, default_value_t = Store::Resident)]
+    store: Store,
+    /// How often to answer all requests; each is timed.
+    #[arg(long, value_name = "R", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Prints how many points there are, instead of searching.
+    #[arg(long, conflicts_with_all = ["request", "output", "run", "json"])]
+    count: bool,
+    /// Counts only the points that this filter means.
+    #[arg(long, value_name = "FILTER.json", requires = "count")]
+    filter: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Store {
+    Resident,
+    Streamed,
+}
+
+impl Args {
+    /// Whether the result is printed as a table, because nothing else was asked for.
+    fn table(&self) -> bool {
+        self.output.is_none() && self.run.is_none() && !self.json
+    }
+}
+
+pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let Some(request) = &args.request else { return count(args) };
+    let mut requests = document::read(request, QueryRequest::read_all)?;
+    let query_ids = query_ids(args, requests.len())?;
+    if let Some(key) = &args.id_key {
+        requests.iter_mut().try_for_each(|request| with_key(request, key))?;
+    }
+    let options = options(args)?;
+    let searcher = Searcher::with_options(Collection::open_read_only(&args.collection)?, options)?;
+    let (mut responses, mut seconds) = (Vec::new(), Vec::new());
+    for _ in 0..args.repeat {
+        let start = Instant::now();
+        responses = searcher.query_batch(&requests)?;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    if let Some(file) = &args.run {
+        let config = searcher.collection().config();
+        let answers = query_ids.iter().zip(requests.iter().zip(&responses));
+        output::run(file, &report::trec(answers, config, args.id_key.as_deref())?)?;
+    }
+    report::write(args, &responses, &seconds)
+}
+
+fn count(args: &Args) -> Result<(), Box<dyn Error>> {
+    let filter = args.filter.as_deref().map(|path| document::read(path, str::parse::<Filter>));
+    let filter = filter.transpose()?.unwrap_or_default();
+    let count = Collection::open_read_only(&args.collection)?.count(&filter)?;
+    output::write(None, format!("{count}\n").as_bytes())
+}
+
+/// The ids of requests, in their order.
+fn query_ids(args: &Args, requests: usize) -> Result<Vec<String>, Box<dyn Error>> {
+    let Some(file) = &args.query_ids else {
+        return Ok((0..requests).map(|position| position.to_string()).collect());
+    };
+    let ids = text::lines(file)?.map(|line| line.map(|line| line.text.trim().to_owned()));
+    let ids = ids.collect::<maxfold::Result<Vec<_>>>()?;
+    if ids.len() != requests {
+        let (file, got) = (file.display(), ids.len());
+        return Err(format!("expected ids of {requests} requests in {file}, got {got}").into());
+    }
+    Ok(ids)
+}
+
+/// Asks for a key of the payload, where a request asks for nothing of it.
+fn with_key(request: &mut QueryRequest, key: &str) -> Result<(), Usage> {
+    if request.with_payload == PayloadSelector::None {
+        let path = key.parse().map_err(Usage::new)?;
+        request.with_payload = PayloadSelector::Include(vec![path]);
+    }
+    Ok(())
+}
+
+fn options(args: &Args) -> Result<SearcherOptions, Box<dyn Error>> {
+    let reranker = Reranker::with_options(&args.backend.options()?)?;
+    let options = SearcherOptions::new().reranker(reranker);
+    Ok(match args.store {
+        Store::Resident => options,
+        Store::Streamed => options.resident_bytes(0),
+    })
+}
