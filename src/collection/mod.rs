@@ -42,8 +42,10 @@
 //! | `batch.rs` | one transaction of changes |
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
 //! | `gather.rs`, `matrices.rs` | reading vectors of many points; [`TokenMatrices`] |
+//! | `backup.rs` | [`Collection::backup`] |
 //! | `collection.rs` | [`Collection`]: create, open, write, read |
 
+mod backup;
 mod batch;
 #[expect(clippy::module_inception)]
 mod collection;

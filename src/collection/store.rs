@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use heed::{AnyTls, Env, RoTxn, RwTxn, WithoutTls};
+use heed::{AnyTls, CompactionOption, Env, RoTxn, RwTxn, WithoutTls};
 
 use super::environment::{
     self, DATA, Database, Durability, Environment, Lock, Tables, storage_error,
@@ -87,6 +87,14 @@ impl Store {
     /// Lets go of what processes were reading that were killed: its space would never be used again.
     fn clear_dead_readers(&self) -> Result<()> {
         self.env.clear_stale_readers().map(drop).map_err(|source| self.error("write", source))
+    }
+
+    /// Copies what the last transaction left to a new file, without unused pages.
+    pub fn copy(&self, to: &Path) -> Result<()> {
+        self.check_length()?;
+        let file = self.env.copy_to_path(to, CompactionOption::Enabled);
+        let file = file.map_err(|source| storage_error("write", to, source))?;
+        file.sync_all().map_err(|source| Error::io("write", to, source))
     }
 
     pub fn commit(&self, txn: RwTxn<'_>) -> Result<()> {

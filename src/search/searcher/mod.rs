@@ -5,7 +5,7 @@
 //! | `options.rs` | [`SearcherOptions`] |
 //! | `shared.rs` | what every search shares |
 //! | `graphs.rs`, `resident.rs` | what is derived from the collection: graphs, copies on the GPU |
-//! | `upkeep.rs` | the thread that keeps them in step |
+//! | `upkeep.rs` | the threads that keep them in step, of all searchers |
 //! | `answer.rs` | a request, from its stages to its points |
 //! | `stage.rs` | one stage: which points may be found, and the best of them |
 //! | `dense.rs`, `max_sim.rs` | how points are compared |
@@ -46,8 +46,8 @@ use crate::rerank::Reranker;
 /// state of the collection, before or after a batch, and nobody waits for anybody.
 ///
 /// The HNSW graphs of dense vectors are kept beside the collection; on a GPU, multivectors stay
-/// resident as far as the budget goes. Both follow the collection in a thread of their own, soon after
-/// it was written to. What they don't have yet is scanned, or sent along, so an answer never lacks what
+/// resident as far as the budget goes. Both follow the collection in a few threads
+/// that all searchers share, soon after it was written to. What they don't have yet is scanned, or sent along, so an answer never lacks what
 /// was written before; its plan says how far they are behind.
 ///
 /// ```
