@@ -314,9 +314,14 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A collection that has used up its address space.
+    /// A collection that has used up the address space that it got when it was opened: 64 GiB, or four
+    /// times its file if that is more, or what there was under a limit of the process. Opened again, it gets
+    /// more.
     #[cfg(feature = "collection")]
-    #[error("cannot write {}: it is as large as the address space that it was given", path.display())]
+    #[error(
+        "cannot use {}: it has outgrown the address space that it was opened with; opened again, it gets more, if the process may have more",
+        path.display()
+    )]
     MapFull {
         /// The directory.
         path: PathBuf,

@@ -53,7 +53,10 @@ fn point(id: u64, columns: &[usize]) -> String {
 async fn it_ingests_searches_and_backs_up() {
     let service = service();
     let points = [point(7, &[3, 1, 2]), point(8, &[9, 3])].join("\n");
-    assert_eq!(call(&service, "PUT", "/points", points).await, (StatusCode::OK, json!({"ingested": 2})));
+    assert_eq!(
+        call(&service, "PUT", "/points", points).await,
+        (StatusCode::OK, json!({"ingested": 2}))
+    );
 
     let request = json!({
         "prefetch": {"query": [1, 1], "using": "dense", "limit": 10},
@@ -62,11 +65,14 @@ async fn it_ingests_searches_and_backs_up() {
     let (status, answer) = call(&service, "POST", "/query?matches=true", request.to_string()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let hits = answer["points"].as_array().unwrap().iter();
-    assert_eq!(hits.map(|it| (it["id"].clone(), it["score"].clone())).collect::<Vec<_>>(), [
-        (json!(7), json!(2.0)),
-        (json!(8), json!(1.0))
-    ]);
-    assert_eq!(answer["matches"], json!([{"id": 7, "tokens": [1, 0]}, {"id": 8, "tokens": [0, 1]}]));
+    assert_eq!(
+        hits.map(|it| (it["id"].clone(), it["score"].clone())).collect::<Vec<_>>(),
+        [(json!(7), json!(2.0)), (json!(8), json!(1.0))]
+    );
+    assert_eq!(
+        answer["matches"],
+        json!([{"id": 7, "tokens": [1, 0]}, {"id": 8, "tokens": [0, 1]}])
+    );
 
     let (status, statistics) = call(&service, "GET", "/statistics", String::new()).await;
     assert_eq!((status, &statistics["points"]), (StatusCode::OK, &json!(2)), "{statistics}");
@@ -107,7 +113,8 @@ async fn an_idle_check_is_fast_under_load() {
         let points: Vec<_> = points.collect();
         call(&service, "PUT", "/points", points.join("\n")).await;
     }
-    let request = json!({"query": rows(&(0..64).collect::<Vec<_>>()), "using": "tokens"}).to_string();
+    let request =
+        json!({"query": rows(&(0..64).collect::<Vec<_>>()), "using": "tokens"}).to_string();
     let clients = (0..64).map(|_| {
         let (service, request) = (service.clone(), request.clone());
         tokio::spawn(async move {

@@ -13,7 +13,8 @@ use maxfold::recall::Distance;
 use maxfold::rerank::{self, Wanted};
 use maxfold::search::ScoredPoint;
 use maxfold::{
-    Error, ErrorKind, Point, PointId, QueryRequest, Result, Searcher, TokenMatrix, Vector, run_async,
+    Error, ErrorKind, Point, PointId, QueryRequest, Result, Searcher, TokenMatrix, Vector,
+    run_async,
 };
 use serde_json::{Value, json};
 
@@ -76,9 +77,7 @@ fn matches_of(searcher: &Searcher, request: &QueryRequest, hits: &[ScoredPoint])
     let queries = [rerank::Query { tokens: tokens.view(), candidates: &ids }];
     let request = rerank::Request::new(&queries, &matrix, Wanted::all().with_matches());
     let ranking = searcher.reranker().rank(&request)?.rankings.swap_remove(0);
-    let of_hit = |(hit, matches): (&rerank::Scored<PointId>, &Vec<rerank::TokenMatch>)| {
-        json!({"id": hit.id, "tokens": matches.iter().map(|it| it.token).collect::<Vec<_>>()})
-    };
+    let of_hit = |(hit, matches): (&rerank::Scored<PointId>, &Vec<rerank::TokenMatch>)| json!({"id": hit.id, "tokens": matches.iter().map(|it| it.token).collect::<Vec<_>>()});
     Ok(ranking.hits.iter().zip(&ranking.matches).map(of_hit).collect())
 }
 

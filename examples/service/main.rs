@@ -19,7 +19,9 @@ use maxfold::{Collection, CollectionConfig, ErrorKind, Searcher, VectorConfig};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(directory), Some(address)) = (arguments.next(), arguments.next()) else {
-        return Err("expected a directory and an address, as in `service DIR 127.0.0.1:8080`".into());
+        return Err(
+            "expected a directory and an address, as in `service DIR 127.0.0.1:8080`".into()
+        );
     };
     let collection = match Collection::open(&directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -38,10 +38,14 @@ pub(super) const DATA: &str = "data.mdb";
 const LMDB_LOCK: &str = "lock.mdb";
 const LOCK: &str = "collection.lock";
 
-/// Address space for the map, which no more memory or disk is taken for than there is data. Where the
-/// system gives less, as under a limit of the process, the largest half of it that it gives.
-const LARGEST_MAP: u64 = 1 << 40;
+/// Address space for the map, which no more memory or disk is taken for than there is data: a 2000th of what
+/// a process has, or several times the file.
+const ORDINARY_MAP: u64 = 64 << 30;
+const TIMES_THE_FILE: u64 = 4;
+/// Which part of it is taken where there is less.
+const SCARCE_PART: u64 = 8;
 const SMALLEST_MAP: usize = 1 << 20;
+const LARGEST_MAP: u64 = 1 << 40;
 
 /// LMDB's table of readers: room for about a thousand.
 const LMDB_LOCK_SIZE: usize = 1 << 16;
@@ -122,7 +126,9 @@ pub(super) fn storage_error(action: &'static str, path: &Path, source: heed::Err
         heed::Error::Io(source) => Error::io(action, path, clearer(source)),
         heed::Error::EnvAlreadyOpened => Error::CollectionInUse { path: path.into() },
         heed::Error::Mdb(MdbError::ReadersFull) => Error::TooManySnapshots { path: path.into() },
-        heed::Error::Mdb(MdbError::MapFull) => Error::MapFull { path: path.into() },
+        heed::Error::Mdb(MdbError::MapFull | MdbError::MapResized) => {
+            Error::MapFull { path: path.into() }
+        }
         source => Error::Storage { action, path: path.into(), source: source.into() },
     }
 }
@@ -163,7 +169,7 @@ fn check_platform() -> Result<()> {
 }
 
 /// Makes the names of new files last: of those in a directory, and its own.
-fn sync_directories(path: &Path) -> Result<()> {
+pub(super) fn sync_directories(path: &Path) -> Result<()> {
     // Elsewhere a directory can't be opened, and needs no such thing.
     if cfg!(unix) {
         for directory in [Some(path), path.parent()].into_iter().flatten() {
@@ -187,6 +193,11 @@ fn lock(path: &Path) -> Result<Lock> {
         Err(fs::TryLockError::WouldBlock) => Err(Error::CollectionInUse { path: path.into() }),
         Err(fs::TryLockError::Error(source)) => Err(failed(source)),
     }
+}
+
+/// Tells whether a directory has a collection, whole or damaged.
+pub(super) fn exists(path: &Path) -> Result<bool> {
+    Ok(length_of(&path.join(DATA))?.is_some_and(|length| length > 0))
 }
 
 /// The last transaction of a file that may be missing.
@@ -236,21 +247,37 @@ fn check_as_reader(env: &Env<WithoutTls>, path: &Path) -> Result<()> {
 }
 
 fn open_env(path: &Path, flags: EnvFlags) -> Result<Env<WithoutTls>> {
-    let mut size = usize::try_from(LARGEST_MAP).unwrap_or(usize::MAX / 2);
+    let length = length_of(&path.join(DATA))?.unwrap_or(0);
+    let wanted = length.saturating_mul(TIMES_THE_FILE).clamp(ORDINARY_MAP, LARGEST_MAP);
+    let mut size = usize::try_from(wanted).unwrap_or(usize::MAX / 2).next_power_of_two();
+    let mut scarce = false;
     loop {
-        let mut options = EnvOpenOptions::new().read_txn_without_tls();
-        options.map_size(size).max_dbs(Table::ALL.len() as u32);
-        // SAFETY: reading alone makes LMDB do less; a file that isn't synced is damaged by no more than
-        // an end of the operating system, after which nobody opens a temporary one.
-        unsafe { options.flags(flags) };
-        // SAFETY: only LMDB changes the file while it is mapped, and nobody else writes: the directory
-        // is locked by the one process that may, and no process opens it twice. What LMDB follows
-        // inside of it has been checked, or will be before it is followed.
-        match unsafe { options.open(path) } {
-            Err(heed::Error::Io(error)) if is_no_memory(&error) && size > SMALLEST_MAP => size /= 2,
+        match map_env(path, flags, size) {
+            // Under a limit of the process: the largest half that there is.
+            Err(heed::Error::Io(error)) if is_no_memory(&error) && size > SMALLEST_MAP => {
+                size /= 2;
+                scarce = true;
+            }
+            // A part of that, so that there is room for threads, memory and other collections.
+            Ok(_) if scarce && size as u64 / SCARCE_PART >= 2 * length.max(SMALLEST_MAP as u64) => {
+                size /= SCARCE_PART as usize;
+                scarce = false;
+            }
             opened => return opened.map_err(|source| storage_error("open", path, source)),
         }
     }
+}
+
+fn map_env(path: &Path, flags: EnvFlags, size: usize) -> heed::Result<Env<WithoutTls>> {
+    let mut options = EnvOpenOptions::new().read_txn_without_tls();
+    options.map_size(size).max_dbs(Table::ALL.len() as u32);
+    // SAFETY: reading alone makes LMDB do less; a file that isn't synced is damaged by no more than
+    // an end of the operating system, after which nobody opens a temporary one.
+    unsafe { options.flags(flags) };
+    // SAFETY: only LMDB changes the file while it is mapped, and nobody else writes: the directory
+    // is locked by the one process that may, and no process opens it twice. What LMDB follows
+    // inside of it has been checked, or will be before it is followed.
+    unsafe { options.open(path) }
 }
 
 fn is_no_memory(error: &io::Error) -> bool {

@@ -43,8 +43,10 @@
 //! | `batch.rs` | one transaction of changes |
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
 //! | `gather.rs`, `matrices.rs` | reading vectors of many points; [`TokenMatrices`] |
+//! | `backup.rs`, `statistics.rs` | [`Collection::backup`], [`Collection::statistics`] |
 //! | `collection.rs` | [`Collection`]: create, open, write, read |
 
+mod backup;
 mod batch;
 #[expect(clippy::module_inception)]
 mod collection;
@@ -59,6 +61,7 @@ mod point_json;
 mod record;
 mod snapshot;
 mod state;
+mod statistics;
 mod store;
 mod structure;
 mod vector;
@@ -73,4 +76,5 @@ pub(crate) use point::Values;
 pub use point::{Point, Selector};
 pub use point_json::PointLines;
 pub use snapshot::Snapshot;
+pub use statistics::CollectionStatistics;
 pub use vector::Vector;

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use heed::{AnyTls, Env, RoTxn, RwTxn, WithoutTls};
+use heed::{AnyTls, CompactionOption, Env, RoTxn, RwTxn, WithoutTls};
 
 use super::environment::{
     self, DATA, Database, Durability, Environment, Lock, Tables, storage_error,
@@ -87,6 +87,27 @@ impl Store {
     /// Lets go of what processes were reading that were killed: its space would never be used again.
     fn clear_dead_readers(&self) -> Result<()> {
         self.env.clear_stale_readers().map(drop).map_err(|source| self.error("write", source))
+    }
+
+    /// Copies what the last transaction left to a new file, without unused pages.
+    pub fn copy(&self, to: &Path) -> Result<()> {
+        self.check_length()?;
+        let file = self.env.copy_to_path(to, CompactionOption::Enabled);
+        let file = file.map_err(|source| storage_error("write", to, source))?;
+        file.sync_all().map_err(|source| Error::io("write", to, source))
+    }
+
+    /// Bytes of the pages of a table.
+    pub fn table_bytes(&self, txn: &RoTxn<'_, AnyTls>, table: Table) -> Result<u64> {
+        let stat = self.table(table).stat(txn);
+        let stat = stat.map_err(|source| self.error("read", source))?;
+        let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        Ok(pages as u64 * u64::from(stat.page_size))
+    }
+
+    /// Bytes of the file.
+    pub fn file_bytes(&self) -> Result<u64> {
+        self.env.real_disk_size().map_err(|source| self.error("read", source))
     }
 
     pub fn commit(&self, txn: RwTxn<'_>) -> Result<()> {

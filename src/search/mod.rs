@@ -15,4 +15,4 @@ mod searcher;
 pub use limits::RequestLimits;
 pub use query::{Prefetch, QueryRequest, WithVector};
 pub use query_response::{Method, QueryPlan, QueryResponse, ScoredPoint, Stage};
-pub use searcher::{Searcher, SearcherOptions};
+pub use searcher::{Searcher, SearcherOptions, SearcherStatistics};

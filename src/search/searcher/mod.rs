@@ -5,10 +5,11 @@
 //! | `options.rs` | [`SearcherOptions`] |
 //! | `shared.rs` | what every search shares |
 //! | `graphs.rs`, `resident.rs` | what is derived from the collection: graphs, copies on the GPU |
-//! | `upkeep.rs` | the thread that keeps them in step |
+//! | `upkeep.rs` | the threads that keep them in step, of all searchers |
 //! | `answer.rs` | a request, from its stages to its points |
 //! | `stage.rs` | one stage: which points may be found, and the best of them |
 //! | `dense.rs`, `max_sim.rs` | how points are compared |
+//! | `statistics.rs` | [`SearcherStatistics`] |
 //! | `reader.rs` | one state of the collection, for the requests of a call |
 
 mod answer;
@@ -21,6 +22,7 @@ mod reader;
 mod resident;
 mod shared;
 mod stage;
+mod statistics;
 mod upkeep;
 
 use std::path::Path;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub use options::SearcherOptions;
+pub use statistics::SearcherStatistics;
 
 use answer::answer;
 use reader::Reader;
@@ -46,8 +49,8 @@ use crate::rerank::Reranker;
 /// state of the collection, before or after a batch, and nobody waits for anybody.
 ///
 /// The HNSW graphs of dense vectors are kept beside the collection; on a GPU, multivectors stay
-/// resident as far as the budget goes. Both follow the collection in a thread of their own, soon after
-/// it was written to. What they don't have yet is scanned, or sent along, so an answer never lacks what
+/// resident as far as the budget goes. Both follow the collection in a few threads
+/// that all searchers share, soon after it was written to. What they don't have yet is scanned, or sent along, so an answer never lacks what
 /// was written before; its plan says how far they are behind.
 ///
 /// ```
@@ -171,6 +174,15 @@ impl Searcher {
     pub async fn query_async(self: &Arc<Self>, request: QueryRequest) -> Result<QueryResponse> {
         let searcher = Arc::clone(self);
         run_async(move || searcher.query(&request)).await
+    }
+
+    /// Counts points, vectors, bytes, and how far graphs and copies on the GPU are behind; cheap enough to
+    /// be asked every second.
+    ///
+    /// # Errors
+    /// As [`Collection::snapshot`].
+    pub fn statistics(&self) -> Result<SearcherStatistics> {
+        statistics::statistics(&self.shared)
     }
 
     fn reader(&self) -> Result<Reader<'_, '_>> {
