@@ -20,8 +20,8 @@ mod program {
     use maxfold::rerank::{Backend, Reranker};
     use serde_json::{Value, json};
 
-    const COMMANDS: [&str; 6] =
-        ["score", "ingest", "search", "evaluate", "adapters", "completions"];
+    const COMMANDS: [&str; 8] =
+        ["score", "ingest", "search", "evaluate", "backup", "restore", "adapters", "completions"];
 
     fn maxfold(arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_maxfold")).args(arguments).output().unwrap()
@@ -39,6 +39,24 @@ mod program {
         assert_eq!(output.status.code(), Some(code), "{stderr}");
         assert!(stderr.starts_with("error: ") && stderr.lines().count() == 1, "{stderr}");
         assert!(stderr.contains(part), "{part} in {stderr}");
+    }
+
+    #[test]
+    fn a_collection_is_backed_up_and_restored() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        let (live, copy, back) = (path("live"), path("copy"), path("back"));
+        let config = maxfold::CollectionConfig::new();
+        let collection = maxfold::Collection::create(&live, config).unwrap();
+        collection.upsert((0..7_u64).map(maxfold::Point::new).collect()).unwrap();
+        let backup = ["backup", "--collection", &live, "--to", &copy];
+        assert!(stdout(&backup).starts_with("7 points, "));
+        assert_error(&backup, 1, "already exists");
+        drop(collection);
+        fs::remove_dir_all(&live).unwrap();
+        let restore = ["restore", "--backup", &copy, "--collection", &back];
+        assert!(stdout(&restore).starts_with("7 points, "));
+        assert_eq!(maxfold::Collection::open(&back).unwrap().snapshot().unwrap().len(), 7);
     }
 
     fn fixture(name: &str) -> String {

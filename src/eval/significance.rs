@@ -14,6 +14,7 @@ use crate::{Error, Result};
 /// several runs or metrics are tested, some p-value is small by chance: that is the caller's to
 /// correct.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Comparison {
     /// The metric.
     pub metric: Metric,

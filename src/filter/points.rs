@@ -57,6 +57,7 @@ pub trait Points {
 
 /// Which points a filter means.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Selected {
     /// The points.
     pub points: RoaringBitmap,

@@ -17,6 +17,7 @@ use crate::rerank::Execution;
 /// The points that a [`QueryRequest`](super::QueryRequest) asked for, best first, and how they were
 /// found. In JSON `{"points": […], "plan": {…}}`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct QueryResponse {
     /// Better scores first, then smaller ids.
     pub points: Vec<ScoredPoint>,

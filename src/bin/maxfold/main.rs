@@ -5,6 +5,7 @@
 
 mod adapters;
 mod backend;
+mod backup;
 mod cleanup;
 mod command_line;
 mod completions;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Late-interaction reranking: scores and searches with MaxSim, on any GPU or the CPU.
+/// Late-interaction reranking: scores and searches with MaxSim, on a GPU or the CPU.
 #[derive(Parser)]
 #[command(name = "maxfold", version, arg_required_else_help = false)]
 struct Cli {
@@ -37,6 +38,8 @@ enum Command {
     Ingest(ingest::Args),
     Search(search::Args),
     Evaluate(evaluate::Args),
+    Backup(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     Adapters(adapters::Args),
     Completions(completions::Args),
 }
@@ -52,6 +55,8 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         Command::Ingest(args) => ingest::run(args),
         Command::Search(args) => search::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Backup(args) => backup::backup(args),
+        Command::Restore(args) => backup::restore(args),
         Command::Adapters(args) => adapters::run(args),
         Command::Completions(args) => completions::run(args),
     }
