@@ -74,7 +74,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Whether the caller of [`run_async`] has gone.
+/// Cancellation of a call: the future of [`run_async`] was dropped.
 #[derive(Clone, Default)]
 pub(crate) struct Cancellation(Option<Arc<AtomicBool>>);
 

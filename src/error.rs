@@ -61,7 +61,7 @@ pub enum Error {
     InItem {
         /// Position of the item, from 0.
         item: usize,
-        /// What is wrong with it.
+        /// The fault.
         source: Box<Error>,
     },
 
@@ -81,7 +81,7 @@ pub enum Error {
     /// Two things that are multiplied or stored together have different dimensions.
     #[error("expected {what} of dimension {expected}, got dimension {got}")]
     DimensionMismatch {
-        /// What was given, for example `document 3`.
+        /// The thing at fault, for example `document 3`.
         what: String,
         /// The dimension it must have.
         expected: usize,
@@ -92,11 +92,11 @@ pub enum Error {
     /// Two lists that go together differ in length.
     #[error("expected {expected} {what}, got {got}")]
     CountMismatch {
-        /// What is counted.
+        /// Name of the things that are counted.
         what: &'static str,
-        /// How many there must be.
+        /// Expected number.
         expected: usize,
-        /// How many there are.
+        /// Number found.
         got: usize,
     },
 
@@ -125,7 +125,7 @@ pub enum Error {
     /// Something that this build was made without.
     #[error("expected a build with the feature `{feature}` for {what}, got one without")]
     FeatureMissing {
-        /// What was asked for.
+        /// The thing that was asked for.
         what: &'static str,
         /// The feature that has it.
         feature: &'static str,
@@ -156,7 +156,7 @@ pub enum Error {
     InPoint {
         /// The point's id.
         id: String,
-        /// What is wrong with it.
+        /// The fault.
         source: Box<Error>,
     },
 
@@ -164,7 +164,7 @@ pub enum Error {
     #[cfg(feature = "collection")]
     #[error("expected {what} in JSON: {fault} in line {line}, column {column}")]
     MalformedJson {
-        /// What was to be read, for example `a filter`.
+        /// The thing that was to be read, for example `a filter`.
         what: &'static str,
         /// The parser's words.
         fault: String,
@@ -192,9 +192,9 @@ pub enum Error {
     InvalidJson {
         /// The place, for example `filter.must[2].range.gte`.
         path: String,
-        /// What it should hold.
+        /// Description of the values it may hold.
         expected: String,
-        /// What it holds, or the beginning of that.
+        /// Its value, or the beginning of that.
         got: String,
     },
 
@@ -204,7 +204,7 @@ pub enum Error {
     InJson {
         /// The place.
         path: String,
-        /// What is wrong there.
+        /// The fault at that place.
         source: Box<Error>,
     },
 
@@ -226,7 +226,7 @@ pub enum Error {
     Unsupported {
         /// The place.
         path: String,
-        /// What was asked for.
+        /// The thing that was asked for.
         what: &'static str,
     },
 
@@ -290,11 +290,11 @@ pub enum Error {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What was found.
+        /// Description of the damage.
         what: String,
     },
 
-    /// What LMDB says of a collection.
+    /// Error of LMDB on a collection.
     #[cfg(feature = "collection")]
     #[error("cannot {action} {}: {source}", path.display())]
     Storage {
@@ -302,7 +302,7 @@ pub enum Error {
         action: &'static str,
         /// The directory.
         path: PathBuf,
-        /// What LMDB said.
+        /// LMDB's error.
         source: Foreign,
     },
 
@@ -349,7 +349,7 @@ pub enum Error {
     #[cfg(feature = "collection")]
     #[error("expected a payload of at most {expected} levels, got more")]
     DeepPayload {
-        /// How deeply values may be nested.
+        /// Largest depth of nesting.
         expected: usize,
     },
 
@@ -359,9 +359,9 @@ pub enum Error {
     VectorKind {
         /// The name of the vector.
         name: String,
-        /// What it is by the configuration.
+        /// Kind of the vector in the configuration.
         expected: &'static str,
-        /// What came.
+        /// Kind of the vector that was given.
         got: &'static str,
     },
 
@@ -371,7 +371,7 @@ pub enum Error {
     InVector {
         /// The name of the vector.
         name: String,
-        /// What is wrong with it.
+        /// The fault.
         source: Box<Error>,
     },
 
@@ -381,9 +381,9 @@ pub enum Error {
     PayloadIndex {
         /// The field.
         field: String,
-        /// What the call needs.
+        /// State that the call needs.
         expected: &'static str,
-        /// What there is.
+        /// State that there is.
         got: String,
     },
 
@@ -394,7 +394,7 @@ pub enum Error {
         format: &'static str,
         /// Line number, from 1.
         line: usize,
-        /// What the line should hold.
+        /// Description of the line's format.
         expected: &'static str,
         /// The line, or the part of it at fault.
         got: String,
@@ -421,7 +421,7 @@ pub enum Error {
         "expected a document of grade above 0, got none in the judgements of {queries} queries"
     )]
     NothingRelevant {
-        /// How many queries have judgements.
+        /// Number of queries that have judgements.
         queries: usize,
     },
 
@@ -441,25 +441,25 @@ pub enum Error {
     InvalidSafetensors {
         /// Length of the input.
         bytes: u64,
-        /// What the parser found.
+        /// The parser's error.
         source: Foreign,
     },
 
     /// Tensors that the safetensors format can't hold.
     #[error("cannot write tensors as a safetensors file: {source}")]
     UnwritableSafetensors {
-        /// What the writer said.
+        /// The writer's error.
         source: Foreign,
     },
 
     /// A file that can't be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was to be done, for example `read`.
+        /// Action that failed, for example `read`.
         action: &'static str,
         /// The file, or the directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 
@@ -474,9 +474,9 @@ pub enum Error {
     #[cfg(feature = "recall")]
     #[error("expected at most {most} {what}, got more")]
     TooMany {
-        /// What is counted.
+        /// Name of the things that are counted.
         what: &'static str,
-        /// How many there can be.
+        /// Largest number possible.
         most: u32,
     },
 
@@ -485,7 +485,7 @@ pub enum Error {
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         source: Box<Error>,
     },
 
@@ -495,7 +495,7 @@ pub enum Error {
     InLine {
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The fault.
         source: Box<Error>,
     },
 
@@ -505,7 +505,7 @@ pub enum Error {
     InRequest {
         /// Position of the request, from 0.
         index: usize,
-        /// What is wrong with it.
+        /// The fault.
         source: Box<Error>,
     },
 
@@ -513,7 +513,7 @@ pub enum Error {
     #[cfg(feature = "gpu")]
     #[error("expected {wanted}, got {}", listed(available))]
     NoAdapter {
-        /// What was asked for, in words.
+        /// Description of the adapter that was asked for.
         wanted: String,
         /// The adapters that there are.
         available: Vec<String>,
@@ -525,7 +525,7 @@ pub enum Error {
     NoDevice {
         /// The adapter.
         adapter: String,
-        /// What the driver said.
+        /// The driver's error.
         source: Foreign,
     },
 
@@ -566,7 +566,7 @@ pub enum Error {
     KernelRefused {
         /// The shader variant.
         variant: String,
-        /// What the compiler said.
+        /// The compiler's message.
         reason: String,
     },
 
@@ -574,7 +574,7 @@ pub enum Error {
     #[cfg(feature = "gpu")]
     #[error("the GPU is out of memory: {source}")]
     GpuOutOfMemory {
-        /// What wgpu said.
+        /// wgpu's error.
         source: Foreign,
     },
 
@@ -582,11 +582,11 @@ pub enum Error {
     #[cfg(feature = "gpu")]
     #[error("expected {what} to be {expected} for this GPU, got {got}")]
     DeviceLimit {
-        /// What was given.
+        /// The thing at fault.
         what: &'static str,
-        /// What the device can do.
+        /// Limit of the device.
         expected: String,
-        /// What was asked for.
+        /// The thing that was asked for.
         got: String,
     },
 
@@ -594,7 +594,7 @@ pub enum Error {
     #[cfg(feature = "gpu")]
     #[error("expected the GPU to take a call: {source}")]
     Gpu {
-        /// What wgpu said.
+        /// wgpu's error.
         source: Foreign,
     },
 
@@ -602,14 +602,14 @@ pub enum Error {
     #[cfg(feature = "gpu")]
     #[error("expected a GPU that answers, got a lost one: {reason}")]
     DeviceLost {
-        /// What wgpu said.
+        /// wgpu's error.
         reason: String,
     },
 
     /// The operating system refuses a thread.
     #[error("cannot start a thread: {source}")]
     Thread {
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 

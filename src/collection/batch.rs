@@ -22,11 +22,11 @@ pub(super) struct Batch<'s> {
     txn: RwTxn<'s>,
     old: Arc<State>,
     state: State,
-    /// What changes in the payload indexes.
+    /// Changes of the payload indexes, by key.
     changes: BTreeMap<Vec<u8>, Change>,
 }
 
-/// What becomes of a set of points.
+/// Change of a set of points.
 #[derive(Default)]
 struct Change {
     insert: RoaringBitmap,

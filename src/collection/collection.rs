@@ -24,7 +24,7 @@ use crate::{Error, Result};
 ///
 /// Every call that writes is one transaction: after it returned, what it wrote survives a kill and a
 /// power cut; before that, and if it fails, nothing of it shows. Writers wait for one another. Readers
-/// never wait, and keep no one waiting: a [`Snapshot`] is the collection at the moment it was taken.
+/// never wait, and keep no one waiting: a [`Snapshot`](super::Snapshot) is the collection at the moment it was taken.
 ///
 /// The file is mapped into memory. Nothing but this library may change it while it is open: a file
 /// that was cut off is an error of the next call that begins a transaction, but to a call in the
@@ -33,7 +33,7 @@ use crate::{Error, Result};
 pub struct Collection {
     pub(super) store: Store,
     config: CollectionConfig,
-    /// What the last transaction left.
+    /// State that the last transaction left.
     last: Mutex<Arc<State>>,
     pub(super) verified: Verified,
     /// Removed after the file in it was closed.
@@ -82,7 +82,7 @@ impl Collection {
     }
 
     /// Opens the collection in a directory to read it, also while another process writes: each
-    /// [`Snapshot`] is of the last transaction that any has written. A process that has it open
+    /// [`Snapshot`](super::Snapshot) is of the last transaction that any has written. A process that has it open
     /// already takes snapshots there.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl Collection {
         if temporary { Ok(()) } else { environment::remove(&path) }
     }
 
-    /// What the collection was made with.
+    /// Configuration that the collection was made with.
     pub fn config(&self) -> &CollectionConfig {
         &self.config
     }
@@ -131,7 +131,7 @@ impl Collection {
         self.store.path()
     }
 
-    /// How many points a filter means.
+    /// Counts the points that match a filter.
     ///
     /// # Errors
     /// As [`Collection::snapshot`].
@@ -266,7 +266,7 @@ impl Collection {
         Ok(answer)
     }
 
-    /// What a transaction sees.
+    /// State that a transaction sees.
     pub(super) fn state(&self, txn: &RoTxn<'_, AnyTls>) -> Result<Arc<State>> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if last.transaction == State::transaction(&self.store, txn)? {

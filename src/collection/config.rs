@@ -38,14 +38,15 @@ pub struct CollectionConfig {
 pub struct VectorConfig {
     /// The dimension: 1 to 65,536.
     pub size: usize,
-    /// What nearness means; of multivectors, of their rows, and then not [`Distance::Euclid`].
+    /// Distance by which vectors are compared; of multivectors, of their rows, and then not
+    /// [`Distance::Euclid`].
     pub distance: Distance,
     /// One vector a point, or many.
     pub kind: VectorKind,
     pub(super) hints: Map<String, Value>,
 }
 
-/// How many vectors a point has under one name.
+/// Kind of a vector: one or many a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VectorKind {
     /// One, kept in f32; in an HNSW graph, if there are parameters of one.

@@ -42,7 +42,7 @@ const LOCK: &str = "collection.lock";
 /// a process has, or several times the file.
 const ORDINARY_MAP: u64 = 64 << 30;
 const TIMES_THE_FILE: u64 = 4;
-/// Which part of it is taken where there is less.
+/// Part of the map's size that is taken where there is less.
 const SCARCE_PART: u64 = 8;
 const SMALLEST_MAP: usize = 1 << 20;
 const LARGEST_MAP: u64 = 1 << 40;
@@ -50,7 +50,7 @@ const LARGEST_MAP: u64 = 1 << 40;
 /// LMDB's table of readers: room for about a thousand.
 const LMDB_LOCK_SIZE: usize = 1 << 16;
 
-/// Whether a commit is on the disk when it returns.
+/// Durability of a commit when it returns.
 #[derive(Clone, Copy)]
 pub(super) enum Durability {
     /// It is.

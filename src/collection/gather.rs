@@ -23,7 +23,7 @@ const STEPS_PER_DESCENT: u64 = 8;
 type Value<'s> = (u32, &'s [u8]);
 
 impl Snapshot<'_> {
-    /// What `compute` makes of each of these points' dense vectors `name`, in the order of their
+    /// Maps `compute` over each of these points' dense vectors `name`, in the order of their
     /// numbers. Points without the vector are left out.
     ///
     /// Checksums are compared. It runs on rayon's current thread pool if there is enough to do.

@@ -1,4 +1,4 @@
-//! What is kept: points with their payloads and vectors, durably, in a directory.
+//! Points, kept with their payloads and vectors, durably, in a directory.
 //!
 //! A [`Collection`] is one LMDB file. It is made with a [`CollectionConfig`] in Qdrant's shape, which
 //! names the vectors that points may have: dense ones, for recall, and multivectors, for MaxSim, kept

@@ -8,7 +8,7 @@ use crate::filter::{FieldPath, IndexKind};
 pub struct PayloadIndex {
     /// The field.
     pub field: FieldPath,
-    /// What it holds.
+    /// Type of the values that the index holds.
     pub kind: IndexKind,
 }
 

@@ -16,11 +16,11 @@ use crate::{Error, Result};
 /// `id`, `vector` and `payload`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// What it is called.
+    /// Id, by which it is replaced, read and deleted.
     pub id: PointId,
     /// Its vectors, by name.
     pub vectors: BTreeMap<String, Vector>,
-    /// What else is known of it.
+    /// Payload: any JSON object.
     pub payload: Payload,
 }
 
@@ -42,7 +42,7 @@ impl Point {
     }
 }
 
-/// Which points a call means.
+/// Points that a call is about: by ids, or by a filter.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Selector {
     /// Those of these ids.
@@ -120,7 +120,7 @@ impl Prepared {
 }
 
 impl CollectionConfig {
-    /// What `vector` is compared as, were it the vector `name` of a point.
+    /// Checks `vector`, and returns it as it is compared with the vectors `name` of points.
     pub(crate) fn prepare(&self, name: &str, vector: &Vector) -> Result<Values> {
         prepare(name.into(), vector.clone(), self).map(|(_, values)| values)
     }

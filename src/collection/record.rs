@@ -11,7 +11,7 @@ use crate::filter::{Payload, PointId};
 /// The databases of a collection, in the order in which they are opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
-    /// What a collection knows of itself.
+    /// Counters and sets of points of a collection.
     Meta,
     /// Numbers of points, by id.
     Ids,

@@ -52,12 +52,12 @@ impl<'c> Snapshot<'c> {
         self.collection.is_read_only()
     }
 
-    /// How many points there are.
+    /// Number of points.
     pub fn len(&self) -> usize {
         self.state.all.len() as usize
     }
 
-    /// Whether there are no points.
+    /// Returns `true` if there are no points.
     pub fn is_empty(&self) -> bool {
         self.state.all.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What a collection knows of itself in one transaction.
+//! State of a collection in one transaction: counters, and sets of points.
 
 use heed::{AnyTls, RoTxn, RwTxn};
 use roaring::RoaringBitmap;
@@ -20,7 +20,7 @@ const STATE_KEY: &[u8] = b"state";
 const INDEXES_KEY: &[u8] = b"indexes";
 const ALL_KEY: &[u8] = b"all";
 
-/// What a collection knows of itself.
+/// Counters and sets of points of a collection.
 #[derive(Clone)]
 pub(super) struct State {
     /// LMDB's number of the transaction that wrote this.

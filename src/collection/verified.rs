@@ -1,4 +1,4 @@
-//! Which records were found whole since a collection was opened.
+//! Records whose checksums were compared since a collection was opened.
 
 use std::sync::{PoisonError, RwLock};
 

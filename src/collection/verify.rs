@@ -1,4 +1,4 @@
-//! What is checked of the records at open: what would go unnoticed later.
+//! Checks of the records at open, for damage that would go unnoticed later.
 //!
 //! A damaged value is noticed when it is read. A record with a damaged key is not: it is looked for,
 //! and not found. So all records are read here that are looked for by something that a caller gives.

@@ -7,12 +7,12 @@ use super::Error;
 use super::ErrorKind;
 
 impl Error {
-    /// What the operating system said of a file.
+    /// Error of the operating system on a file.
     pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io { action, path: path.into(), source }
     }
 
-    /// What the operating system said of a thread.
+    /// Error of the operating system on a thread.
     pub(crate) fn thread(source: std::io::Error) -> Self {
         Self::Thread { source }
     }

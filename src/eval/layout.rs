@@ -1,4 +1,5 @@
-//! What the text layouts of qrels and runs share: numbered lines of a fixed number of fields.
+//! Text layouts of qrels and runs, as far as they are alike: numbered lines of a fixed number of
+//! fields.
 
 use std::borrow::Cow;
 use std::fmt::Display;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Judgements, Qrels, Ranked, Run};
 use crate::{Error, Result};
 
-/// What a retrieved document of a given grade is worth to [nDCG](Metric::Ndcg).
+/// Gain of a retrieved document of a given grade in [nDCG](Metric::Ndcg).
 ///
 /// Documents of grade 0 or below are worth nothing under either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,32 +55,32 @@ pub enum Metric {
     /// document's gain divided by log2(1 + rank), as a fraction of the same sum over the best
     /// ranking there could be, which is that of all judged documents by grade.
     Ndcg {
-        /// How many documents count.
+        /// Number of documents that count.
         k: usize,
-        /// What a grade is worth.
+        /// Gain of a grade.
         gain: Gain,
     },
     /// Reciprocal rank: 1 / rank of the first relevant document, or 0 if it is not among the first
     /// `k`. Its mean is the MRR (Voorhees, "The TREC-8 question answering track report", 1999).
     Mrr {
-        /// How many documents count.
+        /// Number of documents that count.
         k: usize,
     },
     /// The fraction of all relevant documents that is among the first `k`.
     Recall {
-        /// How many documents count.
+        /// Number of documents that count.
         k: usize,
     },
     /// Average precision: the precision down to each relevant document among the first `k`, summed
     /// and divided by the number of all relevant documents. Its mean is the MAP (Buckley and
     /// Voorhees, "Evaluating evaluation measure stability", 2000).
     Map {
-        /// How many documents count.
+        /// Number of documents that count.
         k: usize,
     },
     /// Success: 1 if a relevant document is among the first `k`, else 0.
     Success {
-        /// How many documents count.
+        /// Number of documents that count.
         k: usize,
     },
 }

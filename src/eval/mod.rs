@@ -1,4 +1,4 @@
-//! How good a ranking is: judgements, runs, and the measures that compare them.
+//! Evaluation of rankings: judgements, runs, and the measures that compare them.
 //!
 //! [`Qrels`] hold what assessors said of documents, a [`Run`] what an engine ranked, and
 //! [`evaluate`] gives a [`Metric`] per query and its mean; [`compare`] says whether two runs differ

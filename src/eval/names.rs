@@ -18,7 +18,7 @@ impl fmt::Display for Gain {
 }
 
 impl Metric {
-    /// How many documents count.
+    /// Number of documents that count.
     pub(super) fn cutoff(self) -> usize {
         let (Self::Ndcg { k, .. }
         | Self::Mrr { k }

@@ -64,7 +64,7 @@ impl Qrels {
         self.queries.len()
     }
 
-    /// Whether there are no judgements.
+    /// Returns `true` if there are no judgements.
     pub fn is_empty(&self) -> bool {
         self.queries.is_empty()
     }

@@ -17,7 +17,7 @@ pub struct Ranked {
     pub score: f64,
 }
 
-/// What an engine answered to a set of queries: for each, the documents it ranked, best first.
+/// Rankings of an engine for a set of queries: for each, the documents it ranked, best first.
 ///
 /// Scores alone decide the order, whatever order the documents come in; those of equal score are
 /// ordered by document id, ascending. (trec_eval orders them descending:
@@ -98,7 +98,7 @@ impl Run {
         self.rankings.len()
     }
 
-    /// Whether there are no rankings.
+    /// Returns `true` if there are no rankings.
     pub fn is_empty(&self) -> bool {
         self.rankings.is_empty()
     }

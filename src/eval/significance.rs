@@ -18,7 +18,7 @@ use crate::{Error, Result};
 pub struct Comparison {
     /// The metric.
     pub metric: Metric,
-    /// How many queries were compared.
+    /// Number of queries that were compared.
     pub queries: usize,
     /// The mean of the second run, less that of the first.
     pub difference: f64,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Datetime, FieldPath, PointId, Range};
 use crate::{Error, Result};
 
-/// Which points are meant, in Qdrant's terms.
+/// Conditions that a point has to match, in Qdrant's terms.
 ///
 /// A point is meant if it satisfies all of `must`, none of `must_not`, at least one of `should` (if
 /// there are any), and as many of `min_should` as that asks for. An empty filter means every point.
@@ -43,11 +43,11 @@ pub struct Filter {
 pub struct MinShould {
     /// The conditions.
     pub conditions: Vec<Condition>,
-    /// How many of them hold, at least; in JSON 1 or more.
+    /// Least number of them that have to hold; in JSON 1 or more.
     pub min_count: usize,
 }
 
-/// What a point may satisfy.
+/// Condition on a point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// The values of a payload field pass a test.
@@ -63,7 +63,7 @@ pub enum Condition {
     Filter(Filter),
 }
 
-/// What is asked of the values of a payload field.
+/// Test of the values of a payload field.
 ///
 /// Where a value is an array, its elements are asked, and one that passes is enough; an array in
 /// that array is a value.
@@ -78,13 +78,14 @@ pub enum Test {
     /// The number of values is within bounds: an array's length, 0 for `null` or no such field,
     /// otherwise 1.
     ValuesCount(Range<usize>),
-    /// Whether the field is missing, `null` or `[]`.
+    /// `true` for a field that is missing, `null` or `[]`; `false` for the others.
     IsEmpty(bool),
-    /// Whether the field is `null` or an array with `null` in it; a missing field is not.
+    /// `true` for a field that is `null` or an array with `null` in it; a missing field is not.
     IsNull(bool),
 }
 
-/// What a value is compared with. Values of other types are never equal: 5 is not "5", nor is 5.0.
+/// Values that a field's value is compared with. Values of other types are never equal: 5 is not
+/// "5", nor is 5.0.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Match {
     /// A value is this.
@@ -148,7 +149,7 @@ impl Filter {
         self
     }
 
-    /// Whether this means every point, for want of conditions.
+    /// Returns `true` if there are no conditions, so that every point matches.
     pub fn is_empty(&self) -> bool {
         *self == Self::new()
     }

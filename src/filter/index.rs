@@ -30,7 +30,7 @@ const LONGEST: usize = 256;
 /// Most bytes in a key of an index.
 pub const LONGEST_KEY: usize = 1 + LONGEST;
 
-/// What a payload index holds, by Qdrant's names.
+/// Type of a payload index, by Qdrant's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IndexKind {
     /// Strings: answers [`Match`] with strings.
@@ -54,7 +54,7 @@ pub struct Span {
     pub end: Vec<u8>,
 }
 
-/// Where in an index a test finds its points.
+/// Keys of an index under which a test finds its points.
 #[derive(Debug, Default)]
 pub(super) struct Lookup {
     /// Keys whose points pass.
@@ -108,7 +108,7 @@ impl IndexKind {
         .unwrap_or_else(|| vec![OTHER])
     }
 
-    /// Where the points are that pass `test`, if an index of this kind knows.
+    /// Keys of the points that pass `test`, if an index of this kind knows.
     pub(super) fn lookup(self, test: &Test) -> Option<Lookup> {
         match test {
             Test::Match(matched) => self.lookup_match(matched),

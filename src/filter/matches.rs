@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Condition, Datetime, Filter, Match, Payload, PointId, Range, Scalar, Scalars, Test};
 use crate::Result;
 
-/// What a filter looks at.
+/// Point as a filter looks at it.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// The point's id.
@@ -17,7 +17,7 @@ pub struct Subject<'a> {
 }
 
 impl Filter {
-    /// Whether the filter means this point.
+    /// Returns `true` if the point matches the filter.
     ///
     /// # Errors
     /// The filter is deeper than [`Filter::DEEPEST`].
@@ -26,7 +26,7 @@ impl Filter {
         Ok(self.means(subject))
     }
 
-    /// Whether a filter means this point whose depth is known to be small.
+    /// Returns `true` if the point matches the filter, whose depth is known to be small.
     pub(super) fn means(&self, subject: &Subject<'_>) -> bool {
         filter_holds(self, subject.payload, Some(subject))
     }
@@ -63,7 +63,7 @@ fn condition_holds(
 }
 
 impl Test {
-    /// Whether the values of a field pass.
+    /// Returns `true` if the values of a field pass.
     pub(super) fn holds<'a>(&self, mut values: impl Iterator<Item = &'a Value>) -> bool {
         match self {
             Self::Match(matched) => elements(values).any(|value| matched.holds(value)),
@@ -91,12 +91,12 @@ pub(super) fn elements<'a>(
     })
 }
 
-/// Whether there is nothing among the values but `null` and `[]`.
+/// Returns `true` if there is nothing among the values but `null` and `[]`.
 pub(super) fn is_empty<'a>(mut values: impl Iterator<Item = &'a Value>) -> bool {
     values.all(|value| value.is_null() || value.as_array().is_some_and(Vec::is_empty))
 }
 
-/// How many values one counts for.
+/// Number of values that one counts for.
 fn count(value: &Value) -> usize {
     match value {
         Value::Null => 0,

@@ -1,4 +1,4 @@
-//! Which points a request is about: filters over payloads, in Qdrant's JSON and semantics.
+//! Filters over payloads, in Qdrant's JSON and semantics.
 //!
 //! A [`Filter`] is built in Rust or read from JSON. [`Filter::matches`] evaluates it on one payload;
 //! [`Filter::select`] turns it into a set of points, with payload indexes where there are any. What

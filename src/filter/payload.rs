@@ -1,11 +1,11 @@
-//! What may be done with a payload: merge, remove, select.
+//! Operations on payloads: merge, remove, select.
 
 use serde_json::{Map, Value};
 
 use super::FieldPath;
 use super::path::Step;
 
-/// What is known of a point besides its vectors: a JSON object.
+/// Payload of a point: a JSON object.
 pub type Payload = Map<String, Value>;
 
 /// Sets the top-level fields of `new` in `payload`; a field that is `null` there is removed.
@@ -45,7 +45,7 @@ fn remove_in(value: &mut Value, steps: &[Step]) {
     }
 }
 
-/// Which fields of a payload are wanted.
+/// Fields of a payload that are returned.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PayloadSelector {
     /// All.
@@ -92,12 +92,12 @@ impl Place<'_> {
         steps
     }
 
-    /// Whether this place is on the way to `path`, or in what stands there.
+    /// Returns `true` if this place is on the way to `path`, or in what stands there.
     fn leads_to(&self, path: &FieldPath) -> bool {
         self.steps().iter().zip(path_steps(path)).all(|(mine, its)| Some(*mine) == its)
     }
 
-    /// Whether this is the place that `path` names.
+    /// Returns `true` if this is the place that `path` names.
     fn is(&self, path: &FieldPath) -> bool {
         self.steps().into_iter().map(Some).eq(path_steps(path))
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::Result;
 use crate::background::Cancellation;
 
-/// What a filter needs of the storage: points, numbered, with what is indexed of them.
+/// Storage that a filter is evaluated on: points, by number, and their payload indexes.
 pub trait Points {
     /// Every point there is.
     ///
@@ -55,13 +55,13 @@ pub trait Points {
     fn payload(&self, point: u32) -> Result<(PointId, Payload)>;
 }
 
-/// Which points a filter means.
+/// Points that match a filter.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Selected {
     /// The points.
     pub points: RoaringBitmap,
-    /// How many payloads were read to tell: 0 if indexes said it all.
+    /// Number of payloads that were read: 0 if indexes said it all.
     pub scanned: u64,
 }
 
@@ -184,8 +184,8 @@ fn collect_vectors<'f>(filter: &'f Filter, names: &mut BTreeSet<&'f str>) {
     }
 }
 
-/// How many of some sets each point is in: a binary number, with a set for each of its digits. So a
-/// set more costs a few operations on sets, however many there were.
+/// Counts, for each point, the sets that it is in: a binary number, with a set for each of its
+/// digits. So a set more costs a few operations on sets, however many there were.
 #[derive(Default)]
 struct Counts(Vec<RoaringBitmap>);
 

@@ -67,7 +67,7 @@ impl<T> Range<T> {
 }
 
 impl<T: PartialOrd> Range<T> {
-    /// Whether a value keeps every bound.
+    /// Returns `true` if a value keeps every bound.
     pub fn contains(&self, value: T) -> bool {
         let Self { gt, gte, lt, lte } = self;
         gt.as_ref().is_none_or(|bound| value > *bound)

@@ -68,7 +68,7 @@ impl Filter {
     }
 }
 
-/// What the conditions of a filter are about.
+/// Subject of the conditions of a filter.
 #[derive(Clone, Copy, PartialEq)]
 enum Belongs {
     Point,

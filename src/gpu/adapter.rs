@@ -1,4 +1,4 @@
-//! Which adapters there are, and which is taken.
+//! Adapters of this machine, and the choice among them.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub struct AdapterDescription {
     pub backend: String,
     /// The driver's name and version, for example `llvmpipe Mesa 22.3.6`.
     pub driver: String,
-    /// Whether it computes on the CPU.
+    /// `true` if it computes on the CPU.
     pub software: bool,
     /// The shader variants it can run, fastest first.
     pub variants: Vec<ShaderVariant>,

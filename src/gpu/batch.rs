@@ -8,7 +8,7 @@ use super::source::Source;
 use super::top_k::Passes;
 use crate::multivector::TokenMatrixRef;
 
-/// What is asked of a device. Queries have one dimension.
+/// Work for a device. Queries have one dimension.
 #[derive(Clone, Copy)]
 pub(super) struct Work<'a> {
     pub plan: &'a Plan,
@@ -23,7 +23,7 @@ pub(super) struct Batch<'a> {
     /// Matrices of the candidates that are streamed.
     pub given: Given<'a>,
     pub layout: Layout,
-    /// How the best are found, if they are wanted.
+    /// Passes that find the best, if they are wanted.
     pub passes: Option<Passes>,
 }
 

@@ -45,7 +45,7 @@ const SECTIONS: usize = 8;
 /// Bytes that sections have at least, so that no ordinary request finds them too small.
 const LEAST: [usize; SECTIONS] = [2048, 1024, 512, 1024, 512, 256, 256, 256];
 
-/// What creates buffers, and counts them.
+/// Creates buffers, and counts them.
 pub(super) struct Maker {
     pub device: Device,
     /// Buffers created so far: none in the steady state.
@@ -64,7 +64,7 @@ impl Maker {
     }
 }
 
-/// What a batch needs of each buffer, in bytes.
+/// Sizes of the buffers that a batch needs, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Needs {
     pub sections: [usize; SECTIONS],
@@ -120,7 +120,7 @@ pub(super) struct Workspace {
     pub slots: [Slot; 2],
 }
 
-/// What all units of a batch work on.
+/// Buffers that all units of a batch work on.
 pub(super) struct Shared {
     /// Scores, then maxima; or matches.
     pub results: Buffer,
@@ -175,11 +175,11 @@ impl Clock {
     }
 }
 
-/// What a unit has to itself.
+/// Buffers that a unit has to itself.
 pub(super) struct Slot {
     /// Everything that goes up with a unit but streamed rows, in sections.
     pub tables: Buffer,
-    /// Where sections start.
+    /// Offsets of the sections.
     pub starts: [usize; SECTIONS],
     pub bindings: Bindings,
     pub page: Option<StreamedPage>,

@@ -23,8 +23,8 @@ const MOST_CANDIDATES: usize = 4_096;
 /// The least of so many measurements counts.
 const REPEATS: usize = 5;
 
-/// What was found out about an adapter: its shader variants, the fastest first, each with the sizes
-/// of tiles and workgroups that suit it best.
+/// Measurements of an adapter: its shader variants, the fastest first, each with the sizes of tiles
+/// and workgroups that suit it best.
 ///
 /// It is text, to be kept from one start of a program to the next:
 ///
@@ -57,7 +57,7 @@ impl Calibration {
         self.variants.iter().map(|(variant, _)| *variant).collect()
     }
 
-    /// Whether it is about this adapter, with the driver it has now.
+    /// Returns `true` if it is about this adapter, with the driver it has now.
     pub(super) fn is_of(&self, adapter: &AdapterDescription) -> bool {
         (&self.adapter, &self.driver) == (&line(&adapter.name), &line(&adapter.driver))
     }
@@ -97,7 +97,7 @@ impl Calibration {
     }
 }
 
-/// What measures.
+/// Measures variants and sizes.
 struct Bench<'a> {
     gpu: &'a Gpu,
     short: Known,

@@ -167,7 +167,7 @@ impl fmt::Debug for GpuContext {
     }
 }
 
-/// What is said where nothing was tried. `packed-fma` needs no feature, so there is something.
+/// Error if no variant was tried. `packed-fma` needs no feature, so there is something.
 fn no_variant() -> Error {
     Error::NoAdapter { wanted: "a GPU that runs a shader variant".into(), available: Vec::new() }
 }

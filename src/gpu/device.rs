@@ -19,7 +19,7 @@ use crate::{Error, Result};
 /// Sets of buffers kept between requests: a burst of concurrent requests gives the rest back.
 pub(super) const IDLE_WORKSPACES: usize = 8;
 
-/// What the modules of `gpu` work with.
+/// Device, queue, kernels and idle buffers, which the modules of `gpu` work with.
 pub(super) struct Gpu {
     pub maker: Maker,
     pub queue: Queue,
@@ -68,7 +68,7 @@ impl Gpu {
         }
     }
 
-    /// Whether the kernel of a plan was found right.
+    /// Returns `true` if the kernel of a plan was found right.
     pub(super) fn is_proven(&self, plan: &Plan) -> bool {
         let proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
         proven.contains(&(plan.shape, plan.tuning, plan.dim))
@@ -96,7 +96,7 @@ impl Gpu {
     }
 }
 
-/// What a device has that the sizes of kernels depend on.
+/// Returns what the sizes of kernels depend on.
 pub(super) fn room(device: &Device) -> Room {
     let info = device.adapter_info();
     let passes = device.features().contains(Features::PASSTHROUGH_SHADERS);

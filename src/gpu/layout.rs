@@ -1,4 +1,4 @@
-//! How a batch is laid out: the tables that kernels read, the dispatches over them, and where results
+//! Layout of a batch: the tables that kernels read, the dispatches over them, and where results
 //! are. No GPU in it.
 //!
 //! A *unit* is one upload: first what is resident, in however many pages; then page after page of rows that
@@ -31,7 +31,7 @@ const MOST_GROUPED: usize = 16;
 /// Matrices of candidates that are not in the store, by group and candidate.
 pub(super) type Given<'a> = HashMap<(usize, usize), TokenMatrixRef<'a>>;
 
-/// Why a batch can't be laid out.
+/// Reason for which a batch cannot be laid out.
 #[derive(Debug)]
 pub(super) enum Unfit {
     /// Candidates that are neither in the store nor given, by group and number.
@@ -59,7 +59,7 @@ pub(super) struct PageWork {
     pub work: u64,
 }
 
-/// What goes up together.
+/// Part of a batch that goes up together.
 #[derive(Debug, Default)]
 pub(super) struct Unit {
     /// Those of a page follow one another.
@@ -153,12 +153,12 @@ pub(super) fn lay_out(
     }
 }
 
-/// What documents of a slice that share a run have in common.
+/// Key of documents of a slice that share a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     unit: usize,
     page: Page,
-    /// Whether they are pieces of documents.
+    /// `true` if they are pieces of documents.
     pieces: bool,
     parts: u32,
 }
@@ -254,7 +254,7 @@ struct Builder<'a> {
     /// Tasks of a chunk.
     group: usize,
     next_score: usize,
-    /// Where the next maxima, or matches, are.
+    /// Index of the next maxima, or matches.
     next_cell: usize,
 }
 
@@ -534,12 +534,12 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// What a slice's results are added for.
+/// Target that a slice's results are added for.
 struct Target<'a> {
     number: usize,
     group: &'a Group,
     slice: &'a Slice,
-    /// Where the maxima of divided documents start.
+    /// Index at which the maxima of divided documents start.
     divided_cell: usize,
 }
 
@@ -591,7 +591,8 @@ mod tests {
     use super::super::plan::tests::{LARGE, SMALL, plan};
     use super::*;
 
-    /// What the kernels would do: for each cell of the results, which query tokens and rows it is of.
+    /// Runs what the kernels would do: for each cell of the results, which query tokens and rows it
+    /// is of.
     fn run(plan: &Plan, layout: &Layout) -> HashMap<usize, Vec<(usize, Page, u32, u32)>> {
         let mut written: HashMap<usize, Vec<_>> = HashMap::new();
         for (number, unit) in layout.units.iter().enumerate() {

@@ -7,7 +7,7 @@ use super::plan::DeviceLimits;
 use super::shader::ShaderVariant;
 use crate::{Error, Result};
 
-/// What a [`GpuContext`](super::GpuContext) is made with. The default leaves every choice to Maxfold.
+/// Options of a [`GpuContext`](super::GpuContext). The default leaves every choice to Maxfold.
 #[derive(Clone, Debug, Default)]
 pub struct GpuOptions {
     pub(super) adapter: Option<String>,

@@ -1,4 +1,4 @@
-//! How a request is split so that every limit of a device is kept. No GPU in it.
+//! Plan of a request, split so that every limit of a device is kept. No GPU in it.
 //!
 //! A *group* is one query, or several with the same candidates: their tokens follow one another, and rows
 //! are read once for all of them. A *slice* is some candidates of a group. A *batch* is slices whose results
@@ -19,7 +19,7 @@ pub(super) const ROW_SLACK: usize = 18;
 /// Rows of maxima that a document may have, of whatever parts it consists.
 const MAXIMA_ROWS: usize = 32;
 
-/// What a device allows.
+/// Limits of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DeviceLimits {
     /// Bytes of a storage binding.
@@ -63,7 +63,7 @@ impl DeviceLimits {
     }
 }
 
-/// What is wanted of every pair, a query and one of its candidates.
+/// Result that is wanted of every pair, a query and one of its candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     /// Its score.
@@ -103,7 +103,7 @@ pub(super) struct Plan {
     /// Octets of a row, and of a query token.
     pub row_octets: usize,
     pub query_octets: usize,
-    /// What the kernel is compiled for.
+    /// Shape that the kernel is compiled for.
     pub shape: Shape,
     pub tuning: Tuning,
 }
@@ -195,7 +195,7 @@ impl Plan {
         slices
     }
 
-    /// Whether some slices may fit one batch, wherever their candidates are.
+    /// Returns `true` if some slices may fit one batch, wherever their candidates are.
     pub(super) fn may_fit(&self, groups: &[Group], slices: &[Slice]) -> bool {
         let sum = |of: &dyn Fn(&Slice) -> usize| slices.iter().map(of).sum::<usize>();
         let tokens = sum(&|slice| slice.tokens.len()) + TOKEN_SLACK;
@@ -219,7 +219,7 @@ impl Plan {
         }
     }
 
-    /// Whether the kernel computes scores, and not only maxima.
+    /// Returns `true` if the kernel computes scores, and not only maxima.
     pub(super) fn is_direct(&self, group: &Group, slice: &Slice) -> bool {
         self.wish != Wish::Matches
             && group.tokens.len() == 1

@@ -90,7 +90,7 @@ impl Known {
         Ok(Self { query, documents, expected })
     }
 
-    /// What a request of text is like.
+    /// Query and documents as of a request of text.
     pub(super) fn short_query() -> Result<Self> {
         Self::new(128, 32, &[300; 16])
     }

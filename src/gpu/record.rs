@@ -21,7 +21,7 @@ use crate::{Error, Result};
 const SUM_THREADS: usize = 64;
 const SUM_TOKENS: u32 = 64;
 
-/// What a unit of a batch is recorded from.
+/// Records the commands of a unit of a batch.
 pub(super) struct Recorder<'a> {
     pub gpu: &'a Gpu,
     pub work: &'a Work<'a>,
@@ -38,7 +38,7 @@ pub(super) struct Recorded {
     pub bytes_up: usize,
 }
 
-/// What is dispatched.
+/// Kernel that is dispatched.
 #[derive(Clone)]
 struct Kernel<'a> {
     pipeline: &'a ComputePipeline,

@@ -61,7 +61,7 @@ fn check<Id: DocumentId>(
     Ok(())
 }
 
-/// What the queries of a request have in common.
+/// Request, as far as its queries have it in common.
 struct Request<'a, 'm, Id: DocumentId> {
     gpu: &'a Gpu,
     store: Option<&'a ResidentStore<Id>>,
@@ -143,7 +143,7 @@ impl<Id: DocumentId> Request<'_, '_, Id> {
 }
 
 impl Gpu {
-    /// How a request is laid out. Where a query is beyond a binding, all scores are read: the scores of its
+    /// Plans a request. Where a query is beyond a binding, all scores are read: the scores of its
     /// parts have to be added up.
     pub(super) fn plan(
         &self,
@@ -162,13 +162,13 @@ impl Gpu {
     }
 }
 
-/// Whether two lists are the same: often they are one.
+/// Returns `true` if two lists are the same: often they are one.
 fn same_candidates<Id: Eq>(a: &[Id], b: &[Id]) -> bool {
     a.len() == b.len() && (std::ptr::eq(a, b) || a == b)
 }
 
-/// How the best `keep` of `most` are found, and one more, so that a tie at the last place shows: where all
-/// are wanted, or more than the device can keep, among all scores.
+/// Chooses how the best `keep` of `most` are found, and one more, so that a tie at the last place
+/// shows: where all are wanted, or more than the device can keep, among all scores.
 pub(super) fn best_wish(keep: usize, most: usize) -> Wish {
     if keep + 1 < most && keep < MOST_KEPT { Wish::Best(keep + 1) } else { Wish::Scores }
 }

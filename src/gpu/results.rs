@@ -1,4 +1,4 @@
-//! What came back: scores, the best, and matches, put together from batches.
+//! Results: scores, the best, and matches, put together from batches.
 
 use bytemuck::cast_slice;
 
@@ -8,7 +8,7 @@ use super::shader::{Entry, MatchCell, unordered};
 use super::top_k::Passes;
 use crate::ranking::{TokenMatch, by_rank};
 
-/// What was wished for, a list a query.
+/// Results of one kind, a list a query.
 #[derive(Debug)]
 pub(super) enum Results {
     /// A score a candidate.

@@ -84,7 +84,7 @@ struct Run<'a> {
     cancellation: Cancellation,
 }
 
-/// What came of the first unit of a batch.
+/// Outcome of the first unit of a batch.
 enum First {
     Submitted(SubmissionIndex),
     Unfit(Unfit),

@@ -46,7 +46,7 @@ impl ShaderVariant {
         }
     }
 
-    /// Whether it multiplies in matrix units.
+    /// Returns `true` if it multiplies in matrix units.
     pub fn has_matrices(self) -> bool {
         self.tile().is_some()
     }
@@ -60,7 +60,7 @@ impl ShaderVariant {
         }
     }
 
-    /// Whether one of an adapter's `matrices` is what it multiplies.
+    /// Returns `true` if one of an adapter's `matrices` is what it multiplies.
     fn is_among(self, matrices: &[CooperativeMatrixProperties]) -> bool {
         let Some(tile) = self.tile() else { return true };
         matrices.iter().any(|it| {

@@ -1,4 +1,4 @@
-//! Where a request finds its candidates: in a store, or in the caller's memory. No GPU in it but bindings.
+//! Sources of candidates: in a store, or in the caller's memory. No GPU in it but bindings.
 
 use std::ops::Range;
 use std::sync::RwLockReadGuard;
@@ -18,7 +18,7 @@ pub(super) struct Piece {
     pub rows: u32,
 }
 
-/// Where a candidate is.
+/// Location of a candidate.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found<'a> {
     /// In the store, in one piece.

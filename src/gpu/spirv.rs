@@ -230,7 +230,7 @@ mod tests {
         sources
     }
 
-    /// What `spirv-val` says of a module; `None` where it isn't there.
+    /// Message of `spirv-val` on a module; `None` where it isn't there.
     fn validate(words: &[u32]) -> Option<String> {
         let mut command = Command::new("spirv-val");
         command.args(["--target-env", "vulkan1.3", "-"]);

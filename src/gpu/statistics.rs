@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What a request cost the GPU.
+/// Cost of a request on the GPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Statistics {
@@ -32,7 +32,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// What nothing costs, beside a request that cost this.
+    /// Cost of nothing, beside a request that cost this.
     pub(super) fn free(beside: Self) -> Self {
         Self { gpu_time: beside.gpu_time.map(|_| Duration::ZERO), ..Self::default() }
     }
@@ -42,7 +42,7 @@ impl Statistics {
         Self { resident: 0, streamed: 0, ..self }
     }
 
-    /// What two requests cost together.
+    /// Cost of two requests together.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             resident: self.resident + other.resident,

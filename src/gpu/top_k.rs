@@ -1,4 +1,4 @@
-//! How the best of each list of scores are found on the device. No GPU in it.
+//! Selection of the best of each list of scores on the device. No GPU in it.
 //!
 //! A list is cut into blocks. A pass leaves the best of each block, so that a list has at most half
 //! as many entries afterwards; passes are repeated until each list is one block, whose best are the
@@ -22,7 +22,7 @@ pub(super) struct Passes {
     pub blocks: Vec<Block>,
     /// Blocks of each pass.
     pub passes: Vec<Range<usize>>,
-    /// Where the best of each list are, after the last pass.
+    /// Entries of the best of each list, after the last pass.
     pub kept: Vec<Range<usize>>,
     /// Entries that any pass leaves at most.
     pub entries: usize,
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use rand::prelude::*;
 
-    /// What the shader does with a block.
+    /// Does with a block what the shader does.
     fn run(block: &Block, from: &[(u32, u32)], to: &mut [(u32, u32)]) {
         let (first, count) = (block.first as usize, block.count as usize);
         assert!((1..=BLOCK).contains(&count) && block.keep <= block.count);

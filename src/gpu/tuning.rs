@@ -42,24 +42,24 @@ pub(super) struct Tunings {
     pub long: Tuning,
 }
 
-/// What a device has that sizes depend on.
+/// Properties of a device that sizes depend on.
 #[derive(Clone, Debug)]
 pub(super) struct Room {
     pub limits: Limits,
     /// Lanes of a subgroup, at least.
     pub least_lanes: u32,
-    /// Whether it takes SPIR-V as it is.
+    /// `true` if it takes SPIR-V as it is.
     pub spirv: bool,
-    /// Whether it computes on the CPU.
+    /// `true` if it computes on the CPU.
     pub software: bool,
 }
 
-/// What a kernel is compiled for, beside its sizes.
+/// Shape that a kernel is compiled for, beside its sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
     /// Query tokens of a block.
     pub tokens: usize,
-    /// Whether all columns of a block's query tokens are held.
+    /// `true` if all columns of a block's query tokens are held.
     pub held: bool,
     /// Tiles of columns of a row, where matrix units hold them.
     tiles: usize,
@@ -154,7 +154,7 @@ impl Tuning {
         }
     }
 
-    /// Whether it is a variant's, with sizes that its kernel can have.
+    /// Returns `true` if it is a variant's, with sizes that its kernel can have.
     fn suits(self, variant: ShaderVariant) -> bool {
         let threads = self.threads();
         let sane = threads.is_power_of_two() && (8..=1024).contains(&threads);
@@ -167,8 +167,9 @@ impl Tuning {
         }
     }
 
-    /// Whether a device has the memory, the threads and the compiler for it. A software device takes the
-    /// barrier of a subgroup for that of the workgroup, and so has to have one subgroup in each.
+    /// Returns `true` if a device has the memory, the threads and the compiler for it. A software
+    /// device takes the barrier of a subgroup for that of the workgroup, and so has to have one
+    /// subgroup in each.
     fn fits(self, variant: ShaderVariant, room: &Room) -> bool {
         let limits = &room.limits;
         let most = limits.max_compute_invocations_per_workgroup;
@@ -201,12 +202,12 @@ impl Tunings {
         fitting.map(|tuning| Self { short: tuning, long: tuning }).collect()
     }
 
-    /// Whether both are a variant's.
+    /// Returns `true` if both are a variant's.
     pub(super) fn suit(self, variant: ShaderVariant) -> bool {
         [self.short, self.long].iter().all(|tuning| tuning.suits(variant))
     }
 
-    /// Whether a device can have both.
+    /// Returns `true` if a device can have both.
     pub(super) fn fit(self, variant: ShaderVariant, room: &Room) -> bool {
         [self.short, self.long].iter().all(|tuning| tuning.fits(variant, room))
     }

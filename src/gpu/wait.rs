@@ -11,7 +11,7 @@ use wgpu::{Buffer, BufferAsyncError, Device, MapMode, PollError, PollType, Submi
 
 use crate::{Error, Result};
 
-/// How long the device is looked at before the thread sleeps.
+/// Time for which the device is looked at before the thread sleeps.
 const AWAKE: Duration = Duration::from_micros(200);
 
 /// A buffer that is being mapped, once a submission has finished.

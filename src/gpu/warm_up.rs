@@ -34,7 +34,7 @@ pub struct Shape {
     pub candidates: usize,
     /// Hits of each query.
     pub limit: usize,
-    /// Whether matches are asked for.
+    /// `true` if matches are asked for.
     pub matches: bool,
     /// Tokens of the candidates of a request that are not resident, together.
     pub streamed_tokens: usize,

@@ -155,7 +155,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// What `FromStr` makes of a string.
+    /// Parses a string by `FromStr`.
     pub fn parse<T: std::str::FromStr>(&self, expected: &'static str) -> Result<T> {
         self.string()?.parse().map_err(|_| self.expected(expected))
     }
@@ -183,7 +183,7 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Which of some fields is given, if exactly one is.
+    /// The one of some fields that is given, if exactly one is.
     pub fn only(&self, keys: &[&'static str]) -> Option<(&'static str, Node<'a>)> {
         let mut given = keys.iter().filter_map(|key| Some((*key, self.get(key)?)));
         given.next().filter(|_| given.next().is_none())

@@ -68,7 +68,7 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// What is wrong with a document, though serde reads it.
+/// Fault of a document that serde reads all the same.
 #[derive(Default)]
 struct Found {
     /// The place of a field that stands there again.

@@ -1,4 +1,4 @@
-//! Which vector instructions this machine has, found out once.
+//! Vector instructions of this machine, detected once.
 
 use std::fmt;
 use std::str::FromStr;
@@ -76,8 +76,8 @@ impl InstructionSet {
         native.chain(portable.map(Self)).collect()
     }
 
-    /// Whether it scores a known batch right: instructions that are there may still be broken, by an
-    /// emulator for one.
+    /// Returns `true` if it scores a known batch right: instructions that are there may still be
+    /// broken, by an emulator for one.
     fn checks_out(&self) -> bool {
         // Full registers, and a few tokens more.
         let right = [64, 67].into_iter().all(|tokens| self.scores_right(tokens).unwrap_or(false));

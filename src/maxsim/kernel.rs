@@ -34,7 +34,7 @@ impl Scratch {
         self.maxima.0.fill(f32::NEG_INFINITY);
     }
 
-    /// What has been folded since.
+    /// Result of what has been folded since.
     pub(super) fn maxima(&self) -> &Maxima {
         &self.maxima
     }

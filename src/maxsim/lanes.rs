@@ -1,4 +1,4 @@
-//! What the kernel asks of a vector register.
+//! Operations of a vector register that the kernel uses.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -14,7 +14,7 @@ pub(super) trait Lanes: Copy {
     /// Registers there are for a tile: 32, 16, or 12 where `mul_add` takes some for itself.
     const REGISTERS: usize;
 
-    /// What a lane holds.
+    /// Value that a lane holds.
     type Value: Copy + Default;
 
     /// One register.

@@ -1,4 +1,4 @@
-//! What each query token matched: for hits alone, so it is not blocked.
+//! Matches of query tokens: for hits alone, so it is not blocked.
 
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;

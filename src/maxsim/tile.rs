@@ -13,10 +13,11 @@ use half::f16;
 use super::lanes::Lanes;
 use super::query::Panel;
 
-/// What every tile's height divides: rows widened at a time are a multiple of it.
+/// Multiple of every tile's height: rows widened at a time are a multiple of it.
 const HIGH: usize = 24;
 
-/// What the lowest tiles' heights divide: the rows of a document are rounded up to a multiple of it.
+/// Multiple of the lowest tiles' heights: the rows of a document are rounded up to a multiple of
+/// it.
 const LOW: usize = 8;
 
 /// 32-bit values of converted rows held at a time: 12 KiB, so that they share the L1 cache with a query.

@@ -139,7 +139,7 @@ impl CpuMaxSim {
     }
 }
 
-/// Whether bounds would cost less than the scores that they may save.
+/// Returns `true` if bounds would cost less than the scores that they may save.
 ///
 /// Scoring a query that fills no more than a register waits for memory, which bounds read too.
 fn worth_bounding(

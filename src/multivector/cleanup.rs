@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 use super::element;
 use crate::Result;
 
-/// How far a length may be from 1. Rounding each value to bf16 changes it by up to 0.004.
+/// Tolerance of a unit length. Rounding each value to bf16 changes it by up to 0.004.
 const TOLERANCE: f64 = 0.01;
 
 /// Cleanup of token vectors, row by row.

@@ -39,7 +39,7 @@ impl DenseVectors {
         Ok(())
     }
 
-    /// Whether `vector` could be one of these: the same dimension, every value finite.
+    /// Returns `true` if `vector` could be one of these: the same dimension, every value finite.
     pub(crate) fn check(&self, vector: &[f32]) -> Result<()> {
         element::check_dimension(|| "a dense vector".into(), self.dim, vector.len())?;
         check_finite(vector, self.dim)
@@ -60,7 +60,7 @@ impl DenseVectors {
         self.values.len() / self.dim
     }
 
-    /// Whether there are no vectors.
+    /// Returns `true` if there are no vectors.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What is scored: token matrices in f16, one by one or packed, and the dense vectors beside them.
+//! Token matrices in f16, one by one or packed, and the dense vectors beside them.
 //!
 //! A late-interaction model keeps one vector per token (or image patch) of a text. [`TokenMatrix`]
 //! holds those of one text, [`MultiVectors`] those of many, packed without padding. Everything is

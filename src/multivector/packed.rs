@@ -75,7 +75,7 @@ impl MultiVectors {
         Ok(())
     }
 
-    /// Whether `matrix` could be one of these: the same dimension.
+    /// Returns `true` if `matrix` could be one of these: the same dimension.
     pub(crate) fn check(&self, matrix: TokenMatrixRef<'_>) -> Result<()> {
         element::check_dimension(|| "a token matrix".into(), self.dim, matrix.dim())
     }
@@ -98,7 +98,7 @@ impl MultiVectors {
         self.offsets.len() - 1
     }
 
-    /// Whether there are no items.
+    /// Returns `true` if there are no items.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -118,7 +118,7 @@ impl MultiVectors {
         &self.values
     }
 
-    /// Where each item begins, in rows, and at last where all end: `[items + 1]`.
+    /// Offsets at which items begin, in rows, and at last where all end: `[items + 1]`.
     pub fn offsets(&self) -> &[u64] {
         &self.offsets
     }

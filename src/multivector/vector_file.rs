@@ -67,7 +67,7 @@ impl VectorFile {
         self.offsets.as_ref().map_or(self.table.rows, |offsets| offsets.len() - 1)
     }
 
-    /// Whether there are no items.
+    /// Returns `true` if there are no items.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,4 +1,4 @@
-//! Which documents a search may return.
+//! Sets of documents that a search may return.
 
 use roaring::{RoaringBitmap, RoaringTreemap};
 
@@ -29,17 +29,17 @@ impl Allowed {
         self.0.insert(document as u64);
     }
 
-    /// Whether `document` is allowed.
+    /// Returns `true` if `document` is allowed.
     pub fn contains(&self, document: usize) -> bool {
         self.0.contains(document as u64)
     }
 
-    /// How many documents are allowed.
+    /// Number of allowed documents.
     pub fn len(&self) -> usize {
         self.0.len() as usize
     }
 
-    /// Whether no document is allowed.
+    /// Returns `true` if no document is allowed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Which documents have which vectors, as of one moment.
+//! Table of documents and their vectors, as of one moment.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -137,7 +137,7 @@ impl Documents {
         self.node_of.len()
     }
 
-    /// How many nodes have a document.
+    /// Number of nodes that have a document.
     pub(super) fn nodes(&self) -> usize {
         self.nodes
     }

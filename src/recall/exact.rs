@@ -116,7 +116,7 @@ impl ExactIndex {
         Ok(self.distance.prepare(vector))
     }
 
-    /// What nearness means here.
+    /// Distance by which vectors are compared.
     pub fn distance(&self) -> Distance {
         self.distance
     }
@@ -131,7 +131,7 @@ impl ExactIndex {
         self.vectors.len()
     }
 
-    /// Whether there are no documents.
+    /// Returns `true` if there are no documents.
     pub fn is_empty(&self) -> bool {
         self.vectors.is_empty()
     }

@@ -1,4 +1,4 @@
-//! How far walks on a graph have to go, measured on a sample of its own vectors.
+//! Gauge of how far walks on a graph have to go, measured on a sample of its own vectors.
 //!
 //! In noise of many dimensions a walk misses what it would find in clusters, and what it comes by
 //! doesn't tell the one from the other. So it is tried: the vector of a node is a query like any
@@ -23,7 +23,7 @@ const ENOUGH: usize = 97;
 /// The first `ef` that is tried; each one after it is twice the one before.
 const LEAST_EF: usize = 16;
 
-/// What was measured last.
+/// Last measurement.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Gauge {
     /// The `ef` of a walk that finds enough.
@@ -87,7 +87,7 @@ fn last_of_nearest(graph: &Graph, node: NodeId) -> Option<f32> {
     top.into_ranking().last().map(|it| it.score)
 }
 
-/// How many of those nearest to a node a walk finds.
+/// Number of those nearest to a node that a walk finds.
 fn walk(graph: &Graph, node: NodeId, ef: usize, bar: Option<f32>) -> usize {
     let found = graph.vector(node).map(|vector| graph.nearest(vector, ef, Some(node)));
     let scores = found.into_iter().flatten().filter_map(|it| graph.score(node, it));

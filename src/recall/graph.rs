@@ -159,7 +159,8 @@ fn beacons(nodes: usize) -> impl Iterator<Item = NodeId> {
     (0..count).map(move |at| place(at) as NodeId)
 }
 
-/// Whether a node is in the upper layers: by chance, so that no order of the vectors matters.
+/// Returns `true` if a node is in the upper layers: by chance, so that no order of the vectors
+/// matters.
 pub(super) fn is_upper(node: NodeId) -> bool {
     scattered(node).is_multiple_of(NODES_PER_UPPER as u32)
 }

@@ -53,7 +53,7 @@ pub struct HnswIndex {
     pub(super) writer: Mutex<Writer>,
 }
 
-/// What only the one who changes an index needs.
+/// State of whoever changes an index.
 #[derive(Default)]
 pub(super) struct Writer {
     /// Hash of a vector, and the node that has it. Of two vectors that share a hash, one is here.
@@ -143,8 +143,8 @@ impl HnswIndex {
         snapshot::save(&self.view(), path)
     }
 
-    /// Whether more than a third of the graph's vectors are those of no document any more: then
-    /// searches take longer than they need, and so does the memory.
+    /// Returns `true` if more than a third of the graph's vectors are those of no document any
+    /// more: then searches take longer than they need, and so does the memory.
     pub fn wants_rebuild(&self) -> bool {
         let view = self.view();
         let (all, live) = (view.graph.len(), view.documents.nodes());
@@ -184,7 +184,7 @@ impl HnswIndex {
         Ok(())
     }
 
-    /// What nearness means here.
+    /// Distance by which vectors are compared.
     pub fn distance(&self) -> Distance {
         self.published.read().distance()
     }
@@ -204,7 +204,7 @@ impl HnswIndex {
         self.published.read().len()
     }
 
-    /// Whether there are no documents.
+    /// Returns `true` if there are no documents.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

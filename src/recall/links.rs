@@ -125,7 +125,7 @@ impl Drop for Links {
 /// similarity rises. What is lost is the farthest.
 struct Space {
     vectors: Arc<Vectors>,
-    /// How nodes are compared with each other.
+    /// Distance by which nodes are compared with each other.
     by: Distance,
 }
 

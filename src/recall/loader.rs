@@ -54,20 +54,20 @@ pub struct HnswLoader {
     snapshot: Snapshot,
     /// The nodes of the snapshot, by the hashes of their vectors.
     nodes: HashMap<u64, NodeId>,
-    /// Which of them are of documents that were added.
+    /// Those of documents that were added.
     kept: RoaringBitmap,
     documents: Vec<(u32, Arc<[f32]>)>,
 }
 
-/// What [`HnswLoader`] made.
+/// Result of [`HnswLoader`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Loaded {
     /// The index.
     pub index: HnswIndex,
-    /// How many different vectors have their links from the snapshot.
+    /// Number of different vectors that have their links from the snapshot.
     pub kept: usize,
-    /// How many different vectors were inserted.
+    /// Number of different vectors that were inserted.
     pub inserted: usize,
 }
 

@@ -1,4 +1,4 @@
-//! How alike two dense vectors are.
+//! Distances and similarities of dense vectors.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,8 @@ use crate::maxsim::{dot, squared_distance};
 use crate::multivector::{DenseVectors, unit};
 use crate::{Error, Result};
 
-/// What nearness means, by Qdrant's names. A larger score is always nearer.
+/// Distance by which dense vectors are compared, by Qdrant's names. A larger score is always
+/// nearer.
 ///
 /// Scores are computed in f32. Where that overflows, which takes values around 10¹⁹, they are
 /// computed in f64 and limited to the range of f32: a score is never infinite, never NaN.
@@ -83,8 +84,8 @@ impl FromStr for Distance {
     }
 }
 
-/// Whether a vector has length 1, as exactly as f32 can hold one: rounding each value to f32 changes
-/// the square of the length by up to 2⁻²³.
+/// Returns `true` if a vector has length 1, as exactly as f32 can hold one: rounding each value to
+/// f32 changes the square of the length by up to 2⁻²³.
 fn is_unit(vector: &[f32]) -> bool {
     (wide_dot(vector, vector) - 1.0).abs() < 2_f64.powi(-23)
 }

@@ -1,4 +1,4 @@
-//! Which documents are candidates: those whose dense vectors are nearest to the query's.
+//! Recall of candidates: the documents whose dense vectors are nearest to the query's.
 //!
 //! Recall is the first of two stages. It has to be fast and to miss little; the order of what it
 //! finds is settled by reranking. [`HnswIndex`] walks a graph, [`ExactIndex`] compares every

@@ -1,10 +1,10 @@
-//! What can be set.
+//! HNSW build and search parameters.
 
 use std::ops::RangeInclusive;
 
 use crate::{Error, Result};
 
-/// How a graph is built, and how it is searched if a search doesn't say.
+/// HNSW build parameters, and the default of searches.
 ///
 /// The names and the defaults are the paper's and Qdrant's.
 ///
@@ -20,11 +20,11 @@ pub struct HnswParams {
     /// product: 2 to 255. Or 0, for no graph:
     /// then every search is a scan.
     pub m: usize,
-    /// How many near vectors are considered as links of a new one: 1 to 65,536.
+    /// Number of near vectors considered as links of a new one: 1 to 65,536.
     pub ef_construct: usize,
-    /// How many near vectors a search keeps on its walk, at least: 1 or more. More find more, and take
-    /// longer. Where they would find less than 95 % of the ten nearest, as in noise of many dimensions,
-    /// a search keeps more, or scans: a sample of the graph's own vectors tells.
+    /// Least number of near vectors that a search keeps on its walk: 1 or more. More find more, and
+    /// take longer. Where they would find less than 95 % of the ten nearest, as in noise of many
+    /// dimensions, a search keeps more, or scans: a sample of the graph's own vectors tells.
     pub ef_search: usize,
 }
 
@@ -54,13 +54,13 @@ impl HnswParams {
         check("ef_search", self.ef_search, 1..=usize::MAX)
     }
 
-    /// Whether a scan of so many vectors is cheaper than a walk, or no dearer.
+    /// Returns `true` if a scan of so many vectors is cheaper than a walk, or no dearer.
     pub(super) fn is_scan_cheaper(self, ef: usize, vectors: usize) -> bool {
         self.m == 0 || vectors <= ef.saturating_mul(SCANS_PER_LINK * self.m)
     }
 }
 
-/// How one search is done; by default as the index was told.
+/// Parameters of one search; by default those of the index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SearchParams {
     /// For this search, instead of [`HnswParams::ef_search`], and taken as it is: the

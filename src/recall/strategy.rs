@@ -1,4 +1,4 @@
-//! What a search answers: candidates, and how they were found.
+//! Answer of a search: candidates, and the strategy that found them.
 
 use std::fmt;
 
@@ -10,32 +10,33 @@ use super::Candidate;
 pub struct Recalled {
     /// Score descending, then document ascending.
     pub candidates: Vec<Candidate>,
-    /// How they were found.
+    /// Plan that found them.
     pub strategy: Strategy,
 }
 
-/// How candidates are found.
+/// Strategy by which candidates are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Strategy {
     /// By a walk on the graph: approximate.
     Graph {
-        /// How many near vectors the walk keeps.
+        /// Number of near vectors that the walk keeps.
         ef: usize,
-        /// How many it would have to keep to find at least 95 % of the ten nearest, as far as a sample of
-        /// the graph's own vectors tells; `None` where the graph is too small to be walked by itself.
+        /// Number that it would have to keep to find at least 95 % of the ten nearest, as far as a
+        /// sample of the graph's own vectors tells; `None` where the graph is too small to be
+        /// walked by itself.
         enough: Option<usize>,
     },
     /// By comparing every document that is allowed: exact.
     Scan {
-        /// How many are allowed.
+        /// Number of allowed documents.
         documents: usize,
-        /// Why not by a walk.
+        /// Reason for which it is no walk.
         reason: ScanReason,
     },
 }
 
-/// Why documents are scanned though there is a graph.
+/// Reason for which documents are scanned though there may be a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScanReason {
@@ -47,14 +48,14 @@ pub enum ScanReason {
     Candidates,
     /// A walk that finds enough allowed documents would take longer.
     Cheaper {
-        /// How many near vectors the walk would have to keep.
+        /// Number of near vectors that the walk would have to keep.
         ef: usize,
     },
     /// A walk was done, and did not find enough.
     WalkFellShort {
-        /// How many allowed documents it found.
+        /// Number of allowed documents that it found.
         found: usize,
-        /// How many there are to be found, up to the limit.
+        /// Number of documents to be found, up to the limit.
         wanted: usize,
     },
 }

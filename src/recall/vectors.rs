@@ -44,7 +44,7 @@ impl Vectors {
         Some(self.distance.similarity(query, self.get(node)?))
     }
 
-    /// How near two nodes are to each other, by any distance; larger is nearer.
+    /// Nearness of two nodes to each other, by any distance; larger is nearer.
     pub(super) fn nearness(&self, by: Distance, a: NodeId, b: NodeId) -> Option<f32> {
         Some(by.similarity(self.get(a)?, self.get(b)?))
     }

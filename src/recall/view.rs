@@ -64,7 +64,7 @@ impl HnswView {
         (allowed.len() < there.len()).then_some(allowed)
     }
 
-    /// What the batch was published with; 0 before the first.
+    /// Stamp that the batch was published with; 0 before the first.
     pub fn stamp(&self) -> u64 {
         self.documents.stamp
     }
@@ -74,7 +74,7 @@ impl HnswView {
         self.documents.numbers()
     }
 
-    /// Whether there is a document of that number.
+    /// Returns `true` if there is a document of that number.
     pub fn contains(&self, number: u32) -> bool {
         self.documents.node_of(number).is_some()
     }
@@ -84,7 +84,7 @@ impl HnswView {
         self.graph.vector(self.documents.node_of(number)?).map(|vector| &**vector)
     }
 
-    /// What nearness means here.
+    /// Distance by which vectors are compared.
     pub fn distance(&self) -> Distance {
         self.graph.vectors.distance
     }
@@ -104,7 +104,7 @@ impl HnswView {
         self.documents.len()
     }
 
-    /// Whether there are no documents.
+    /// Returns `true` if there are no documents.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -148,7 +148,7 @@ impl Search<'_> {
         Ok(Recalled { candidates, strategy: Strategy::Scan { documents, reason } })
     }
 
-    /// How many documents are allowed.
+    /// Number of allowed documents.
     fn documents(&self) -> usize {
         self.allowed.as_ref().map_or(self.view.len(), |allowed| allowed.len() as usize)
     }

@@ -46,7 +46,7 @@ impl<F: Fn(NodeId) -> Option<f32>> Walk<F> {
         self.is_new(node);
     }
 
-    /// Whether it comes by a node for the first time.
+    /// Returns `true` if it comes by a node for the first time.
     fn is_new(&mut self, node: NodeId) -> bool {
         let bit = 1 << (node % 64);
         // Nodes that were added since it began are left out.

@@ -1,4 +1,4 @@
-//! What can be asked for, and what ran.
+//! Backends to choose from, and the execution that came of it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use crate::gpu::ShaderVariant;
 use crate::maxsim::InstructionSet;
 use crate::{Error, Result};
 
-/// Which backend to use.
+/// Backend to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Backend {
     /// A hardware GPU where there is one that scores correctly, else the CPU.
@@ -48,7 +48,7 @@ impl FromStr for Backend {
     }
 }
 
-/// What computed scores.
+/// Processor that computed scores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Processor {
@@ -67,11 +67,11 @@ pub enum Processor {
     },
 }
 
-/// What happened: which processor scored, and why it did.
+/// Execution of a request: the processor that scored, and the reason for that choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Execution {
-    /// What computed the scores.
+    /// Processor that computed the scores, with the reason.
     pub processor: Processor,
     /// Why, in words: `asked for`, `auto: no hardware GPU here …`, `the GPU failed …`.
     pub reason: Arc<str>,

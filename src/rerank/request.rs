@@ -70,7 +70,7 @@ pub struct Ranking<Id = u64> {
     pub hits: Vec<Scored<Id>>,
     /// For each hit, if asked for, one [`TokenMatch`] a query token, in their order; else empty.
     pub matches: Vec<Vec<TokenMatch>>,
-    /// What computed the scores.
+    /// Processor that computed the scores, with the reason.
     pub execution: Execution,
 }
 
@@ -97,6 +97,6 @@ pub struct Rankings<Id = u64> {
 pub struct Scores {
     /// The MaxSim scores.
     pub scores: Vec<f32>,
-    /// What computed them.
+    /// Processor that computed them, with the reason.
     pub execution: Execution,
 }

@@ -11,10 +11,10 @@ use crate::multivector::{TokenMatrixRef, check_dimension};
 use crate::ranking::{DocumentId, Matrices, Query, Ranked, Scored, Wanted};
 use crate::{Error, Result};
 
-/// What a [`Reranker`] is made with.
+/// Options of a [`Reranker`].
 #[derive(Clone, Debug, Default)]
 pub struct RerankerOptions {
-    /// Which backend to use.
+    /// Backend to use.
     pub backend: Backend,
     /// Instructions and threads of the CPU.
     pub cpu: CpuMaxSim,
@@ -33,9 +33,9 @@ pub struct Reranker {
     cpu: CpuMaxSim,
     #[cfg(feature = "gpu")]
     gpu: Option<GpuContext>,
-    /// Why the GPU is not used any more.
+    /// Reason for which the GPU is not used any more.
     lost: OnceLock<Arc<str>>,
-    /// Why this backend: what is said of requests where nothing failed.
+    /// Reason for this backend, of requests where nothing failed.
     reason: Arc<str>,
 }
 
@@ -106,7 +106,7 @@ impl Reranker {
         Self { reason, ..Self::on_cpu(options.cpu.clone()) }
     }
 
-    /// What the next request runs on, if nothing fails.
+    /// Execution of the next request, if nothing fails.
     pub fn execution(&self) -> Execution {
         #[cfg(feature = "gpu")]
         if let Some(gpu) = self.working_gpu() {
@@ -115,7 +115,7 @@ impl Reranker {
         self.cpu_execution(self.cpu_reason())
     }
 
-    /// Why requests go to the CPU, if they do.
+    /// Reason for which requests go to the CPU, if they do.
     fn cpu_reason(&self) -> Arc<str> {
         Arc::clone(self.lost.get().unwrap_or(&self.reason))
     }

@@ -30,44 +30,44 @@ use crate::{Error, Result};
 pub struct QueryRequest {
     /// Searches whose results are the candidates; a point found by several is one candidate.
     pub prefetch: Vec<Prefetch>,
-    /// What the points are compared with.
+    /// Query vector that the points are compared with.
     pub query: Vector,
     /// The vector of the points that is compared; "" is the one without a name.
     pub using: String,
-    /// Which points are wanted.
+    /// Filter that points have to match.
     pub filter: Option<Filter>,
-    /// How recall goes about it, if there are no prefetches.
+    /// Parameters of recall, if there are no prefetches.
     pub params: SearchParams,
     /// Results with a worse score are not wanted.
     pub score_threshold: Option<f32>,
-    /// How many results are wanted, after `offset` better ones.
+    /// Most results, after `offset` better ones.
     pub limit: usize,
-    /// How many of the best results are left out.
+    /// Number of the best results that are left out.
     pub offset: usize,
-    /// Which part of the payloads is wanted.
+    /// Part of the payloads that is returned.
     pub with_payload: PayloadSelector,
-    /// Which vectors are wanted.
+    /// Vectors that are returned.
     pub with_vector: WithVector,
 }
 
 /// A search whose results are candidates of a [`QueryRequest`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prefetch {
-    /// What the points are compared with.
+    /// Query vector that the points are compared with.
     pub query: Vector,
     /// The vector of the points that is compared.
     pub using: String,
-    /// Which points are wanted.
+    /// Filter that points have to match.
     pub filter: Option<Filter>,
-    /// How recall goes about it.
+    /// Parameters of recall.
     pub params: SearchParams,
     /// Candidates with a worse score are not wanted.
     pub score_threshold: Option<f32>,
-    /// How many candidates are wanted.
+    /// Most candidates.
     pub limit: usize,
 }
 
-/// Which vectors of the results are wanted.
+/// Vectors of the results that are returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WithVector {
     /// None.
@@ -114,7 +114,7 @@ impl QueryRequest {
         Self { filter: Some(filter), ..self }
     }
 
-    /// How recall goes about it, if there are no prefetches.
+    /// Parameters of recall, if there are no prefetches.
     pub fn params(self, params: SearchParams) -> Self {
         Self { params, ..self }
     }
@@ -168,7 +168,7 @@ impl Prefetch {
         Self { filter: Some(filter), ..self }
     }
 
-    /// How recall goes about it.
+    /// Parameters of recall.
     pub fn params(self, params: SearchParams) -> Self {
         Self { params, ..self }
     }

@@ -21,7 +21,7 @@ use crate::rerank::Execution;
 pub struct QueryResponse {
     /// Better scores first, then smaller ids.
     pub points: Vec<ScoredPoint>,
-    /// How they were found.
+    /// Plan that found them.
     pub plan: QueryPlan,
 }
 
@@ -30,7 +30,7 @@ pub struct QueryResponse {
 pub struct ScoredPoint {
     /// Its id.
     pub id: PointId,
-    /// How near it is: larger is nearer, except with the distance Euclid, where smaller is.
+    /// Score: larger is nearer, except with the distance Euclid, where smaller is.
     pub score: f32,
     /// The part of its payload that was asked for.
     pub payload: Option<Payload>,
@@ -38,17 +38,17 @@ pub struct ScoredPoint {
     pub vectors: Option<BTreeMap<String, Vector>>,
 }
 
-/// How a request was answered.
+/// Plan of a request: the stages that answered it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct QueryPlan {
     /// The number of the transaction whose state was searched.
     pub transaction: u64,
-    /// How many transactions the graphs, and what is resident on a GPU, were behind it.
+    /// Number of transactions that the graphs, and copies on a GPU, were behind it.
     pub behind: u64,
     /// The prefetches, in their order.
     pub prefetch: Vec<Stage>,
-    /// What ranked the results.
+    /// Stage that ranked the results.
     pub query: Stage,
     /// From the request to its answer.
     pub time: Duration,
@@ -60,14 +60,14 @@ pub struct QueryPlan {
 pub struct Stage {
     /// The vector that was compared.
     pub using: String,
-    /// How many points could be found: they have the vector, the filters mean them, and they are
+    /// Number of points that could be found: they have the vector, match the filters, and they are
     /// among the candidates, if there were prefetches.
     pub allowed: u64,
-    /// How many payloads were read to evaluate filters.
+    /// Number of payloads that were read to evaluate filters.
     pub payloads_read: u64,
-    /// How points were compared.
+    /// Method by which points were compared.
     pub method: Method,
-    /// How many were found.
+    /// Number of points that were found.
     pub found: usize,
     /// Time to evaluate filters.
     pub filter_time: Duration,
@@ -75,7 +75,7 @@ pub struct Stage {
     pub time: Duration,
 }
 
-/// How points were compared.
+/// Method by which points were compared.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Method {
@@ -83,7 +83,7 @@ pub enum Method {
     Dense {
         /// By a walk or a scan, and why.
         strategy: Strategy,
-        /// How many points were scanned because the graph doesn't have them yet.
+        /// Number of points that were scanned because the graph doesn't have them yet.
         unindexed: u64,
     },
     /// By MaxSim, every allowed point.
@@ -94,7 +94,7 @@ pub enum Method {
 }
 
 impl QueryPlan {
-    /// What computed MaxSim scores, if anything did.
+    /// Execution of MaxSim, if there was any.
     pub fn execution(&self) -> Option<&Execution> {
         let stages = std::iter::once(&self.query).chain(&self.prefetch);
         stages.into_iter().find_map(|stage| match &stage.method {

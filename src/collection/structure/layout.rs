@@ -1,4 +1,4 @@
-//! What stands where in an LMDB file.
+//! Layout of an LMDB file.
 //!
 //! The layout is LMDB's data version 1 on 64-bit little-endian machines, from the structs `MDB_meta`,
 //! `MDB_page`, `MDB_node` and `MDB_db` of its source.
@@ -48,7 +48,7 @@ pub struct Tree {
     pub root: u64,
 }
 
-/// What a tree holds.
+/// Kind of the entries of a tree.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
     /// Trees, by name.
@@ -114,7 +114,7 @@ impl Node {
         u64::from(self.size) | u64::from(self.flags) << 32
     }
 
-    /// How many bytes of the page are its own.
+    /// Number of bytes of the page that are its own.
     fn length(self, leaf: bool) -> usize {
         let data = match leaf {
             false => 0,

@@ -1,4 +1,4 @@
-//! Whether an LMDB file may be opened: every page in its place, every key in order.
+//! Check of an LMDB file before it is opened: every page in its place, every key in order.
 //!
 //! LMDB has no checksums and trusts its file: a damaged page number or offset is followed wherever
 //! it leads, out of the map too. So before LMDB sees a file, its B-trees are walked here, with
@@ -90,7 +90,7 @@ fn ensure(holds: bool, what: impl FnOnce() -> String) -> Checked<()> {
     if holds { Ok(()) } else { Err(Fault::Damage(what())) }
 }
 
-/// What a walk of a tree met.
+/// Counts of a walk through a tree.
 #[derive(Default, PartialEq)]
 struct Count {
     branch_pages: u64,

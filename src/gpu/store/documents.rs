@@ -1,4 +1,4 @@
-//! Which documents are in a store, where, and when they were last used. No GPU in it.
+//! Table of the documents in a store: where they are, and when they were last used. No GPU in it.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use crate::ranking::DocumentId;
 /// Documents that are looked up together: the processor waits for several at once then.
 const TOGETHER: usize = 32;
 
-/// Where a document lies: nearly always in one place.
+/// Places of a document: nearly always one.
 pub(super) type Pieces = SmallVec<[Piece; 1]>;
 
 /// Documents by id.
@@ -29,7 +29,7 @@ pub(super) struct Documents<Id> {
 #[derive(Debug)]
 struct Resident {
     pieces: Pieces,
-    /// When it was last used: a number to be written, and no list to be relinked.
+    /// Time of its last use: a number to be written, and no list to be relinked.
     used: AtomicU64,
 }
 

@@ -1,4 +1,4 @@
-//! How a request finds what is resident.
+//! Look-up of resident documents by a request.
 
 use std::ops::Range;
 use std::sync::{PoisonError, RwLockReadGuard};

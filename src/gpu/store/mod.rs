@@ -88,7 +88,7 @@ struct StorePage {
     bindings: BindGroup,
 }
 
-/// What is in a [`ResidentStore`].
+/// Contents of a [`ResidentStore`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreStatistics {
@@ -104,7 +104,7 @@ pub struct StoreStatistics {
     pub evictions: u64,
 }
 
-/// How far [`ResidentStore::load`] has come.
+/// Progress of [`ResidentStore::load`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Loaded {
@@ -169,7 +169,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
         }
     }
 
-    /// Whether a document is resident. It does not count as a use.
+    /// Returns `true` if a document is resident. It does not count as a use.
     pub fn contains(&self, id: Id) -> bool {
         self.documents().contains(&id)
     }
@@ -179,7 +179,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
         self.documents().len()
     }
 
-    /// Whether no document is resident.
+    /// Returns `true` if no document is resident.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -189,7 +189,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
         self.dim
     }
 
-    /// What is in it.
+    /// Counts documents and bytes.
     pub fn statistics(&self) -> StoreStatistics {
         let [budget_bytes, held_bytes, used_bytes] = self.space().bytes();
         let (documents, evictions) = (self.len(), self.evictions());
@@ -200,7 +200,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
         self.evictions.load(Ordering::Relaxed)
     }
 
-    /// Whether it is this context's.
+    /// Returns `true` if it is this context's.
     pub(crate) fn is_of(&self, context: &GpuContext) -> bool {
         Arc::ptr_eq(&self.gpu, &context.gpu)
     }

@@ -19,8 +19,8 @@ use crate::{Error, Result};
 const DIM: usize = 16;
 const ROWS: usize = 100;
 
-/// How long a writer is waited for that must not be done yet: if it were not held back, it would take a
-/// small part of that.
+/// Time for which a writer is waited for that must not be done yet: if it were not held back, it
+/// would take a small part of that.
 const LONG: Duration = Duration::from_millis(500);
 
 /// A source, and what happens between the look at the store and the submission.

@@ -1,4 +1,4 @@
-//! Which rows of which page are whose. No GPU in it.
+//! Allocation of the rows of pages. No GPU in it.
 
 use range_alloc::RangeAllocator;
 
@@ -220,7 +220,7 @@ mod tests {
         assert!(slots.iter().all(|slot| (*slot as usize) < space.slots()));
     }
 
-    /// What can't be allocated whole takes nothing.
+    /// A document that cannot be allocated whole takes nothing.
     #[test]
     fn the_longest_document_fits_and_no_longer_one() {
         for space in [filled, space] {

@@ -30,7 +30,7 @@ const FIRST_SLOTS: usize = 1024;
 const USAGE: BufferUsages =
     BufferUsages::STORAGE.union(BufferUsages::COPY_DST).union(BufferUsages::COPY_SRC);
 
-/// What a writer works with.
+/// State of the writer.
 pub(super) struct Uploads {
     /// The table of places.
     places: Buffer,
@@ -280,7 +280,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
     }
 }
 
-/// Where rows go, and their values.
+/// Place of rows, and their values.
 type Rows<'a> = (Piece, &'a [f16]);
 
 /// The rows of a document, at most `most` at a time.

@@ -1,4 +1,4 @@
-//! Which integer lanes this machine has, found out once.
+//! Integer lanes of this machine, detected once.
 
 #[cfg(target_arch = "x86_64")]
 use std::sync::OnceLock;
@@ -28,7 +28,7 @@ enum Kind {
     AvxVnni(Avx2Pairs<true>),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2Pairs<false>),
-    /// What the others are checked against. It takes longer than scoring.
+    /// Portable lanes, which the others are checked against. It takes longer than scoring.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // There are no others yet.
     Portable(PortablePairs<8>),
 }

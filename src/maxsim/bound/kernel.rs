@@ -28,13 +28,13 @@ impl Scratch {
         self.estimates.largest = 0.0;
     }
 
-    /// What has been folded since.
+    /// Result of what has been folded since.
     pub(super) fn estimates(&self) -> &Estimates {
         &self.estimates
     }
 }
 
-/// What is known about a document, or a part of one.
+/// Estimates of a document, or of a part of one.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Estimates {
     /// Of each query token in integers, the largest similarity.

@@ -17,7 +17,7 @@ pub(super) trait PairLanes: Lanes<Value = i32> {
     fn quantize(self, from: &[f16], scale: f32, to: &mut [i16]);
 }
 
-/// What is left of a magnitude in f16: all but the sign.
+/// Bits of a magnitude in f16: all but the sign.
 pub(super) const MAGNITUDE: u16 = 0x7fff;
 
 /// `N` lanes in plain Rust: what others are tested against, and run where there are none.

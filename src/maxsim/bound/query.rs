@@ -11,25 +11,25 @@ const LARGEST_SUM: f64 = i32::MAX as f64;
 /// The largest integer of 16 bits that is used; its negative is the least.
 const LARGEST: f64 = i16::MAX as f64;
 
-/// Where a document's values become no larger integers than this, bounds are too loose to be of use:
-/// dimensions beyond 32,767.
+/// Least limit of integers: where a document's values become no larger ones, bounds are too loose
+/// to be of use: dimensions beyond 32,767.
 const LEAST_LIMIT: f64 = 256.0;
 
 /// Query tokens at most: rounding errors of so many additions are still small.
 const MOST_TOKENS: usize = 1 << 20;
 
-/// What an f32 is rounded by at most, relative to it.
+/// Largest rounding error of an f32, relative to it.
 const UNIT_ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;
 
-/// What covers the rounding errors of bounds themselves, relative to what they are sums of.
+/// Allowance for the rounding errors of bounds themselves, relative to what they are sums of.
 const OF_F64: f64 = 1e-9;
 
 /// A query in integers of 16 bits, and the constants of its bound; the module says what they are.
 pub(in crate::maxsim) struct QuantizedQuery {
     panels: Panels<i32>,
-    /// What 1 stands for in each token.
+    /// Value of an integer 1 in each token.
     units: Vec<f64>,
-    /// What a bound is above its estimate, a largest magnitude of the document.
+    /// Distance of a bound from its estimate, a largest magnitude of the document.
     slack: f64,
     /// The largest integer that a document's value becomes.
     limit: f32,
@@ -95,14 +95,14 @@ impl QuantizedQuery {
     }
 }
 
-/// What a score is not outside of.
+/// Lower and upper bound of a score.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(in crate::maxsim) struct Bounds {
     pub lower: f64,
     pub upper: f64,
 }
 
-/// What 1 stands for in a token: as little as neither 16 bits nor a sum overflows with.
+/// Value of an integer 1 in a token: as little as neither 16 bits nor a sum overflows with.
 fn unit(values: &[f16], limit: f64) -> f64 {
     let largest = values.iter().fold(0.0, |largest: f64, x| largest.max(x.to_f64().abs()));
     // Rounding to integers adds at most ½ a column.
@@ -118,7 +118,7 @@ fn quantize(values: &[f16], unit: f64, integers: &mut [i16]) {
     }
 }
 
-/// What a token adds to [`QuantizedQuery::slack`]: a term of the sum that the module derives.
+/// Addend of a token to [`QuantizedQuery::slack`]: a term of the sum that the module derives.
 fn slack(values: &[f16], integers: &[i16], unit: f64, limit: f64, tokens: usize) -> f64 {
     let columns = || values.iter().zip(integers).map(|(x, &z)| (x.to_f64(), f64::from(z) * unit));
     let given = sum_of_magnitudes(columns().map(|(x, _)| x));

@@ -12,7 +12,7 @@ use crate::recall::links::{self, Links};
 use crate::recall::vectors::Vectors;
 use crate::{Error, Result};
 
-/// What is in the files.
+/// Contents of the files.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Dump(pub(super) [Content; 2]);
 
@@ -80,7 +80,7 @@ impl Dump {
         links::files(folder_of(path), &self.name(path))
     }
 
-    /// What its files are called, without their endings.
+    /// Name of its files, without their endings.
     fn name(self, path: &Path) -> String {
         let Self([graph, _]) = self;
         format!("{}-{:016x}", name_of(path), graph.checksum)
@@ -102,7 +102,7 @@ impl Content {
     }
 }
 
-/// Whether a file is called like those of a dump of the snapshot `name`.
+/// Returns `true` if a file is called like those of a dump of the snapshot `name`.
 fn is_of(file: &Path, name: &str) -> bool {
     let file = name_of(file);
     let Some(checksum) = file.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')) else {

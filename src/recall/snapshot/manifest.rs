@@ -37,7 +37,7 @@ const VERSION: u32 = 3;
 const MACHINE: u32 = usize::BITS + 256 * cfg!(target_endian = "big") as u32;
 const NO_FILE: Content = Content { bytes: 0, checksum: 0 };
 
-/// What is in the file, but for its beginning.
+/// Contents of the file, but for its beginning.
 pub(super) struct Manifest {
     pub(super) stamp: u64,
     pub(super) dump: Option<Dump>,
@@ -120,7 +120,7 @@ impl Manifest {
     }
 }
 
-/// What has to be the same in the index that is loaded.
+/// Header, which has to be the same in the index that is loaded.
 fn header(graph: &Graph) -> [u32; 6] {
     let (params, vectors) = (graph.params, &graph.vectors);
     let distance = Distance::ALL.iter().position(|&distance| distance == vectors.distance);
@@ -134,7 +134,7 @@ fn put(out: &mut Vec<u8>, numbers: impl IntoIterator<Item = u32>) {
     out.extend(numbers.into_iter().flat_map(u32::to_le_bytes));
 }
 
-/// What is left to be read.
+/// Bytes that are left to be read.
 struct Fields<'b>(&'b [u8]);
 
 impl Fields<'_> {

@@ -105,7 +105,7 @@ impl Graph {
         self.tend(stop)
     }
 
-    /// What it lacks, what it has too many, and its stamp.
+    /// Numbers that it lacks, numbers that it has too many, and its stamp.
     fn differences(&self, having: &RoaringBitmap) -> (RoaringBitmap, RoaringBitmap, u64) {
         let view = self.index.view();
         (having - view.numbers(), view.numbers() - having, view.stamp())

@@ -131,7 +131,7 @@ impl Searcher {
         &self.shared.collection
     }
 
-    /// What computes MaxSim.
+    /// Reranker, which computes MaxSim.
     pub fn reranker(&self) -> &Reranker {
         &self.shared.reranker
     }

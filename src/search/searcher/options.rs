@@ -1,10 +1,10 @@
-//! What a searcher is made with.
+//! Options of a searcher.
 
 use crate::Result;
 use crate::rerank::{Backend, Reranker};
 use crate::search::RequestLimits;
 
-/// What a [`Searcher`](super::Searcher) is made with.
+/// Options of a [`Searcher`](super::Searcher).
 #[derive(Debug, Default)]
 pub struct SearcherOptions {
     reranker: Option<Reranker>,
@@ -18,13 +18,13 @@ impl SearcherOptions {
         Self::default()
     }
 
-    /// What computes MaxSim.
+    /// Reranker, which computes MaxSim.
     pub fn reranker(self, reranker: Reranker) -> Self {
         Self { reranker: Some(reranker), ..self }
     }
 
-    /// How much of a GPU's memory multivectors may keep between requests, all names together. With 0
-    /// none do: each request sends its candidates.
+    /// Bytes of a GPU's memory that multivectors may keep between requests, all names together.
+    /// With 0 none do: each request sends its candidates.
     pub fn resident_bytes(self, bytes: u64) -> Self {
         Self { resident_bytes: Some(bytes), ..self }
     }

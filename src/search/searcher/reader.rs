@@ -18,12 +18,12 @@ pub(super) type Scored = (u32, f32);
 pub(super) struct Reader<'s, 'r> {
     pub shared: &'s Shared,
     pub snapshot: Snapshot<'s>,
-    /// How many transactions what is derived is behind.
+    /// Number of transactions that graphs and copies on a GPU are behind.
     pub behind: u64,
     pub cancellation: Cancellation,
     /// The graphs, by name.
     views: Vec<(&'s str, HnswView)>,
-    /// What was selected so far. Requests of one call often have the same filters.
+    /// Cache of what was selected so far. Requests of one call often have the same filters.
     selected: Vec<(&'r Filter, Rc<Selected>)>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Search<'r> {
     pub query: &'r Vector,
     /// A point has to match all of them.
     pub filters: [Option<&'r Filter>; 2],
-    /// What earlier stages found; `None` for all points.
+    /// Points that earlier stages found; `None` for all points.
     pub candidates: Option<RoaringBitmap>,
     pub params: SearchParams,
     pub score_threshold: Option<f32>,
@@ -55,7 +55,7 @@ impl<'s, 'r> Reader<'s, 'r> {
         self.views.iter().find(|(it, _)| *it == name).map(|(_, view)| view)
     }
 
-    /// How a vector is compared.
+    /// Distance by which a vector is compared.
     pub fn distance(&self, name: &str) -> Result<Distance> {
         Ok(self.shared.collection.config().get(name)?.distance)
     }

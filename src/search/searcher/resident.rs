@@ -91,7 +91,8 @@ impl Resident {
     }
 }
 
-/// Whether a request failed because a document is not, or no longer, where it was thought to be.
+/// Returns `true` if a request failed because a document is not, or no longer, where it was thought
+/// to be.
 pub(super) fn is_missing(error: &Error) -> bool {
     matches!(error, Error::NotResident { .. })
 }

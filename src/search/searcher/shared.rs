@@ -1,4 +1,4 @@
-//! What every search of a collection shares.
+//! State that every search of a collection shares.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -57,7 +57,7 @@ impl Shared {
         Ok(shared)
     }
 
-    /// How many transactions it takes from what is derived to this one.
+    /// Number of transactions that graphs and copies on a GPU are behind this one.
     pub fn behind(&self, transaction: u64) -> u64 {
         transaction.saturating_sub(self.followed.load(Ordering::Relaxed))
     }

@@ -44,7 +44,7 @@ pub(super) fn search<'r>(
     Ok((found, stage))
 }
 
-/// Which points may be found, and how many payloads were read to tell.
+/// Points that may be found, and the number of payloads that were read for that.
 fn allowed<'r>(reader: &mut Reader<'_, 'r>, search: &Search<'r>) -> Result<(RoaringBitmap, u64)> {
     let mut points = reader.snapshot.having(search.using)?.clone();
     let mut payloads_read = 0;

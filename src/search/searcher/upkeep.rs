@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, Result};
 
-/// How long it is before a collection is looked at unasked: who only writes asks for nothing.
+/// Time before a collection is looked at unasked: who only writes asks for nothing.
 const NAP: Duration = Duration::from_millis(250);
 
 /// Threads at most. A graph that is built takes one for as long as that lasts, so one is too few.
@@ -22,12 +22,13 @@ static CHANGED: Condvar = Condvar::new();
 /// A job that ran has ended.
 static ENDED: Condvar = Condvar::new();
 
-/// What is to be done, and when.
+/// Jobs, and when they are due.
 struct Schedule {
     jobs: BTreeMap<u64, Job>,
     /// Those that don't run.
     due: BTreeSet<(Instant, u64)>,
-    /// When those are due that nobody asks for: together, so that threads wake as seldom as for one.
+    /// Time at which those are due that nobody asks for: together, so that threads wake as seldom
+    /// as for one.
     tick: Option<Instant>,
     next: u64,
     threads: usize,
@@ -181,7 +182,7 @@ mod tests {
 
     use super::*;
 
-    /// What is logged as an error.
+    /// Messages that were logged as errors.
     static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
     struct Logger;
