@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use maxfold::Error;
 use maxfold::multivector::DenseVectors;
 use maxfold::recall::{
-    Allowed, Distance, ExactIndex, HnswIndex, HnswLoader, HnswParams, Loaded, SearchParams,
+    Allowed, Distance, ExactIndex, HnswIndex, HnswLoader, HnswParams, LoadedIndex, SearchParams,
     Strategy,
 };
 use rand::prelude::*;
@@ -83,7 +83,7 @@ fn numbers(model: &Model, rng: &mut StdRng, count: usize) -> Vec<u32> {
     model.keys().copied().choose_multiple(rng, count)
 }
 
-fn load(path: &Path, index: &HnswIndex, model: &Model, stamp: u64) -> Loaded {
+fn load(path: &Path, index: &HnswIndex, model: &Model, stamp: u64) -> LoadedIndex {
     let (distance, params, dim) = (index.distance(), index.params(), index.dim());
     let mut loader = HnswLoader::from_snapshot(path, distance, params, dim).unwrap();
     model.iter().for_each(|(&number, vector)| loader.add(number, vector).unwrap());
@@ -321,7 +321,7 @@ fn a_snapshot_gives_the_same_answers() {
         index.save(&path).unwrap();
         let vectors = 16 * 4 * 4000;
         assert!(fs::metadata(&path).unwrap().len() < 2 * vectors);
-        let Loaded { index: loaded, kept, inserted, .. } = load(&path, &index, &model, 3);
+        let LoadedIndex { index: loaded, kept, inserted, .. } = load(&path, &index, &model, 3);
         assert_eq!((kept, inserted, loaded.view().stamp()), (4000, 0, 3));
         let mut walks = 0;
         for query in model.values().step_by(40) {

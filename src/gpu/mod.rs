@@ -83,5 +83,5 @@ pub use context::GpuContext;
 pub use options::GpuOptions;
 pub use shader::ShaderVariant;
 pub use statistics::Statistics;
-pub use store::{Loaded, ResidentStore, StoreStatistics};
+pub use store::{LoadProgress, ResidentStore, StoreStatistics};
 pub use warm_up::Shape;

@@ -39,7 +39,7 @@ impl DenseVectors {
         Ok(())
     }
 
-    /// Returns `true` if `vector` could be one of these: the same dimension, every value finite.
+    /// Checks that `vector` could be one of these: the same dimension, every value finite.
     pub(crate) fn check(&self, vector: &[f32]) -> Result<()> {
         element::check_dimension(|| "a dense vector".into(), self.dim, vector.len())?;
         check_finite(vector, self.dim)

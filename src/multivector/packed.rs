@@ -75,7 +75,7 @@ impl MultiVectors {
         Ok(())
     }
 
-    /// Returns `true` if `matrix` could be one of these: the same dimension.
+    /// Checks that `matrix` could be one of these: the same dimension.
     pub(crate) fn check(&self, matrix: TokenMatrixRef<'_>) -> Result<()> {
         element::check_dimension(|| "a token matrix".into(), self.dim, matrix.dim())
     }

@@ -62,7 +62,7 @@ pub struct HnswLoader {
 /// Result of [`HnswLoader`].
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Loaded {
+pub struct LoadedIndex {
     /// The index.
     pub index: HnswIndex,
     /// Number of different vectors that have their links from the snapshot.
@@ -134,7 +134,7 @@ impl HnswLoader {
     ///
     /// # Errors
     /// More than 2³² − 1 different vectors.
-    pub fn finish(self, stamp: u64) -> Result<Loaded> {
+    pub fn finish(self, stamp: u64) -> Result<LoadedIndex> {
         let Self { snapshot, kept, documents, .. } = self;
         let (mut kept, all) = (kept.len() as usize, snapshot.vectors.len());
         // Without its vector a node is no place to pass through, and a hole in the graph.
@@ -152,6 +152,6 @@ impl HnswLoader {
         batch.insert_prepared(documents)?;
         batch.publish(stamp);
         let inserted = index.view().graph.len() - before;
-        Ok(Loaded { index, kept, inserted })
+        Ok(LoadedIndex { index, kept, inserted })
     }
 }

@@ -76,7 +76,7 @@ pub use allowed::Allowed;
 pub use batch::HnswBatch;
 pub use exact::ExactIndex;
 pub use hnsw::HnswIndex;
-pub use loader::{HnswLoader, Loaded};
+pub use loader::{HnswLoader, LoadedIndex};
 pub use metric::Distance;
 pub use params::{HnswParams, SearchParams};
 pub use ranking::Candidate;

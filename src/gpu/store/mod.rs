@@ -107,7 +107,7 @@ pub struct StoreStatistics {
 /// Progress of [`ResidentStore::load`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Loaded {
+pub struct LoadProgress {
     /// Documents that can be searched now.
     pub documents: usize,
     /// Documents of the call.

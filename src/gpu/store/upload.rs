@@ -10,7 +10,7 @@ use wgpu::{
 };
 
 use super::documents::Pieces;
-use super::{Loaded, ResidentStore, StorePage};
+use super::{LoadProgress, ResidentStore, StorePage};
 use crate::gpu::buffers::append_rows;
 use crate::gpu::device::Gpu;
 use crate::gpu::plan::ROW_SLACK;
@@ -73,14 +73,14 @@ impl<Id: DocumentId> ResidentStore<Id> {
     pub fn load(
         &self,
         documents: &[(Id, TokenMatrixRef<'_>)],
-        mut progress: impl FnMut(Loaded),
+        mut progress: impl FnMut(LoadProgress),
     ) -> Result<()> {
         self.check(documents)?;
         let mut rest = documents;
         while !rest.is_empty() {
             let appended = self.append(rest)?;
             rest = &rest[appended..];
-            progress(Loaded { documents: documents.len() - rest.len(), of: documents.len() });
+            progress(LoadProgress { documents: documents.len() - rest.len(), of: documents.len() });
         }
         Ok(())
     }
