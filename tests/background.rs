@@ -3,7 +3,7 @@
 #![cfg(feature = "collection")]
 
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use maxfold::collection::{Collection, CollectionConfig, Point, Vector, VectorConfig};
@@ -39,6 +39,19 @@ fn searcher() -> Arc<Searcher> {
     collection.upsert((0_u64..300).map(point).collect()).unwrap();
     let options = SearcherOptions::new().reranker(Reranker::on_cpu(CpuMaxSim::new()));
     Arc::new(Searcher::with_options(collection, options).unwrap())
+}
+
+/// Drops a call that has told that it began.
+async fn drop_once_begun(
+    call: impl Future<Output = maxfold::Result<()>> + Send + 'static,
+    begun: &Receiver<()>,
+) {
+    let call = tokio::spawn(call);
+    while begun.try_recv().is_err() {
+        tokio::task::yield_now().await;
+    }
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
 }
 
 /// On a runtime of one thread, which would be busy if a call computed on it.
@@ -92,12 +105,7 @@ async fn a_dropped_call_ends() {
             done.send(outcome).unwrap();
             Ok(())
         });
-        let call = tokio::spawn(call);
-        while begun.try_recv().is_err() {
-            tokio::task::yield_now().await;
-        }
-        call.abort();
-        assert!(call.await.unwrap_err().is_cancelled());
+        drop_once_begun(call, &begun).await;
         let outcome = ended.recv_timeout(Duration::from_secs(60)).expect("it ends");
         assert!(matches!(outcome, Error::Cancelled), "{outcome}");
     }
@@ -122,12 +130,7 @@ async fn a_dropped_search_and_a_dropped_write_end_and_change_nothing() {
         done.send(on.collection().upsert(vec![point])).unwrap();
         Ok(())
     });
-    let call = tokio::spawn(call);
-    while begun.try_recv().is_err() {
-        tokio::task::yield_now().await;
-    }
-    call.abort();
-    assert!(call.await.unwrap_err().is_cancelled());
+    drop_once_begun(call, &begun).await;
     drop(dropped);
     for _ in 0..2 {
         let outcome = ended.recv_timeout(Duration::from_secs(60)).expect("it ends");

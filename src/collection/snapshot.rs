@@ -214,15 +214,26 @@ impl<'c> Snapshot<'c> {
     pub fn get(&self, id: PointId) -> Result<Option<Point>> {
         let Some(number) = self.number(id)? else { return Ok(None) };
         let (id, payload) = self.payload(number)?;
+        let vectors = self.vectors(number, |_| true)?;
+        Ok(Some(Point { id, vectors, payload }))
+    }
+
+    /// The vectors of a point, as they are compared, of those names that are `wanted`.
+    pub(crate) fn vectors(
+        &self,
+        number: u32,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<BTreeMap<String, Vector>> {
         let mut vectors = BTreeMap::new();
-        for (name, config) in self.collection.config().vectors() {
+        let all = self.collection.config().vectors();
+        for (name, config) in all.filter(|(name, _)| wanted(name)) {
             let vector = match config.kind {
                 VectorKind::Dense(_) => self.dense(name, number)?.map(Vector::Dense),
                 VectorKind::Multi => self.tokens(name, number)?.map(Vector::from),
             };
             vectors.extend(vector.map(|vector| (name.to_owned(), vector)));
         }
-        Ok(Some(Point { id, vectors, payload }))
+        Ok(vectors)
     }
 }
 

@@ -1,6 +1,5 @@
 //! A request, from its stages to its points.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use roaring::RoaringBitmap;
@@ -8,7 +7,6 @@ use roaring::RoaringBitmap;
 use super::reader::{Reader, Scored, Search};
 use super::stage::{ranked, reported, search};
 use crate::Result;
-use crate::collection::{Vector, VectorKind};
 use crate::filter::{Filter, PayloadSelector, PointId};
 use crate::recall::Distance;
 use crate::search::{Prefetch, QueryPlan, QueryRequest, QueryResponse, ScoredPoint, WithVector};
@@ -92,27 +90,10 @@ fn point(
     };
     let vectors = match &request.with_vector {
         WithVector::None => None,
-        WithVector::All => Some(vectors(reader, number, |_| true)?),
+        WithVector::All => Some(reader.snapshot.vectors(number, |_| true)?),
         WithVector::Named(names) => {
-            Some(vectors(reader, number, |name| names.iter().any(|it| it == name))?)
+            Some(reader.snapshot.vectors(number, |name| names.iter().any(|it| it == name))?)
         }
     };
     Ok(ScoredPoint { id, score: reported(distance, score), payload, vectors })
-}
-
-fn vectors(
-    reader: &Reader<'_, '_>,
-    number: u32,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<BTreeMap<String, Vector>> {
-    let mut vectors = BTreeMap::new();
-    let config = reader.shared.collection.config();
-    for (name, config) in config.vectors().filter(|(name, _)| wanted(name)) {
-        let vector = match config.kind {
-            VectorKind::Dense(_) => reader.snapshot.dense(name, number)?.map(Vector::Dense),
-            VectorKind::Multi => reader.snapshot.tokens(name, number)?.map(Vector::from),
-        };
-        vectors.extend(vector.map(|vector| (name.to_owned(), vector)));
-    }
-    Ok(vectors)
 }

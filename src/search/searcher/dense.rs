@@ -13,10 +13,10 @@ pub(super) fn contenders(
     reader: &Reader<'_, '_>,
     search: &Search<'_>,
     query: &[f32],
-    allowed: RoaringBitmap,
+    allowed: &RoaringBitmap,
 ) -> Result<(Vec<Scored>, Method)> {
     let Some(view) = reader.view(search.using) else {
-        let scored = scan(reader, search.using, query, &allowed)?;
+        let scored = scan(reader, search.using, query, allowed)?;
         let reason = match (&search.candidates, search.params.exact) {
             (Some(_), _) => ScanReason::Candidates,
             (None, true) => ScanReason::Requested,
@@ -26,7 +26,7 @@ pub(super) fn contenders(
         return Ok((scored, Method::Dense { strategy, unindexed: 0 }));
     };
     // Numbers that the graph doesn't have yet, or not any more if it is ahead.
-    let unindexed = &allowed - view.numbers();
+    let unindexed = allowed - view.numbers();
     let (mut scored, strategy) = walk(view, search, query, allowed - &unindexed)?;
     scored.extend(scan(reader, search.using, query, &unindexed)?);
     Ok((scored, Method::Dense { strategy, unindexed: unindexed.len() }))

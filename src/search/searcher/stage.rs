@@ -24,7 +24,7 @@ pub(super) fn search<'r>(
     let (points, payloads_read) = allowed(reader, search)?;
     let filter_time = start.elapsed();
     let (contenders, method) = match query {
-        Values::Dense(query) => dense::contenders(reader, search, &query, points.clone())?,
+        Values::Dense(query) => dense::contenders(reader, search, &query, &points)?,
         Values::Tokens(query) => max_sim::contenders(reader, search, &query, &points)?,
     };
     let mut found = best(&reader.snapshot, contenders, search.limit)?;
