@@ -44,6 +44,24 @@ pub enum Error {
         item: usize,
     },
 
+    /// A request looks something up in a collection that there isn't.
+    #[cfg(feature = "collection")]
+    #[error("expected the name of a collection, got {name:?}")]
+    UnknownCollection {
+        /// The name.
+        name: String,
+    },
+
+    /// A point is an example, and doesn't have the vector that is compared.
+    #[cfg(feature = "collection")]
+    #[error("expected the point {id} to have {}, got none", vector_named(name))]
+    MissingVector {
+        /// The point's id.
+        id: String,
+        /// The vector's name.
+        name: String,
+    },
+
     /// A NaN or an infinity among the values.
     #[error("expected finite values, got {value} in row {row}, column {column}")]
     NotFinite {

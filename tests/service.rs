@@ -60,19 +60,19 @@ async fn it_ingests_searches_and_backs_up() {
 
     let request = json!({
         "prefetch": {"query": [1, 1], "using": "dense", "limit": 10},
-        "query": rows(&[1, 3]), "using": "tokens",
+        "query": rows(&[1, 3]), "using": "tokens", "with_matches": true,
     });
-    let (status, answer) = call(&service, "POST", "/query?matches=true", request.to_string()).await;
+    let (status, answer) = call(&service, "POST", "/query", request.to_string()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let hits = answer["points"].as_array().unwrap().iter();
     assert_eq!(
         hits.map(|it| (it["id"].clone(), it["score"].clone())).collect::<Vec<_>>(),
         [(json!(7), json!(2.0)), (json!(8), json!(1.0))]
     );
-    assert_eq!(
-        answer["matches"],
-        json!([{"id": 7, "tokens": [1, 0]}, {"id": 8, "tokens": [0, 1]}])
-    );
+    let matches = |hit: usize, at: usize| &answer["points"][hit]["matches"][at];
+    assert_eq!(matches(0, 0), &json!({"token": 1, "similarity": 1.0}));
+    assert_eq!(matches(0, 1), &json!({"token": 0, "similarity": 1.0}));
+    assert_eq!([matches(1, 0)["token"].clone(), matches(1, 1)["token"].clone()], [0, 1]);
 
     let (status, statistics) = call(&service, "GET", "/statistics", String::new()).await;
     assert_eq!((status, &statistics["points"]), (StatusCode::OK, &json!(2)), "{statistics}");

@@ -48,7 +48,7 @@ struct Measured {
 
 impl Answer {
     fn recall_time(&self) -> Duration {
-        self.plan.prefetch.iter().map(|stage| stage.time).sum()
+        self.plan.query.prefetch.iter().map(|stage| stage.time).sum()
     }
 }
 

@@ -1,21 +1,14 @@
 //! The routes, and what they do: each a call of the library, away from the executor's threads. A client that
 //! hangs up drops its future, and so cancels its call.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use maxfold::recall::Distance;
-use maxfold::rerank::{self, Wanted};
-use maxfold::search::ScoredPoint;
-use maxfold::{
-    Error, ErrorKind, Point, PointId, QueryRequest, Result, Searcher, TokenMatrix, Vector,
-    run_async,
-};
+use maxfold::{Error, ErrorKind, Point, QueryResponse, Result, Searcher, run_async};
 use serde_json::{Value, json};
 
 type App = State<Arc<Searcher>>;
@@ -42,43 +35,10 @@ async fn ingest(State(searcher): App, body: String) -> Result<Json<Value>, Failu
     Ok(Json(json!({"ingested": count.await?})))
 }
 
-/// Qdrant's query request; with `?matches=true` also which token of a hit each query token matched.
-async fn query(
-    State(searcher): App,
-    Query(asked): Query<HashMap<String, String>>,
-    body: String,
-) -> Result<Json<Value>, Failure> {
-    let matches = asked.get("matches").is_some_and(|it| it == "true");
-    let answer = run_async(move || {
-        let request: QueryRequest = body.parse()?;
-        let response = searcher.query(&request)?;
-        let mut answer = json!({"points": response.points, "plan": response.plan});
-        if matches {
-            answer["matches"] = matches_of(&searcher, &request, &response.points)?;
-        }
-        Ok(answer)
-    });
+/// Qdrant's query request; its `with_matches` asks which token of a hit each query token matched.
+async fn query(State(searcher): App, body: String) -> Result<Json<QueryResponse>, Failure> {
+    let answer = run_async(move || searcher.query(&body.parse()?));
     Ok(Json(answer.await?))
-}
-
-fn matches_of(searcher: &Searcher, request: &QueryRequest, hits: &[ScoredPoint]) -> Result<Value> {
-    let Vector::Multi { values, dim } = &request.query else { return Ok(Value::Null) };
-    let collection = searcher.collection();
-    let tokens = match collection.config().get(&request.using)?.distance {
-        Distance::Cosine => TokenMatrix::normalized(values, *dim)?,
-        _ => TokenMatrix::new(values, *dim)?,
-    };
-    let ids: Vec<PointId> = hits.iter().map(|hit| hit.id).collect();
-    let snapshot = collection.snapshot()?;
-    let matrices = snapshot.token_matrices(&request.using, ids.iter().copied())?;
-    // Who was deleted since is left out.
-    let ids: Vec<PointId> = ids.into_iter().filter(|id| matrices.get(*id).is_some()).collect();
-    let matrix = |id| Ok(matrices.get(id));
-    let queries = [rerank::Query { tokens: tokens.view(), candidates: &ids }];
-    let request = rerank::Request::new(&queries, &matrix, Wanted::all().with_matches());
-    let ranking = searcher.reranker().rank(&request)?.rankings.swap_remove(0);
-    let of_hit = |(hit, matches): (&rerank::Scored<PointId>, &Vec<rerank::TokenMatch>)| json!({"id": hit.id, "tokens": matches.iter().map(|it| it.token).collect::<Vec<_>>()});
-    Ok(ranking.hits.iter().zip(&ranking.matches).map(of_hit).collect())
 }
 
 /// A copy of the collection, in a new directory of this machine.

@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo run --release --example service -- DIRECTORY 127.0.0.1:8080
 //! curl -X PUT --data-binary @points.jsonl http://127.0.0.1:8080/points
-//! curl -X POST --data @request.json http://127.0.0.1:8080/query?matches=true
+//! curl -X POST --data @request.json http://127.0.0.1:8080/query
 //! curl -X POST --data '"/backups/today"' http://127.0.0.1:8080/backup
 //! curl http://127.0.0.1:8080/statistics
 //! ```

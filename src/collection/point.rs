@@ -86,6 +86,16 @@ pub(crate) enum Values {
 }
 
 impl Values {
+    /// The values of a dense vector.
+    pub fn dense(&self) -> Option<&[f32]> {
+        if let Self::Dense(values) = self { Some(values) } else { None }
+    }
+
+    /// The rows of a multivector.
+    pub fn tokens(&self) -> Option<&TokenMatrix> {
+        if let Self::Tokens(matrix) = self { Some(matrix) } else { None }
+    }
+
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Dense(values) => bytemuck::cast_slice(values),

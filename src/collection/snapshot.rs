@@ -10,7 +10,7 @@ use roaring::{MultiOps, RoaringBitmap};
 use super::config::{VectorConfig, VectorKind};
 use super::record::{self, Table};
 use super::state::State;
-use super::{Collection, PayloadIndex, Point, Vector};
+use super::{Collection, PayloadIndex, Point, Values, Vector};
 use crate::filter::{FieldPath, Filter, IndexKind, Payload, PointId, Points, Selected, Span};
 use crate::multivector::TokenMatrixRef;
 use crate::{Error, Result};
@@ -216,6 +216,18 @@ impl<'c> Snapshot<'c> {
         let (id, payload) = self.payload(number)?;
         let vectors = self.vectors(number, |_| true)?;
         Ok(Some(Point { id, vectors, payload }))
+    }
+
+    /// The vector `name` of a point that has it, as it is compared.
+    pub(crate) fn vector(&self, name: &str, number: u32) -> Result<Values> {
+        let values = match self.collection.config().get(name)?.kind {
+            VectorKind::Dense(_) => self.dense(name, number)?.map(Values::Dense),
+            VectorKind::Multi => self.tokens(name, number)?.map(|it| Values::Tokens(it.to_owned())),
+        };
+        values.ok_or_else(|| {
+            let (expected, got) = ("that of a point with the vector".into(), number.to_string());
+            Error::InvalidParameter { name: "the number", expected, got }
+        })
     }
 
     /// The vectors of a point, as they are compared, of those names that are `wanted`.

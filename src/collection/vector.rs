@@ -1,5 +1,7 @@
 //! [`Vector`]: a vector as it is given, before a collection knows its distance.
 
+use std::borrow::Borrow;
+
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -61,6 +63,38 @@ impl Vector {
         }
     }
 
+    /// The vector that is near to what is like the `positive` ones, of which there is at least one, and
+    /// unlike the `negative` ones: twice the mean of the one kind, less that of the other; or all rows,
+    /// those of the other kind negated. They are of one dimension.
+    pub(crate) fn recommended<V: Borrow<Self>>(positive: &[V], negative: &[V]) -> Result<Self> {
+        let first = positive.first().map(Borrow::borrow);
+        match first {
+            None => Err(Error::NoTokens { item: 0 }),
+            Some(Self::Dense(_)) => {
+                let mut values = mean(positive);
+                if !negative.is_empty() {
+                    let other = mean(negative);
+                    values.iter_mut().zip(other).for_each(|(value, it)| *value += *value - it);
+                }
+                Ok(Self::Dense(values))
+            }
+            Some(Self::Multi { dim, .. }) => {
+                let rows = |of: &'_ [V], sign: f32| {
+                    let values = of.iter().flat_map(|it| it.borrow().values().to_vec());
+                    values.map(move |value| sign * value).collect::<Vec<f32>>()
+                };
+                let values = [rows(positive, 1.0), rows(negative, -1.0)].concat();
+                Ok(Self::Multi { values, dim: *dim })
+            }
+        }
+    }
+
+    fn values(&self) -> &[f32] {
+        match self {
+            Self::Dense(values) | Self::Multi { values, .. } => values,
+        }
+    }
+
     /// Refuses what could not be read again from JSON.
     pub(crate) fn check(&self) -> Result<()> {
         let (values, dim) = match self {
@@ -72,6 +106,18 @@ impl Vector {
         }
         check_finite(values, dim)
     }
+}
+
+/// The mean of dense vectors of one dimension.
+fn mean<V: Borrow<Vector>>(vectors: &[V]) -> Vec<f32> {
+    let mut sum: Vec<f32> = Vec::new();
+    for vector in vectors {
+        let values = vector.borrow().values();
+        sum.resize(values.len(), 0.0);
+        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    }
+    sum.iter_mut().for_each(|value| *value /= vectors.len() as f32);
+    sum
 }
 
 /// So that 0.1 is written as 0.1, also by way of a [`Value`], which holds f64.

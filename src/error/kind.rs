@@ -80,9 +80,10 @@ impl Error {
     #[cfg(feature = "collection")]
     fn of_a_collection(&self) -> ErrorKind {
         match self {
-            Self::NoCollection { .. } | Self::UnknownPoint { .. } | Self::UnknownVector { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoCollection { .. }
+            | Self::UnknownCollection { .. }
+            | Self::UnknownPoint { .. }
+            | Self::UnknownVector { .. } => ErrorKind::NotFound,
             Self::CollectionExists { .. }
             | Self::ReadOnly { .. }
             | Self::FormatVersion { .. }

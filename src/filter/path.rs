@@ -47,6 +47,17 @@ impl FieldPath {
         found.into_iter()
     }
 
+    /// The values that stand there, and instead of an array its elements.
+    pub(crate) fn elements<'a>(
+        &self,
+        payload: &'a Map<String, Value>,
+    ) -> impl Iterator<Item = &'a Value> {
+        self.values(payload).flat_map(|value| match value {
+            Value::Array(elements) => elements.as_slice(),
+            _ => std::slice::from_ref(value),
+        })
+    }
+
     /// The same path, with `[]` at its end, if it has none there.
     pub(super) fn every_element(&self) -> Self {
         let mut path = self.clone();

@@ -49,7 +49,7 @@ impl RequestLimits {
         Self { prefetch_limit, ..self }
     }
 
-    /// Allows so many prefetches.
+    /// Allows so many prefetches, those of prefetches included.
     pub fn prefetches(self, prefetches: usize) -> Self {
         Self { prefetches, ..self }
     }
@@ -87,17 +87,28 @@ impl RequestLimits {
     pub fn check(&self, request: &QueryRequest) -> Result<()> {
         let results = request.limit.saturating_add(request.offset);
         at_most("limit and offset together", results, self.limit)?;
-        at_most("the number of prefetches", request.prefetch.len(), self.prefetches)?;
-        self.check_filter(&request.asked())?;
-        for prefetch in &request.prefetch {
-            at_most("a prefetch's limit", prefetch.limit, self.prefetch_limit)?;
-            self.check_filter(&prefetch.asked())?;
-        }
-        Ok(())
+        let root = request.asked();
+        at_most("the levels of prefetches", root.depth(Asked::DEEPEST), Asked::DEEPEST)?;
+        let mut left = self.prefetches;
+        self.check_stage(&root, &mut left)
     }
 
-    fn check_filter(&self, asked: &Asked<'_>) -> Result<()> {
-        asked.filter.map_or(Ok(()), |filter| filter.check_depth(self.depth))
+    /// Checks what every stage has, from the top down; so many prefetches are `left`.
+    fn check_stage(&self, stage: &Asked<'_>, left: &mut usize) -> Result<()> {
+        stage.filter.map_or(Ok(()), |filter| filter.check_depth(self.depth))?;
+        let count = stage.prefetch.len();
+        match left.checked_sub(count) {
+            Some(rest) => *left = rest,
+            None => at_most(
+                "the number of prefetches",
+                self.prefetches - *left + count,
+                self.prefetches,
+            )?,
+        }
+        stage.below().try_for_each(|below| {
+            at_most("a prefetch's limit", below.limit, self.prefetch_limit)?;
+            self.check_stage(&below, left)
+        })
     }
 }
 

@@ -8,11 +8,13 @@
 
 mod limits;
 mod query;
-mod query_json;
 mod query_response;
 mod searcher;
 
 pub use limits::RequestLimits;
-pub use query::{Prefetch, QueryRequest, WithVector};
+pub use query::{
+    ContextPair, Direction, Example, Feedback, Fusion, Lookup, Mmr, OrderBy, OrderValue, Prefetch,
+    QueryRequest, Recommend, RecommendStrategy, Scoring, WithVector,
+};
 pub use query_response::{Method, QueryPlan, QueryResponse, ScoredPoint, Stage};
-pub use searcher::{Searcher, SearcherOptions, SearcherStatistics};
+pub use searcher::{Collections, Searcher, SearcherOptions, SearcherStatistics};

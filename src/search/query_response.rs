@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
+use super::query::OrderValue;
 use crate::collection::Vector;
 use crate::decimal::spelled;
 use crate::filter::{Payload, PointId};
 use crate::json;
+use crate::ranking::TokenMatch;
 use crate::recall::Strategy;
 use crate::rerank::Execution;
 
@@ -19,7 +21,7 @@ use crate::rerank::Execution;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct QueryResponse {
-    /// Better scores first, then smaller ids.
+    /// Better scores first, then smaller ids; or in the order that was asked for.
     pub points: Vec<ScoredPoint>,
     /// Plan that found them.
     pub plan: QueryPlan,
@@ -30,12 +32,16 @@ pub struct QueryResponse {
 pub struct ScoredPoint {
     /// Its id.
     pub id: PointId,
-    /// Score: larger is nearer, except with the distance Euclid, where smaller is.
+    /// Score: larger is nearer, except with the distance Euclid, where smaller is; 1 where nothing is scored.
     pub score: f32,
+    /// The value that it is ordered by, with [`OrderBy`](super::OrderBy).
+    pub order_value: Option<OrderValue>,
     /// The part of its payload that was asked for.
     pub payload: Option<Payload>,
     /// The vectors that were asked for, by name, as they are compared.
     pub vectors: Option<BTreeMap<String, Vector>>,
+    /// For each token of a multivector query, if asked for, the token of the point that it matched.
+    pub matches: Option<Vec<TokenMatch>>,
 }
 
 /// Plan of a request: the stages that answered it.
@@ -46,9 +52,7 @@ pub struct QueryPlan {
     pub transaction: u64,
     /// Number of transactions that the graphs, and copies on a GPU, were behind it.
     pub behind: u64,
-    /// The prefetches, in their order.
-    pub prefetch: Vec<Stage>,
-    /// Stage that ranked the results.
+    /// Stage that ranked the results, with those that found its candidates.
     pub query: Stage,
     /// From the request to its answer.
     pub time: Duration,
@@ -58,6 +62,8 @@ pub struct QueryPlan {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Stage {
+    /// Stages that found its candidates: the prefetches, in their order.
+    pub prefetch: Vec<Stage>,
     /// The vector that was compared.
     pub using: String,
     /// Number of points that could be found: they have the vector, match the filters, and they are
@@ -71,8 +77,10 @@ pub struct Stage {
     pub found: usize,
     /// Time to evaluate filters.
     pub filter_time: Duration,
-    /// Time to find and compare points.
+    /// Time to find and compare points, without that of the prefetches.
     pub time: Duration,
+    /// Tells whether an equal stage had been run before in the same call, so that this one cost nothing.
+    pub shared: bool,
 }
 
 /// Method by which points were compared.
@@ -91,24 +99,45 @@ pub enum Method {
         /// On which backend, and why.
         execution: Execution,
     },
+    /// By the similarities to several examples, every allowed point.
+    Examples {
+        /// Number of examples.
+        count: usize,
+        /// On which backend, and why, if they are multivectors.
+        execution: Option<Execution>,
+    },
+    /// By similarity and diversity, among the nearest.
+    Mmr {
+        /// Number of nearest points among which was chosen.
+        candidates: usize,
+        /// Method by which those were found.
+        nearest: Box<Method>,
+    },
+    /// By ranks in the prefetches.
+    Rrf,
+    /// By the distribution of scores in the prefetches.
+    Dbsf,
+    /// By a payload field.
+    OrderBy {
+        /// Number of payloads that were read for that.
+        payloads_read: u64,
+    },
+    /// At random.
+    Sample,
+    /// By ids.
+    Ids,
 }
 
 impl QueryPlan {
-    /// Execution of MaxSim, if there was any.
+    /// Execution of MaxSim, if there was any: of the last stage that has one.
     pub fn execution(&self) -> Option<&Execution> {
-        let stages = std::iter::once(&self.query).chain(&self.prefetch);
-        stages.into_iter().find_map(|stage| match &stage.method {
-            Method::MaxSim { execution } => Some(execution),
-            Method::Dense { .. } => None,
-        })
+        self.query.execution()
     }
 
     fn to_json(&self) -> Value {
-        let prefetch: Vec<Value> = self.prefetch.iter().map(Stage::to_json).collect();
         json!({
             "transaction": self.transaction,
             "behind": self.behind,
-            "prefetch": prefetch,
             "query": self.query.to_json(),
             "micros": micros(self.time),
         })
@@ -116,8 +145,13 @@ impl QueryPlan {
 }
 
 impl Stage {
+    fn execution(&self) -> Option<&Execution> {
+        self.method.execution().or_else(|| self.prefetch.iter().find_map(Self::execution))
+    }
+
     fn to_json(&self) -> Value {
-        json!({
+        let prefetch: Vec<Value> = self.prefetch.iter().map(Self::to_json).collect();
+        let mut stage = json!({
             "using": self.using,
             "allowed": self.allowed,
             "payloads_read": self.payloads_read,
@@ -125,7 +159,35 @@ impl Stage {
             "found": self.found,
             "filter_micros": micros(self.filter_time),
             "micros": micros(self.time),
-        })
+        });
+        if !prefetch.is_empty() {
+            stage["prefetch"] = prefetch.into();
+        }
+        if self.shared {
+            stage["shared"] = true.into();
+        }
+        stage
+    }
+
+    /// Writes a stage after those that found its candidates, each with its place in the tree.
+    fn describe(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+        for (at, stage) in self.prefetch.iter().enumerate() {
+            let place = name.strip_prefix("prefetch ").map_or(String::new(), |it| format!("{it}."));
+            stage.describe(f, &format!("prefetch {place}{at}"))?;
+            f.write_str("; ")?;
+        }
+        write!(f, "{name}: {self}")
+    }
+}
+
+impl Method {
+    fn execution(&self) -> Option<&Execution> {
+        match self {
+            Self::MaxSim { execution } => Some(execution),
+            Self::Examples { execution, .. } => execution.as_ref(),
+            Self::Mmr { nearest, .. } => nearest.execution(),
+            _ => None,
+        }
     }
 }
 
@@ -145,13 +207,26 @@ impl Serialize for Vectors<'_> {
     }
 }
 
+/// `[{"token": 3, "similarity": 0.5}, …]`, one a query token.
+struct Matches<'a>(&'a [TokenMatch]);
+
+impl Serialize for Matches<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|TokenMatch { token, similarity }| {
+            json!({"token": token, "similarity": spelled(*similarity)})
+        }))
+    }
+}
+
 impl Serialize for ScoredPoint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut point = serializer.serialize_map(None)?;
         point.serialize_entry("id", &self.id)?;
         point.serialize_entry("score", &spelled(self.score))?;
+        json::entry(&mut point, "order_value", self.order_value)?;
         json::entry(&mut point, "payload", self.payload.as_ref())?;
         json::entry(&mut point, "vector", self.vectors.as_ref().map(Vectors))?;
+        json::entry(&mut point, "matches", self.matches.as_deref().map(Matches))?;
         point.end()
     }
 }
@@ -173,10 +248,7 @@ impl Serialize for QueryResponse {
 
 impl fmt::Display for QueryPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, stage) in self.prefetch.iter().enumerate() {
-            write!(f, "prefetch {at}: {stage}; ")?;
-        }
-        write!(f, "query: {}", self.query)?;
+        self.query.describe(f, "query")?;
         match self.behind {
             0 => Ok(()),
             behind => write!(f, "; graphs are {behind} transactions behind"),
@@ -187,8 +259,21 @@ impl fmt::Display for QueryPlan {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { using, allowed, method, found, time, .. } = self;
+        if method.compares_vectors() {
+            write!(f, "{using:?}, ")?;
+        }
         let micros = micros(*time);
-        write!(f, "{using:?}, {allowed} points allowed, {method}, {found} found, {micros} µs")
+        write!(f, "{allowed} points allowed, {method}, {found} found, {micros} µs")?;
+        if self.shared { f.write_str(" before") } else { Ok(()) }
+    }
+}
+
+impl Method {
+    fn compares_vectors(&self) -> bool {
+        matches!(
+            self,
+            Self::Dense { .. } | Self::MaxSim { .. } | Self::Examples { .. } | Self::Mmr { .. }
+        )
     }
 }
 
@@ -200,6 +285,22 @@ impl fmt::Display for Method {
                 write!(f, "{strategy}, and a scan of {unindexed} points not in the graph yet")
             }
             Self::MaxSim { execution } => write!(f, "MaxSim on {execution}"),
+            Self::Examples { count, execution: None } => {
+                write!(f, "compared with {count} examples")
+            }
+            Self::Examples { count, execution: Some(execution) } => {
+                write!(f, "compared with {count} examples, MaxSim on {execution}")
+            }
+            Self::Mmr { candidates, nearest } => {
+                write!(f, "diverse ones of the {candidates} nearest, by {nearest}")
+            }
+            Self::Rrf => f.write_str("reciprocal rank fusion"),
+            Self::Dbsf => f.write_str("distribution-based score fusion"),
+            Self::OrderBy { payloads_read } => {
+                write!(f, "ordered by a field of {payloads_read} payloads")
+            }
+            Self::Sample => f.write_str("a random sample"),
+            Self::Ids => f.write_str("by ids"),
         }
     }
 }

@@ -1,92 +1,83 @@
-//! A request, from its stages to its points.
+//! A request, from its plan to its points.
 
 use std::time::Instant;
 
-use roaring::RoaringBitmap;
-
-use super::reader::{Reader, Scored, Search};
-use super::stage::{ranked, reported, search};
-use crate::Result;
-use crate::filter::{Filter, PayloadSelector, PointId};
-use crate::recall::Distance;
-use crate::search::{Prefetch, QueryPlan, QueryRequest, QueryResponse, ScoredPoint, WithVector};
+use super::max_sim;
+use super::plan::{Collections, Plan, Rule, plan};
+use super::reader::{Reader, Scored};
+use super::run::{Outcome, Run, run};
+use crate::collection::Values;
+use crate::filter::PayloadSelector;
+use crate::ranking::TokenMatch;
+use crate::search::{QueryPlan, QueryRequest, QueryResponse, ScoredPoint, WithVector};
+use crate::{Error, Result};
 
 /// Answers a request from one state of a collection.
 pub(super) fn answer<'r>(
     reader: &mut Reader<'_, 'r>,
     request: &'r QueryRequest,
+    others: &Collections<'_>,
 ) -> Result<QueryResponse> {
     let start = Instant::now();
-    check(reader, request)?;
-    let (mut candidates, mut prefetch) = (RoaringBitmap::new(), Vec::new());
-    for one in &request.prefetch {
-        let (scored, stage) = search(reader, &of_prefetch(one, request.filter.as_ref()))?;
-        candidates.extend(scored.iter().map(|(number, _)| *number));
-        prefetch.push(stage);
-    }
-    let candidates = (!prefetch.is_empty()).then_some(candidates);
-    let (scored, query) = search(reader, &of_query(request, candidates))?;
-    let points = points(reader, request, scored)?;
+    let plan = plan(reader, request, others)?;
+    check_matches(request, &plan)?;
+    let Run { outcome, stage } = run(reader, &plan.root, &plan.excluded)?;
+    let points = points(reader, request, &plan, &outcome)?;
     let (transaction, behind) = (reader.snapshot.transaction(), reader.behind);
-    let plan = QueryPlan { transaction, behind, prefetch, query, time: start.elapsed() };
+    let plan = QueryPlan { transaction, behind, query: stage, time: start.elapsed() };
     Ok(QueryResponse { points, plan })
 }
 
-/// Refuses what would only be noticed by some answers.
-fn check(reader: &Reader<'_, '_>, request: &QueryRequest) -> Result<()> {
-    request.prefetch.iter().try_for_each(|prefetch| prefetch.asked().check())?;
-    request.asked().check()?;
-    if let WithVector::Named(names) = &request.with_vector {
-        names.iter().try_for_each(|name| reader.distance(name).map(drop))?;
-    }
-    Ok(())
-}
-
-/// The filter of a request holds for its prefetches, too: they would find in vain what it forbids.
-fn of_prefetch<'r>(prefetch: &'r Prefetch, filter: Option<&'r Filter>) -> Search<'r> {
-    Search {
-        using: &prefetch.using,
-        query: &prefetch.query,
-        filters: [filter, prefetch.filter.as_ref()],
-        candidates: None,
-        params: prefetch.params,
-        score_threshold: prefetch.score_threshold,
-        limit: prefetch.limit,
-    }
-}
-
-fn of_query(request: &QueryRequest, candidates: Option<RoaringBitmap>) -> Search<'_> {
-    Search {
-        using: &request.using,
-        query: &request.query,
-        filters: [request.filter.as_ref(), None],
-        candidates,
-        params: request.params,
-        score_threshold: request.score_threshold,
-        limit: request.limit.saturating_add(request.offset),
+/// Refuses to tell what tokens matched where none were compared.
+fn check_matches(request: &QueryRequest, plan: &Plan<'_>) -> Result<()> {
+    match plan.root.rule {
+        Rule::Nearest(Values::Tokens(_)) => Ok(()),
+        _ if !request.with_matches => Ok(()),
+        _ => Err(Error::InvalidParameter {
+            name: "with_matches",
+            expected: "left out, as the query is no multivector".into(),
+            got: "true".into(),
+        }),
     }
 }
 
 fn points(
     reader: &Reader<'_, '_>,
     request: &QueryRequest,
-    scored: Vec<Scored>,
+    plan: &Plan<'_>,
+    outcome: &Outcome,
 ) -> Result<Vec<ScoredPoint>> {
-    let distance = reader.distance(&request.using)?;
-    let wanted = ranked(&reader.snapshot, scored)?.into_iter().skip(request.offset);
-    wanted.map(|(id, scored)| point(reader, request, distance, id, scored)).collect()
+    let ranked = outcome.ranked(&reader.snapshot)?;
+    let wanted = ranked.get(request.offset..).unwrap_or_default();
+    let mut matches = match &plan.root.rule {
+        Rule::Nearest(Values::Tokens(query)) if request.with_matches => {
+            let numbers: Vec<u32> = wanted.iter().map(|(number, _)| *number).collect();
+            max_sim::matches(reader, &request.using, query, &numbers)?
+        }
+        _ => Vec::new(),
+    }
+    .into_iter();
+    let values = outcome.values.iter().copied().skip(request.offset).map(Some);
+    let values = values.chain(std::iter::repeat(None));
+    let points = wanted.iter().zip(values).map(|(&(number, score), order_value)| {
+        let point = point(reader, request, (number, outcome.reported(score)), matches.next())?;
+        Ok(ScoredPoint { order_value, ..point })
+    });
+    points.collect()
 }
 
 fn point(
     reader: &Reader<'_, '_>,
     request: &QueryRequest,
-    distance: Distance,
-    id: PointId,
     (number, score): Scored,
+    matches: Option<Vec<TokenMatch>>,
 ) -> Result<ScoredPoint> {
-    let payload = match &request.with_payload {
-        PayloadSelector::None => None,
-        some => some.select(reader.snapshot.payload(number)?.1),
+    let (id, payload) = match &request.with_payload {
+        PayloadSelector::None => (reader.snapshot.id(number)?, None),
+        some => {
+            let (id, payload) = reader.snapshot.payload(number)?;
+            (id, some.select(payload))
+        }
     };
     let vectors = match &request.with_vector {
         WithVector::None => None,
@@ -95,5 +86,5 @@ fn point(
             Some(reader.snapshot.vectors(number, |name| names.iter().any(|it| it == name))?)
         }
     };
-    Ok(ScoredPoint { id, score: reported(distance, score), payload, vectors })
+    Ok(ScoredPoint { id, score, order_value: None, payload, vectors, matches })
 }

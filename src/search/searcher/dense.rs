@@ -17,10 +17,10 @@ pub(super) fn contenders(
 ) -> Result<(Vec<Scored>, Method)> {
     let Some(view) = reader.view(search.using) else {
         let scored = scan(reader, search.using, query, allowed)?;
-        let reason = match (&search.candidates, search.params.exact) {
-            (Some(_), _) => ScanReason::Candidates,
-            (None, true) => ScanReason::Requested,
-            (None, false) => ScanReason::NoGraph,
+        let reason = match (search.candidates, search.params.exact) {
+            (true, _) => ScanReason::Candidates,
+            (false, true) => ScanReason::Requested,
+            (false, false) => ScanReason::NoGraph,
         };
         let strategy = Strategy::Scan { documents: allowed.len() as usize, reason };
         return Ok((scored, Method::Dense { strategy, unindexed: 0 }));
@@ -53,10 +53,8 @@ fn walk(
     query: &[f32],
     allowed: RoaringBitmap,
 ) -> Result<(Vec<Scored>, Strategy)> {
-    let params = match &search.candidates {
-        Some(_) => SearchParams { exact: true, ..search.params },
-        None => search.params,
-    };
+    let exact = search.params.exact || search.candidates;
+    let params = SearchParams { exact, ..search.params };
     let allowed = Allowed::from(allowed);
     let mut limit = search.limit.saturating_add(1);
     loop {
@@ -69,7 +67,7 @@ fn walk(
             limit = limit.saturating_mul(4);
             continue;
         }
-        if let (Some(_), Strategy::Scan { reason, .. }) = (&search.candidates, &mut strategy) {
+        if let (true, Strategy::Scan { reason, .. }) = (search.candidates, &mut strategy) {
             *reason = ScanReason::Candidates;
         }
         let scored = candidates.iter().map(|it| (it.document as u32, it.score)).collect();

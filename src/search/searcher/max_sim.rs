@@ -1,5 +1,7 @@
 //! Points compared by a multivector: all of them, exactly.
 
+use std::collections::HashMap;
+
 use roaring::RoaringBitmap;
 
 use super::reader::{Reader, Scored, Search};
@@ -9,7 +11,8 @@ use crate::Result;
 #[cfg(feature = "gpu")]
 use crate::gpu::ResidentStore;
 use crate::multivector::TokenMatrix;
-use crate::rerank::{Query, Ranking, Request, Wanted};
+use crate::ranking::TokenMatch;
+use crate::rerank::{Execution, Query, Ranking, Request, Wanted};
 use crate::search::Method;
 
 /// The best of the `allowed` points, which all have the vector, and all that tie with the last: of
@@ -20,20 +23,75 @@ pub(super) fn contenders(
     query: &TokenMatrix,
     allowed: &RoaringBitmap,
 ) -> Result<(Vec<Scored>, Method)> {
-    let ranking = MaxSim { reader, search, query, allowed };
+    let wanted = Wanted::best(search.limit).with_ties();
+    let Ranking { hits, execution, .. } = rank_one(reader, search.using, query, allowed, wanted)?;
+    let scored = hits.into_iter().map(|hit| (hit.id, hit.score)).collect();
+    Ok((scored, Method::MaxSim { execution }))
+}
+
+/// For each query the scores of all `points`, in the order of their numbers.
+pub(super) fn similarities(
+    reader: &Reader<'_, '_>,
+    using: &str,
+    queries: &[&TokenMatrix],
+    points: &RoaringBitmap,
+) -> Result<(Vec<Vec<f32>>, Option<Execution>)> {
+    let rankings = rank(reader, using, queries, points, Wanted::all())?;
+    let execution = rankings.first().map(|it| it.execution.clone());
+    let column = |ranking: Ranking<u32>| {
+        let mut hits = ranking.hits;
+        hits.sort_unstable_by_key(|hit| hit.id);
+        hits.into_iter().map(|hit| hit.score).collect()
+    };
+    Ok((rankings.into_iter().map(column).collect(), execution))
+}
+
+/// For each of these points the tokens that the query's tokens match, in the order of `numbers`.
+pub(super) fn matches(
+    reader: &Reader<'_, '_>,
+    using: &str,
+    query: &TokenMatrix,
+    numbers: &[u32],
+) -> Result<Vec<Vec<TokenMatch>>> {
+    let points = numbers.iter().copied().collect();
+    let wanted = Wanted::all().with_matches();
+    let Ranking { hits, matches, .. } = rank_one(reader, using, query, &points, wanted)?;
+    let mut matches: HashMap<u32, _> = hits.iter().map(|hit| hit.id).zip(matches).collect();
+    Ok(numbers.iter().map(|number| matches.remove(number).unwrap_or_default()).collect())
+}
+
+fn rank_one(
+    reader: &Reader<'_, '_>,
+    using: &str,
+    query: &TokenMatrix,
+    points: &RoaringBitmap,
+    wanted: Wanted,
+) -> Result<Ranking<u32>> {
+    // One query, one ranking.
+    Ok(rank(reader, using, &[query], points, wanted)?.swap_remove(0))
+}
+
+fn rank(
+    reader: &Reader<'_, '_>,
+    using: &str,
+    queries: &[&TokenMatrix],
+    points: &RoaringBitmap,
+    wanted: Wanted,
+) -> Result<Vec<Ranking<u32>>> {
+    let max_sim = MaxSim { reader, using, queries, points, wanted };
     #[cfg(feature = "gpu")]
-    let resident = reader.shared.residents.iter().find(|it| it.name() == search.using);
+    let resident = reader.shared.residents.iter().find(|it| it.name() == using);
     #[cfg(feature = "gpu")]
     if let Some(resident) = resident {
         let store = Some(resident.store());
-        return match ranking.with(&resident.missing(allowed), store) {
+        return match max_sim.with(&resident.missing(points), store) {
             // It made room for another, or the GPU failed, and the CPU has nothing resident.
-            Err(error) if is_missing(&error) => ranking.with(allowed, store),
+            Err(error) if is_missing(&error) => max_sim.with(points, store),
             ranked => ranked,
         };
     }
-    ranking.with(
-        allowed,
+    max_sim.with(
+        points,
         #[cfg(feature = "gpu")]
         None,
     )
@@ -41,9 +99,10 @@ pub(super) fn contenders(
 
 struct MaxSim<'a> {
     reader: &'a Reader<'a, 'a>,
-    search: &'a Search<'a>,
-    query: &'a TokenMatrix,
-    allowed: &'a RoaringBitmap,
+    using: &'a str,
+    queries: &'a [&'a TokenMatrix],
+    points: &'a RoaringBitmap,
+    wanted: Wanted,
 }
 
 impl MaxSim<'_> {
@@ -52,23 +111,20 @@ impl MaxSim<'_> {
         &self,
         sent: &RoaringBitmap,
         #[cfg(feature = "gpu")] store: Option<&ResidentStore<u32>>,
-    ) -> Result<(Vec<Scored>, Method)> {
-        let matrices = self.reader.snapshot.all_tokens(self.search.using, sent)?;
+    ) -> Result<Vec<Ranking<u32>>> {
+        let matrices = self.reader.snapshot.all_tokens(self.using, sent)?;
         let sent: Vec<_> = sent.iter().zip(matrices).collect();
         let matrix = |number: u32| {
             let found = sent.binary_search_by_key(&number, |(it, _)| *it).ok();
             Ok(found.map(|at| sent[at].1))
         };
-        let candidates: Vec<u32> = self.allowed.iter().collect();
-        let queries = [Query { tokens: self.query.view(), candidates: &candidates }];
-        let wanted = Wanted::best(self.search.limit).with_ties();
-        let request = Request::new(&queries, &matrix, wanted);
+        let candidates: Vec<u32> = self.points.iter().collect();
+        let tokens = self.queries.iter().map(|query| query.view());
+        let queries = tokens.map(|tokens| Query { tokens, candidates: &candidates });
+        let queries: Vec<_> = queries.collect();
+        let request = Request::new(&queries, &matrix, self.wanted);
         #[cfg(feature = "gpu")]
         let request = store.into_iter().fold(request, Request::with_store);
-        let mut answer = self.reader.shared.reranker.rank(&request)?;
-        // One query, one ranking.
-        let Ranking { hits, execution, .. } = answer.rankings.swap_remove(0);
-        let scored = hits.into_iter().map(|hit| (hit.id, hit.score)).collect();
-        Ok((scored, Method::MaxSim { execution }))
+        Ok(self.reader.shared.reranker.rank(&request)?.rankings)
     }
 }

@@ -6,23 +6,30 @@
 //! | `shared.rs` | what every search shares |
 //! | `graphs.rs`, `resident.rs` | what is derived from the collection: graphs, copies on the GPU |
 //! | `upkeep.rs` | the threads that keep them in step, of all searchers |
-//! | `answer.rs` | a request, from its stages to its points |
-//! | `stage.rs` | one stage: which points may be found, and the best of them |
-//! | `dense.rs`, `max_sim.rs` | how points are compared |
+//! | `answer.rs` | a request, from its plan to its points |
+//! | `plan.rs` | a request as a tree of stages, checked, with the vectors of examples |
+//! | `run.rs` | a stage: which points may be found, and the best of them |
+//! | `dense.rs`, `max_sim.rs`, `examples.rs` | how points are compared: with one vector, with several |
+//! | `mmr.rs`, `fusion.rs`, `unscored.rs` | how they are chosen else: diverse, fused, by payload or id |
 //! | `statistics.rs` | [`SearcherStatistics`] |
 //! | `reader.rs` | one state of the collection, for the requests of a call |
 
 mod answer;
 mod dense;
+mod examples;
+mod fusion;
 mod graphs;
 mod max_sim;
+mod mmr;
 mod options;
+mod plan;
 mod reader;
 #[cfg(feature = "gpu")]
 mod resident;
+mod run;
 mod shared;
-mod stage;
 mod statistics;
+mod unscored;
 mod upkeep;
 
 use std::path::Path;
@@ -30,6 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 pub use options::SearcherOptions;
+pub use plan::Collections;
 pub use statistics::SearcherStatistics;
 
 use answer::answer;
@@ -148,19 +156,45 @@ impl Searcher {
     /// infinity; one vector for a multivector, or many for a dense one; a limit of 0, or beyond the
     /// [`RequestLimits`]; a record is damaged or can't be read.
     pub fn query(&self, request: &QueryRequest) -> Result<QueryResponse> {
-        self.limits.check(request)?;
-        answer(&mut self.reader()?, request)
+        self.query_among(request, &|_| None)
     }
 
-    /// Answers requests, all from the same state of the collection.
+    /// Answers a request that may look up vectors in other collections.
+    ///
+    /// # Errors
+    /// As [`Searcher::query`]; there is no collection of a name.
+    pub fn query_among(
+        &self,
+        request: &QueryRequest,
+        others: &Collections<'_>,
+    ) -> Result<QueryResponse> {
+        self.limits.check(request)?;
+        answer(&mut self.reader()?, request, others)
+    }
+
+    /// Answers requests, all from the same state of the collection. Filters and prefetches that they have
+    /// in common are evaluated once.
     ///
     /// # Errors
     /// [`Error::InRequest`](crate::Error::InRequest) around what [`Searcher::query`] says of the first
     /// request that has an error.
     pub fn query_batch(&self, requests: &[QueryRequest]) -> Result<Vec<QueryResponse>> {
+        self.query_batch_among(requests, &|_| None)
+    }
+
+    /// Answers requests that may look up vectors in other collections.
+    ///
+    /// # Errors
+    /// As [`Searcher::query_batch`]; there is no collection of a name.
+    pub fn query_batch_among(
+        &self,
+        requests: &[QueryRequest],
+        others: &Collections<'_>,
+    ) -> Result<Vec<QueryResponse>> {
         let mut reader = self.reader()?;
         let answers = requests.iter().enumerate().map(|(at, request)| {
-            let answer = self.limits.check(request).and_then(|()| answer(&mut reader, request));
+            let checked = self.limits.check(request);
+            let answer = checked.and_then(|()| answer(&mut reader, request, others));
             answer.map_err(|error| error.in_request(at))
         });
         answers.collect()

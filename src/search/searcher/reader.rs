@@ -4,12 +4,14 @@ use std::rc::Rc;
 
 use roaring::RoaringBitmap;
 
+use super::run::Run;
 use super::shared::Shared;
 use crate::Result;
 use crate::background::Cancellation;
-use crate::collection::{Snapshot, Vector};
+use crate::collection::Snapshot;
 use crate::filter::{Filter, Selected};
 use crate::recall::{Distance, HnswView, SearchParams};
+use crate::search::query::Asked;
 
 /// Number of a point, and its score: larger is nearer.
 pub(super) type Scored = (u32, f32);
@@ -25,18 +27,24 @@ pub(super) struct Reader<'s, 'r> {
     views: Vec<(&'s str, HnswView)>,
     /// Cache of what was selected so far. Requests of one call often have the same filters.
     selected: Vec<(&'r Filter, Rc<Selected>)>,
+    /// Cache of the stages that were run so far. Requests of one call often have the same prefetches.
+    runs: Vec<(Key<'r>, Rc<Run>)>,
+}
+
+/// All that the outcome of a stage depends on, in one state of a collection.
+#[derive(Clone, PartialEq)]
+pub(super) struct Key<'r> {
+    pub asked: Asked<'r>,
+    pub filters: Vec<&'r Filter>,
+    pub excluded: RoaringBitmap,
 }
 
 /// Search for the best points by one vector.
 pub(super) struct Search<'r> {
     pub using: &'r str,
-    pub query: &'r Vector,
-    /// A point has to match all of them.
-    pub filters: [Option<&'r Filter>; 2],
-    /// Points that earlier stages found; `None` for all points.
-    pub candidates: Option<RoaringBitmap>,
+    /// The points are those that earlier stages found.
+    pub candidates: bool,
     pub params: SearchParams,
-    pub score_threshold: Option<f32>,
     /// At least 1.
     pub limit: usize,
 }
@@ -46,8 +54,9 @@ impl<'s, 'r> Reader<'s, 'r> {
         let views = shared.graphs.iter().map(|graph| (graph.name(), graph.view())).collect();
         let snapshot = shared.collection.snapshot()?;
         let behind = shared.behind(snapshot.transaction());
-        let (cancellation, selected) = (Cancellation::current(), Vec::new());
-        Ok(Self { shared, snapshot, behind, cancellation, views, selected })
+        let cancellation = Cancellation::current();
+        let (selected, runs) = (Vec::new(), Vec::new());
+        Ok(Self { shared, snapshot, behind, cancellation, views, selected, runs })
     }
 
     /// The graph of a vector, if it has one. It may be of another state than the snapshot.
@@ -58,6 +67,16 @@ impl<'s, 'r> Reader<'s, 'r> {
     /// Distance by which a vector is compared.
     pub fn distance(&self, name: &str) -> Result<Distance> {
         Ok(self.shared.collection.config().get(name)?.distance)
+    }
+
+    /// The outcome of a stage that was run before.
+    pub fn known(&self, key: &Key<'r>) -> Option<Rc<Run>> {
+        self.runs.iter().find(|(it, _)| it == key).map(|(_, run)| run.clone())
+    }
+
+    /// Keeps the outcome of a stage.
+    pub fn keep(&mut self, key: Key<'r>, run: &Rc<Run>) {
+        self.runs.push((key, run.clone()));
     }
 
     /// The points that match a filter, and how many payloads had to be read for that.

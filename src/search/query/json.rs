@@ -4,14 +4,16 @@ use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
-use super::query::{Asked, DEFAULT_LIMIT, Prefetch, QueryRequest, WithVector};
-use crate::collection::Vector;
+use super::scoring::Scoring;
+use super::{Asked, DEFAULT_LIMIT, Lookup, Prefetch, QueryRequest, WithVector};
 use crate::decimal::spelled;
 use crate::filter::{FieldPath, Filter, PayloadSelector};
 use crate::json::{self, Foreign, Node, Object};
 use crate::recall::SearchParams;
 use crate::{Error, Result};
 
+const STAGE: &[&str] =
+    &["prefetch", "query", "using", "filter", "params", "score_threshold", "lookup_from", "limit"];
 const REQUEST: &[&str] = &[
     "prefetch",
     "query",
@@ -19,45 +21,22 @@ const REQUEST: &[&str] = &[
     "filter",
     "params",
     "score_threshold",
+    "lookup_from",
     "limit",
     "offset",
     "with_payload",
     "with_vector",
     "with_vectors",
+    "with_matches",
 ];
-const BESIDE_REQUEST: &[Foreign] = &[
-    Foreign::new("shard_key", "sharding"),
-    Foreign::new("lookup_from", "a vector of another collection"),
-];
-const PREFETCH: &[&str] =
-    &["query", "using", "filter", "params", "score_threshold", "limit", "prefetch"];
-
-const BESIDE_PREFETCH: &[Foreign] =
-    &[Foreign::new("lookup_from", "a vector of another collection")];
-
-const BESIDE_NEAREST: &[Foreign] = &[
-    Foreign::new("mmr", "diversity of results"),
-    Foreign::new("recommend", "recommendation"),
-    Foreign::new("discover", "discovery"),
-    Foreign::new("context", "discovery"),
-    Foreign::new("order_by", "an order by payload"),
-    Foreign::new("fusion", "fusion"),
-    Foreign::new("rrf", "fusion"),
-    Foreign::new("formula", "a formula"),
-    Foreign::new("sample", "a random sample"),
-    Foreign::new("relevance_feedback", "relevance feedback"),
-    Foreign::new("text", "a query in words"),
-    Foreign::new("image", "an image as a query"),
-    Foreign::new("indices", "a sparse vector"),
-    Foreign::new("values", "a sparse vector"),
-];
+const BESIDE_REQUEST: &[Foreign] = &[Foreign::new("shard_key", "sharding")];
 
 /// Our answers are as exact as any that these allow.
 const BESIDE_PARAMS: &[Foreign] = &[
     Foreign::flag("indexed_only"),
     Foreign::hint("quantization"),
     Foreign::hint("acorn"),
-    Foreign::new("idf", "the frequency of words"),
+    Foreign::unless("idf", "the frequency of words among some points", |idf| idf == "global"),
 ];
 
 const SELECTOR: &[&str] = &["include", "exclude"];
@@ -65,17 +44,21 @@ const SELECTOR: &[&str] = &["include", "exclude"];
 impl QueryRequest {
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let object = node.object_beside(REQUEST, BESIDE_REQUEST)?;
-        let prefetch = |node: &Node<'_>| {
-            node.one_or_many().iter().map(Prefetch::read).collect::<Result<Vec<_>>>()
-        };
+        Self::read_fields(&object)
+    }
+
+    /// Reads a request from an object that may have other fields, too.
+    pub(crate) fn read_fields(object: &Object<'_>) -> Result<Self> {
+        let stage = Prefetch::read_fields(object)?;
         Ok(Self {
-            prefetch: object.map("prefetch", prefetch)?.unwrap_or_default(),
-            query: read_query(&object.required("query")?)?,
-            using: read_using(&object)?,
-            filter: object.map("filter", Filter::read)?,
-            params: object.map("params", read_params)?.unwrap_or_default(),
-            score_threshold: object.map("score_threshold", Node::f32)?,
-            limit: read_limit(&object)?,
+            prefetch: stage.prefetch,
+            query: stage.query,
+            using: stage.using,
+            filter: stage.filter,
+            params: stage.params,
+            score_threshold: stage.score_threshold,
+            lookup_from: stage.lookup_from,
+            limit: stage.limit,
             offset: object.map("offset", Node::count)?.unwrap_or(0),
             with_payload: object
                 .map("with_payload", read_payload)?
@@ -84,27 +67,43 @@ impl QueryRequest {
                 Some(node) => WithVector::read(&node)?,
                 None => WithVector::None,
             },
+            with_matches: object.map("with_matches", Node::bool)?.unwrap_or(false),
         })
     }
 }
 
 impl Prefetch {
     fn read(node: &Node<'_>) -> Result<Self> {
-        let object = node.object_beside(PREFETCH, BESIDE_PREFETCH)?;
-        match object.get("prefetch") {
-            Some(prefetch) if !prefetch.is_empty_array() => {
-                return Err(prefetch.unsupported("a prefetch of a prefetch"));
-            }
-            _ => {}
-        }
+        let object = node.object_beside(STAGE, &[])?;
+        Self::read_fields(&object)
+    }
+
+    fn read_fields(object: &Object<'_>) -> Result<Self> {
+        let prefetch =
+            |node: &Node<'_>| node.one_or_many().iter().map(Self::read).collect::<Result<Vec<_>>>();
         Ok(Self {
-            query: read_query(&object.required("query")?)?,
-            using: read_using(&object)?,
+            prefetch: object.map("prefetch", prefetch)?.unwrap_or_default(),
+            query: object.map("query", Scoring::read)?,
+            using: object.map("using", read_string)?.unwrap_or_default(),
             filter: object.map("filter", Filter::read)?,
             params: object.map("params", read_params)?.unwrap_or_default(),
             score_threshold: object.map("score_threshold", Node::f32)?,
-            limit: read_limit(&object)?,
+            lookup_from: object.map("lookup_from", Lookup::read)?,
+            limit: read_limit(object)?,
         })
+    }
+}
+
+impl Lookup {
+    fn read(node: &Node<'_>) -> Result<Self> {
+        let object = node
+            .object_beside(&["collection", "vector"], &[Foreign::new("shard_key", "sharding")])?;
+        let collection = read_string(&object.required("collection")?)?;
+        Ok(Self { collection, vector: object.map("vector", read_string)? })
+    }
+
+    fn to_json(&self) -> Value {
+        json::object([("collection", json!(self.collection)), ("vector", json!(self.vector))])
     }
 }
 
@@ -131,20 +130,8 @@ impl WithVector {
     }
 }
 
-/// A vector, or `{"nearest": vector}`.
-fn read_query(node: &Node<'_>) -> Result<Vector> {
-    match node.value() {
-        Value::Array(_) => Vector::read(node),
-        Value::Object(_) => {
-            Vector::read(&node.object_beside(&["nearest"], BESIDE_NEAREST)?.required("nearest")?)
-        }
-        Value::String(_) | Value::Number(_) => Err(node.unsupported("a point as a query")),
-        _ => Err(node.expected("a vector: numbers, or arrays of numbers")),
-    }
-}
-
-fn read_using(object: &Object<'_>) -> Result<String> {
-    Ok(object.map("using", |node| node.string().map(String::from))?.unwrap_or_default())
+fn read_string(node: &Node<'_>) -> Result<String> {
+    node.string().map(String::from)
 }
 
 fn read_limit(object: &Object<'_>) -> Result<usize> {
@@ -239,12 +226,11 @@ impl std::str::FromStr for QueryRequest {
 impl Serialize for QueryRequest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        let prefetch = (!self.prefetch.is_empty()).then_some(&self.prefetch);
-        json::entry(&mut map, "prefetch", prefetch)?;
         self.asked().write(&mut map)?;
         map.serialize_entry("offset", &self.offset)?;
         json::entry(&mut map, "with_payload", write_payload(&self.with_payload))?;
         json::entry(&mut map, "with_vector", self.with_vector.to_json())?;
+        json::entry(&mut map, "with_matches", self.with_matches.then_some(true))?;
         map.end()
     }
 }
@@ -260,12 +246,16 @@ impl Serialize for Prefetch {
 impl Asked<'_> {
     /// Writes what a request and a prefetch have in common, if it can be read again from there.
     fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        self.query.check().and_then(|()| self.check()).map_err(M::Error::custom)?;
-        map.serialize_entry("query", self.query)?;
+        let examples = self.query.map(Scoring::examples).unwrap_or_default();
+        let checked = examples.into_iter().try_for_each(|it| it.check());
+        checked.and_then(|()| self.check()).map_err(M::Error::custom)?;
+        json::entry(map, "prefetch", (!self.prefetch.is_empty()).then_some(self.prefetch))?;
+        json::entry(map, "query", self.query)?;
         json::entry(map, "using", (!self.using.is_empty()).then_some(self.using))?;
         json::entry(map, "filter", self.filter)?;
         json::entry(map, "params", write_params(self.params))?;
         json::entry(map, "score_threshold", self.score_threshold.map(spelled))?;
+        json::entry(map, "lookup_from", self.lookup_from.map(Lookup::to_json))?;
         map.serialize_entry("limit", &self.limit)
     }
 }

@@ -1,0 +1,125 @@
+//! Points compared with several examples, and the similarities put together.
+
+use roaring::RoaringBitmap;
+
+use super::max_sim;
+use super::reader::{Reader, Scored};
+use crate::Result;
+use crate::collection::Values;
+use crate::recall::Distance;
+use crate::rerank::Execution;
+use crate::search::Method;
+
+/// Way of putting the similarities to examples together.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Combine {
+    /// The first so many examples are positive, the others negative: the nearest decides.
+    BestScore { positives: usize },
+    /// The same: sums.
+    SumScores { positives: usize },
+    /// A target, then pairs.
+    Discover,
+    /// Pairs alone.
+    Context,
+    /// A target, then others, of which pairs count with a weight.
+    Feedback { target: f32, pairs: Vec<(usize, usize, f32)> },
+}
+
+impl Combine {
+    /// The score of a point with these similarities to the examples.
+    fn score(&self, similarities: &[f32]) -> f32 {
+        match self {
+            Self::BestScore { positives } => {
+                let (positive, negative) = similarities.split_at(*positives);
+                let best = |of: &[f32]| of.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let (positive, negative) = (best(positive), best(negative));
+                if positive > negative { scaled(positive) } else { -scaled(negative) }
+            }
+            Self::SumScores { positives } => {
+                let (positive, negative) = similarities.split_at(*positives);
+                positive.iter().sum::<f32>() - negative.iter().sum::<f32>()
+            }
+            Self::Discover => match similarities {
+                [target, pairs @ ..] => sides(pairs).sum::<f32>() + scaled(*target),
+                [] => f32::NEG_INFINITY,
+            },
+            Self::Context => similarities.chunks_exact(2).map(wrong_side).sum(),
+            Self::Feedback { target, pairs } => {
+                let pair = |&(a, b, weight): &_| weight * (similarities[a] - similarities[b]);
+                target * similarities[0] + pairs.iter().map(pair).sum::<f32>()
+            }
+        }
+    }
+}
+
+/// Monotonous, from −1 to 1.
+fn sigmoid(x: f32) -> f32 {
+    if x.is_finite() { x / (1.0 + x.abs()) } else { x }
+}
+
+/// The same, from 0 to 1.
+fn scaled(x: f32) -> f32 {
+    0.5 * (sigmoid(x) + 1.0)
+}
+
+/// 1 for each pair on whose right side a point is, −1 for the wrong one.
+fn sides(pairs: &[f32]) -> impl Iterator<Item = f32> {
+    pairs.chunks_exact(2).map(|pair| match pair[0].partial_cmp(&pair[1]) {
+        Some(std::cmp::Ordering::Greater) => 1.0,
+        Some(std::cmp::Ordering::Less) => -1.0,
+        _ => 0.0,
+    })
+}
+
+/// 0 on the right side of a pair; below it the farther on the wrong one.
+fn wrong_side(pair: &[f32]) -> f32 {
+    sigmoid((pair[0] - pair[1] - f32::EPSILON).min(0.0))
+}
+
+/// All of the `points`, which have the vector, with their scores. Those that share nothing with a sparse
+/// example have none.
+pub(super) fn scored(
+    reader: &Reader<'_, '_>,
+    using: &str,
+    examples: &[Values],
+    combine: &Combine,
+    points: &RoaringBitmap,
+) -> Result<(Vec<Scored>, Method)> {
+    let (columns, execution) = similarities(reader, using, examples, points)?;
+    let mut row = vec![0.0; columns.len()];
+    let score = |(at, number): (usize, u32)| {
+        row.iter_mut().zip(&columns).for_each(|(value, column)| *value = column[at]);
+        (number, combine.score(&row))
+    };
+    let scored = points.iter().enumerate().map(score).filter(|(_, score)| score.is_finite());
+    Ok((scored.collect(), Method::Examples { count: examples.len(), execution }))
+}
+
+/// For each example the similarities of all `points`, in the order of their numbers: squared distances,
+/// negated, with the distance Euclid.
+pub(super) fn similarities(
+    reader: &Reader<'_, '_>,
+    using: &str,
+    examples: &[Values],
+    points: &RoaringBitmap,
+) -> Result<(Vec<Vec<f32>>, Option<Execution>)> {
+    let distance = reader.distance(using)?;
+    let mut execution = None;
+    let mut columns: Vec<Vec<f32>> = Vec::with_capacity(examples.len());
+    let tokens: Vec<_> = examples.iter().filter_map(Values::tokens).collect();
+    if tokens.len() == examples.len() && !tokens.is_empty() {
+        let (all, ran) = max_sim::similarities(reader, using, &tokens, points)?;
+        (columns, execution) = (all, ran);
+    }
+    for example in examples.iter().filter_map(Values::dense) {
+        columns.push(
+            reader
+                .snapshot
+                .map_dense(using, points, |_, vector| distance.similarity(example, vector))?,
+        );
+    }
+    if distance == Distance::Euclid {
+        columns.iter_mut().flatten().for_each(|it| *it = -(*it * *it));
+    }
+    Ok((columns, execution))
+}

@@ -1,0 +1,51 @@
+//! Rankings of several stages, put together.
+
+use std::collections::HashMap;
+
+use super::reader::Scored;
+use crate::search::Method;
+use crate::search::query::Fusion;
+
+/// All points of some rankings, which are in order and have scores as they are reported, with new scores.
+pub(super) fn fuse(fusion: &Fusion, rankings: &[Vec<Scored>]) -> (Vec<Scored>, Method) {
+    let mut scores: HashMap<u32, f32> = HashMap::new();
+    for (at, ranking) in rankings.iter().enumerate() {
+        let normalized = match fusion {
+            Fusion::Rrf { k, weights } => {
+                by_rank(ranking.len(), *k, weights.get(at).copied().unwrap_or(1.0))
+            }
+            Fusion::Dbsf => by_distribution(ranking),
+        };
+        for ((number, _), score) in ranking.iter().zip(normalized) {
+            *scores.entry(*number).or_default() += score;
+        }
+    }
+    let method = match fusion {
+        Fusion::Rrf { .. } => Method::Rrf,
+        Fusion::Dbsf => Method::Dbsf,
+    };
+    (scores.into_iter().collect(), method)
+}
+
+/// What each place in a ranking adds.
+fn by_rank(count: usize, k: usize, weight: f32) -> Vec<f32> {
+    let score = |rank: usize| match weight > 0.0 {
+        true => 1.0 / ((rank as f32 + 1.0) / weight + k as f32 - 1.0),
+        false => 0.0,
+    };
+    (0..count).map(score).collect()
+}
+
+/// Scores by their distance from the mean, in standard deviations: 0 for three below, 1 for three above.
+fn by_distribution(ranking: &[Scored]) -> Vec<f32> {
+    let count = ranking.len() as f32;
+    let scores = || ranking.iter().map(|(_, score)| *score);
+    let mean = scores().sum::<f32>() / count;
+    let squares = scores().map(|score| (score - mean).powi(2)).sum::<f32>();
+    let deviation = (squares / (count - 1.0)).sqrt();
+    if ranking.len() < 2 || deviation == 0.0 {
+        return vec![0.5; ranking.len()];
+    }
+    let (low, high) = (mean - 3.0 * deviation, mean + 3.0 * deviation);
+    scores().map(|score| (score - low) / (high - low)).collect()
+}

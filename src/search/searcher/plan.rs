@@ -1,0 +1,200 @@
+//! A request as a tree of stages to be run: everything checked, and the vectors of examples looked up.
+
+use std::borrow::Cow;
+
+use roaring::RoaringBitmap;
+
+use super::examples::Combine;
+use super::reader::Reader;
+use crate::collection::{Collection, Snapshot, Values, Vector};
+use crate::filter::{Filter, PointId};
+use crate::search::query::{
+    Asked, Example, Feedback, Fusion, Mmr, OrderBy, Recommend, RecommendStrategy, Scoring,
+};
+use crate::search::{QueryRequest, WithVector};
+use crate::{Error, Result};
+
+/// Collections by their names, for requests that look up something in another one.
+pub type Collections<'a> = dyn Fn(&str) -> Option<&'a Collection> + 'a;
+
+/// Request that can be run.
+pub(super) struct Plan<'r> {
+    /// The stage that ranks the results.
+    pub root: Planned<'r>,
+    /// Points that are examples, and so no results.
+    pub excluded: RoaringBitmap,
+}
+
+/// Stage that can be run.
+pub(super) struct Planned<'r> {
+    pub asked: Asked<'r>,
+    pub rule: Rule<'r>,
+    /// Its own filter, and those of all stages that its results are candidates of: it would find in vain
+    /// what one of them forbids.
+    pub filters: Vec<&'r Filter>,
+    /// Stages that find its candidates.
+    pub prefetch: Vec<Planned<'r>>,
+    /// Number of points to find; at least 1.
+    pub limit: usize,
+}
+
+/// Rule by which a stage scores, or orders, points.
+pub(super) enum Rule<'r> {
+    Nearest(Values),
+    Mmr(Values, Mmr),
+    Examples(Vec<Values>, Combine),
+    Fusion(&'r Fusion),
+    OrderBy(&'r OrderBy),
+    Sample,
+    Ids,
+}
+
+impl Rule<'_> {
+    /// Tells whether it compares vectors, so that only points that have them can be found.
+    pub fn compares_vectors(&self) -> bool {
+        matches!(self, Self::Nearest(_) | Self::Mmr(..) | Self::Examples(..))
+    }
+}
+
+/// Checks a request, and plans it.
+pub(super) fn plan<'r>(
+    reader: &Reader<'_, 'r>,
+    request: &'r QueryRequest,
+    others: &Collections<'_>,
+) -> Result<Plan<'r>> {
+    if let WithVector::Named(names) = &request.with_vector {
+        names.iter().try_for_each(|name| reader.distance(name).map(drop))?;
+    }
+    let mut planner = Planner { reader, others, excluded: RoaringBitmap::new() };
+    let mut root = planner.stage(request.asked(), &[])?;
+    root.limit = request.limit.saturating_add(request.offset);
+    Ok(Plan { root, excluded: planner.excluded })
+}
+
+struct Planner<'a, 's, 'r, 'o> {
+    reader: &'a Reader<'s, 'r>,
+    others: &'a Collections<'o>,
+    excluded: RoaringBitmap,
+}
+
+impl<'r> Planner<'_, '_, 'r, '_> {
+    fn stage(&mut self, asked: Asked<'r>, above: &[&'r Filter]) -> Result<Planned<'r>> {
+        asked.check()?;
+        let filters: Vec<_> = above.iter().copied().chain(asked.filter).collect();
+        let prefetch = asked.below().map(|below| self.stage(below, &filters));
+        let prefetch = prefetch.collect::<Result<_>>()?;
+        let rule = match asked.query {
+            None => Rule::Ids,
+            Some(scoring) => self.rule(&asked, scoring)?,
+        };
+        Ok(Planned { asked, rule, filters, prefetch, limit: asked.limit })
+    }
+
+    fn rule(&mut self, asked: &Asked<'r>, scoring: &'r Scoring) -> Result<Rule<'r>> {
+        match scoring {
+            Scoring::Nearest(example) => self.values(asked, example).map(Rule::Nearest),
+            Scoring::Mmr(example, mmr) => Ok(Rule::Mmr(self.values(asked, example)?, *mmr)),
+            Scoring::Recommend(recommend) => self.recommend(asked, recommend),
+            Scoring::Discover { .. } => self.examples(asked, scoring, Combine::Discover),
+            Scoring::Context(_) => self.examples(asked, scoring, Combine::Context),
+            Scoring::Feedback(feedback) => {
+                self.examples(asked, scoring, Combine::feedback(feedback))
+            }
+            Scoring::Fusion(fusion) => Ok(Rule::Fusion(fusion)),
+            Scoring::OrderBy(order) => Ok(Rule::OrderBy(order)),
+            Scoring::Sample => Ok(Rule::Sample),
+        }
+    }
+
+    /// Compares with all examples of a rule, and puts the similarities together.
+    fn examples(
+        &mut self,
+        asked: &Asked<'r>,
+        scoring: &'r Scoring,
+        combine: Combine,
+    ) -> Result<Rule<'r>> {
+        let examples = scoring.examples().into_iter().map(|it| self.values(asked, it));
+        Ok(Rule::Examples(examples.collect::<Result<_>>()?, combine))
+    }
+
+    fn recommend(&mut self, asked: &Asked<'r>, recommend: &'r Recommend) -> Result<Rule<'r>> {
+        let Recommend { positive, negative, strategy } = recommend;
+        let positives = positive.len();
+        let mut vectors = Vec::new();
+        for example in positive.iter().chain(negative) {
+            vectors.push(self.vector(asked, example)?);
+        }
+        let prepare = |vector: &Vector| self.prepare(asked, vector);
+        let combine = match strategy {
+            RecommendStrategy::AverageVector => {
+                vectors.iter().try_for_each(|vector| prepare(vector).map(drop))?;
+                let (positive, negative) = vectors.split_at(positives);
+                return prepare(&Vector::recommended(positive, negative)?).map(Rule::Nearest);
+            }
+            RecommendStrategy::BestScore => Combine::BestScore { positives },
+            RecommendStrategy::SumScores => Combine::SumScores { positives },
+        };
+        let values = vectors.iter().map(|vector| prepare(vector)).collect::<Result<_>>()?;
+        Ok(Rule::Examples(values, combine))
+    }
+
+    /// An example, as it is compared.
+    fn values(&mut self, asked: &Asked<'r>, example: &'r Example) -> Result<Values> {
+        let vector = self.vector(asked, example)?;
+        self.prepare(asked, &vector)
+    }
+
+    fn prepare(&self, asked: &Asked<'r>, vector: &Vector) -> Result<Values> {
+        self.reader.shared.collection.config().prepare(asked.using, vector)
+    }
+
+    /// An example as it is given, or as its point has it.
+    fn vector(&mut self, asked: &Asked<'r>, example: &'r Example) -> Result<Cow<'r, Vector>> {
+        let id = match example {
+            Example::Vector(vector) => return Ok(Cow::Borrowed(vector)),
+            Example::Point(id) => *id,
+        };
+        let Some(lookup) = asked.lookup_from else {
+            return self.own_vector(asked.using, id).map(Cow::Owned);
+        };
+        let name = lookup.vector.as_deref().unwrap_or(asked.using);
+        let Some(collection) = (self.others)(&lookup.collection) else {
+            return Err(Error::UnknownCollection { name: lookup.collection.clone() });
+        };
+        if std::ptr::eq(collection, &self.reader.shared.collection) {
+            return self.own_vector(name, id).map(Cow::Owned);
+        }
+        let snapshot = collection.snapshot()?;
+        vector_of(&snapshot, name, id).map(|(_, vector)| Cow::Owned(vector))
+    }
+
+    fn own_vector(&mut self, name: &str, id: PointId) -> Result<Vector> {
+        let (number, vector) = vector_of(&self.reader.snapshot, name, id)?;
+        self.excluded.insert(number);
+        Ok(vector)
+    }
+}
+
+fn vector_of(snapshot: &Snapshot<'_>, name: &str, id: PointId) -> Result<(u32, Vector)> {
+    let number = snapshot.number(id)?.ok_or_else(|| Error::UnknownPoint { id: id.to_string() })?;
+    // Names that no vector has are refused, too.
+    snapshot.having(name)?;
+    let found = snapshot.vectors(number, |it| it == name)?.remove(name);
+    let missing = || Error::MissingVector { id: id.to_string(), name: name.into() };
+    Ok((number, found.ok_or_else(missing)?))
+}
+
+impl Combine {
+    /// Weights of pairs of examples, of which the first is the target.
+    fn feedback(feedback: &Feedback) -> Self {
+        let judged = || feedback.judged.iter().enumerate();
+        let pair =
+            |((i, (_, a)), (j, (_, b))): ((usize, &(Example, f32)), (usize, &(Example, f32)))| {
+                let better = a - b;
+                let weight = better.powf(feedback.b) * feedback.c;
+                (better > 0.0).then_some((i + 1, j + 1, weight))
+            };
+        let pairs = judged().flat_map(|a| judged().map(move |b| (a, b))).filter_map(pair);
+        Self::Feedback { target: feedback.a, pairs: pairs.collect() }
+    }
+}

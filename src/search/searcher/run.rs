@@ -1,0 +1,220 @@
+//! A stage, run: the points that may be found, scored by its rule, and the best of them.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use roaring::{MultiOps, RoaringBitmap};
+
+use super::plan::{Planned, Rule};
+use super::reader::{Key, Reader, Scored, Search};
+use super::{dense, examples, fusion, max_sim, mmr, unscored};
+use crate::Result;
+use crate::collection::{Snapshot, Values};
+use crate::ranking::keep_with_ties;
+use crate::recall::Distance;
+use crate::search::query::OrderValue;
+use crate::search::{Method, Stage};
+
+/// Points that a stage has found.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// Numbers and scores: larger ones are better.
+    pub scored: Vec<Scored>,
+    /// They are in order, which need not be that of scores; else in none.
+    pub in_order: bool,
+    /// The value that each is ordered by, if it is by a payload field.
+    pub values: Vec<OrderValue>,
+    /// Scores are reported negated: of distances the smaller are better.
+    pub negated: bool,
+}
+
+impl Outcome {
+    /// A score as it is reported.
+    pub fn reported(&self, score: f32) -> f32 {
+        // Not `-score`: that would be -0 for equal vectors.
+        if self.negated { 0.0 - score } else { score }
+    }
+
+    /// Numbers and scores, best first, of equal scores smaller ids first. Ids are only looked up of points
+    /// that tie.
+    pub fn ranked(&self, snapshot: &Snapshot<'_>) -> Result<Vec<Scored>> {
+        let mut ranked = self.scored.clone();
+        if self.in_order {
+            return Ok(ranked);
+        }
+        ranked.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
+        for tied in ranked.chunk_by_mut(|a, b| a.1 == b.1).filter(|tied| tied.len() > 1) {
+            let with_id = |it: &Scored| Ok((snapshot.id(it.0)?, *it));
+            let mut ids = tied.iter().map(with_id).collect::<Result<Vec<_>>>()?;
+            ids.sort_unstable_by_key(|(id, _)| *id);
+            tied.iter_mut().zip(ids).for_each(|(place, (_, it))| *place = it);
+        }
+        Ok(ranked)
+    }
+}
+
+/// A stage that has been run.
+pub(super) struct Run {
+    pub outcome: Outcome,
+    pub stage: Stage,
+}
+
+/// Runs a stage, after those that find its candidates.
+pub(super) fn run<'r>(
+    reader: &mut Reader<'_, 'r>,
+    plan: &Planned<'r>,
+    excluded: &RoaringBitmap,
+) -> Result<Run> {
+    let below = plan.prefetch.iter().map(|below| prefetched(reader, below, excluded));
+    let below = below.collect::<Result<Vec<_>>>()?;
+    let start = Instant::now();
+    reader.cancellation.check()?;
+    let (points, payloads_read) = allowed(reader, plan, &below, excluded)?;
+    let filter_time = start.elapsed();
+    let (mut outcome, method) = score(reader, plan, &below, &points)?;
+    keep_best(&reader.snapshot, plan, &mut outcome)?;
+    let stage = Stage {
+        prefetch: below.into_iter().map(|(_, stage)| stage).collect(),
+        using: plan.asked.using.into(),
+        allowed: points.len(),
+        payloads_read,
+        method,
+        found: outcome.scored.len(),
+        filter_time,
+        time: start.elapsed() - filter_time,
+        shared: false,
+    };
+    Ok(Run { outcome, stage })
+}
+
+/// Runs a stage, unless an equal one was run before in the same call.
+fn prefetched<'r>(
+    reader: &mut Reader<'_, 'r>,
+    plan: &Planned<'r>,
+    excluded: &RoaringBitmap,
+) -> Result<(Rc<Run>, Stage)> {
+    let (filters, excluded_here) = (plan.filters.clone(), excluded.clone());
+    let key = Key { asked: plan.asked, filters, excluded: excluded_here };
+    if let Some(known) = reader.known(&key) {
+        let stage = Stage { shared: true, ..known.stage.clone() };
+        return Ok((known, stage));
+    }
+    let run = Rc::new(run(reader, plan, excluded)?);
+    reader.keep(key, &run);
+    let stage = run.stage.clone();
+    Ok((run, stage))
+}
+
+/// Points that may be found, and the number of payloads that were read for that. What was found by
+/// prefetches matches the filters already.
+fn allowed<'r>(
+    reader: &mut Reader<'_, 'r>,
+    plan: &Planned<'r>,
+    below: &[(Rc<Run>, Stage)],
+    excluded: &RoaringBitmap,
+) -> Result<(RoaringBitmap, u64)> {
+    let mut payloads_read = 0;
+    let mut points = match below.is_empty() {
+        true => reader.snapshot.numbers().clone() - excluded,
+        false => below.iter().map(numbers).union(),
+    };
+    if plan.rule.compares_vectors() {
+        points &= reader.snapshot.having(plan.asked.using)?;
+    }
+    if below.is_empty() {
+        for filter in &plan.filters {
+            let (selected, read) = reader.select(filter)?;
+            points &= &selected.points;
+            payloads_read += read;
+        }
+    }
+    Ok((points, payloads_read))
+}
+
+fn numbers((run, _): &(Rc<Run>, Stage)) -> RoaringBitmap {
+    run.outcome.scored.iter().map(|(number, _)| *number).collect()
+}
+
+/// Scores points by the rule of a stage: all of them, or the best and those that tie with the last.
+fn score(
+    reader: &Reader<'_, '_>,
+    plan: &Planned<'_>,
+    below: &[(Rc<Run>, Stage)],
+    points: &RoaringBitmap,
+) -> Result<(Outcome, Method)> {
+    let using = plan.asked.using;
+    match &plan.rule {
+        Rule::Nearest(query) => nearest(reader, plan, query, points, plan.limit),
+        Rule::Mmr(query, mmr) => mmr::diverse(reader, plan, (query, mmr), points),
+        Rule::Examples(examples, combine) => {
+            let (scored, method) = examples::scored(reader, using, examples, combine, points)?;
+            Ok((Outcome { scored, ..Outcome::default() }, method))
+        }
+        Rule::Fusion(fusion) => {
+            let rankings = below.iter().map(|(run, _)| {
+                let ranked = run.outcome.ranked(&reader.snapshot)?.into_iter();
+                Ok(ranked.map(|(number, score)| (number, run.outcome.reported(score))).collect())
+            });
+            let (scored, method) = fusion::fuse(fusion, &rankings.collect::<Result<Vec<_>>>()?);
+            Ok((Outcome { scored, ..Outcome::default() }, method))
+        }
+        Rule::OrderBy(order) => unscored::by_value(reader, order, points, plan.limit),
+        Rule::Sample => Ok(unscored::sample(points, plan.limit)),
+        Rule::Ids => unscored::by_ids(reader, points, plan.limit),
+    }
+}
+
+/// The nearest `limit` of the points, and all that tie with the last.
+pub(super) fn nearest(
+    reader: &Reader<'_, '_>,
+    plan: &Planned<'_>,
+    query: &Values,
+    points: &RoaringBitmap,
+    limit: usize,
+) -> Result<(Outcome, Method)> {
+    let search = Search {
+        using: plan.asked.using,
+        candidates: !plan.prefetch.is_empty(),
+        params: plan.asked.params,
+        limit,
+    };
+    let (scored, method) = match query {
+        Values::Dense(query) => dense::contenders(reader, &search, query, points)?,
+        Values::Tokens(query) => max_sim::contenders(reader, &search, query, points)?,
+    };
+    let negated = reader.distance(search.using)? == Distance::Euclid;
+    Ok((Outcome { scored, negated, ..Outcome::default() }, method))
+}
+
+/// Keeps what a stage is asked for.
+fn keep_best(snapshot: &Snapshot<'_>, plan: &Planned<'_>, outcome: &mut Outcome) -> Result<()> {
+    if !outcome.in_order {
+        let scored = std::mem::take(&mut outcome.scored);
+        outcome.scored = best(snapshot, scored, plan.limit)?;
+    }
+    if let Some(threshold) = plan.asked.score_threshold {
+        let negated = outcome.negated;
+        let least = if negated { 0.0 - threshold } else { threshold };
+        // As in Qdrant: what fuses is compared otherwise than what compares vectors.
+        let inclusive = !plan.rule.compares_vectors();
+        let good = |score: f32| score > least || inclusive && score == least;
+        outcome.scored.retain(|(_, score)| good(*score));
+    }
+    Ok(())
+}
+
+/// The best `limit`, in no order. Ids are only looked up for those that tie for the last places.
+pub(super) fn best(
+    snapshot: &Snapshot<'_>,
+    mut scored: Vec<Scored>,
+    limit: usize,
+) -> Result<Vec<Scored>> {
+    // Plus 0, as -0 is no other score than 0.
+    scored.iter_mut().for_each(|(_, score)| *score += 0.0);
+    keep_with_ties(&mut scored, limit, |(_, score)| *score);
+    if scored.len() > limit {
+        scored = Outcome { scored, ..Outcome::default() }.ranked(snapshot)?;
+        scored.truncate(limit);
+    }
+    Ok(scored)
+}

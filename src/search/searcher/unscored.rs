@@ -1,0 +1,75 @@
+//! Points in an order that no vector decides: by a payload field, by ids, at random.
+
+use std::hash::{BuildHasher, RandomState};
+
+use roaring::RoaringBitmap;
+
+use super::reader::Reader;
+use super::run::Outcome;
+use crate::Result;
+use crate::ranking::first;
+use crate::search::Method;
+use crate::search::query::{Direction, OrderBy, OrderValue};
+
+/// Score of everything here.
+const SCORE: f32 = 1.0;
+
+fn outcome(numbers: impl IntoIterator<Item = u32>) -> Outcome {
+    let scored = numbers.into_iter().map(|number| (number, SCORE)).collect();
+    Outcome { scored, in_order: true, ..Outcome::default() }
+}
+
+/// The first `limit` by the values of a payload field, of equal values smaller ids first.
+pub(super) fn by_value(
+    reader: &Reader<'_, '_>,
+    order: &OrderBy,
+    points: &RoaringBitmap,
+    limit: usize,
+) -> Result<(Outcome, Method)> {
+    let mut found = Vec::new();
+    for number in points {
+        reader.cancellation.check()?;
+        let (id, payload) = reader.snapshot.payload(number)?;
+        let mut values: Vec<OrderValue> =
+            order.key.elements(&payload).filter_map(OrderValue::of).collect();
+        values.sort_unstable_by(OrderValue::order);
+        values.dedup();
+        found.extend(values.into_iter().map(|value| (value, id, number)));
+    }
+    if let Some(start) = &order.start_from {
+        found.retain(|(value, ..)| in_direction(order.direction, start, value).is_le());
+    }
+    let found = first(found, limit, |a, b| {
+        in_direction(order.direction, &a.0, &b.0).then_with(|| a.1.cmp(&b.1))
+    });
+    let mut outcome = outcome(found.iter().map(|(.., number)| *number));
+    outcome.values = found.into_iter().map(|(value, ..)| value).collect();
+    Ok((outcome, Method::OrderBy { payloads_read: points.len() }))
+}
+
+fn in_direction(direction: Direction, a: &OrderValue, b: &OrderValue) -> std::cmp::Ordering {
+    match direction {
+        Direction::Asc => a.order(b),
+        Direction::Desc => b.order(a),
+    }
+}
+
+/// `limit` points, each set of them as likely as any other.
+pub(super) fn sample(points: &RoaringBitmap, limit: usize) -> (Outcome, Method) {
+    // Its keys are random.
+    let hash = RandomState::new();
+    let drawn = points.iter().map(|number| (hash.hash_one(number), number)).collect();
+    let drawn = first(drawn, limit, Ord::cmp);
+    (outcome(drawn.into_iter().map(|(_, number)| number)), Method::Sample)
+}
+
+/// The first `limit` by their ids.
+pub(super) fn by_ids(
+    reader: &Reader<'_, '_>,
+    points: &RoaringBitmap,
+    limit: usize,
+) -> Result<(Outcome, Method)> {
+    let with_id = |number| Ok((reader.snapshot.id(number)?, number));
+    let ids = points.iter().map(with_id).collect::<Result<Vec<_>>>()?;
+    Ok((outcome(first(ids, limit, Ord::cmp).into_iter().map(|(_, it)| it)), Method::Ids))
+}
