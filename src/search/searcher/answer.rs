@@ -2,12 +2,10 @@
 
 use std::time::Instant;
 
-use roaring::RoaringBitmap;
-
 use super::reader::{Reader, Scored, Search};
 use super::stage::{ranked, reported, search};
 use crate::Result;
-use crate::filter::{Filter, PayloadSelector, PointId};
+use crate::filter::{Filter, PayloadSelector, PointId, PointSet};
 use crate::recall::Distance;
 use crate::search::{Prefetch, QueryPlan, QueryRequest, QueryResponse, ScoredPoint, WithVector};
 
@@ -18,7 +16,7 @@ pub(super) fn answer<'r>(
 ) -> Result<QueryResponse> {
     let start = Instant::now();
     check(reader, request)?;
-    let (mut candidates, mut prefetch) = (RoaringBitmap::new(), Vec::new());
+    let (mut candidates, mut prefetch) = (PointSet::new(), Vec::new());
     for one in &request.prefetch {
         let (scored, stage) = search(reader, &of_prefetch(one, request.filter.as_ref()))?;
         candidates.extend(scored.iter().map(|(number, _)| *number));
@@ -55,7 +53,7 @@ fn of_prefetch<'r>(prefetch: &'r Prefetch, filter: Option<&'r Filter>) -> Search
     }
 }
 
-fn of_query(request: &QueryRequest, candidates: Option<RoaringBitmap>) -> Search<'_> {
+fn of_query(request: &QueryRequest, candidates: Option<PointSet>) -> Search<'_> {
     Search {
         using: &request.using,
         query: &request.query,

@@ -1,11 +1,10 @@
 //! Points compared by a multivector: all of them, exactly.
 
-use roaring::RoaringBitmap;
-
 use super::reader::{Reader, Scored, Search};
 #[cfg(feature = "gpu")]
 use super::resident::is_missing;
 use crate::Result;
+use crate::filter::{PointNumber, PointSet};
 #[cfg(feature = "gpu")]
 use crate::gpu::ResidentStore;
 use crate::multivector::TokenMatrix;
@@ -18,7 +17,7 @@ pub(super) fn contenders(
     reader: &Reader<'_, '_>,
     search: &Search<'_>,
     query: &TokenMatrix,
-    allowed: &RoaringBitmap,
+    allowed: &PointSet,
 ) -> Result<(Vec<Scored>, Method)> {
     let ranking = MaxSim { reader, search, query, allowed };
     #[cfg(feature = "gpu")]
@@ -43,23 +42,23 @@ struct MaxSim<'a> {
     reader: &'a Reader<'a, 'a>,
     search: &'a Search<'a>,
     query: &'a TokenMatrix,
-    allowed: &'a RoaringBitmap,
+    allowed: &'a PointSet,
 }
 
 impl MaxSim<'_> {
     /// Ranks with the matrices of `sent`; others are in the store.
     fn with(
         &self,
-        sent: &RoaringBitmap,
-        #[cfg(feature = "gpu")] store: Option<&ResidentStore<u32>>,
+        sent: &PointSet,
+        #[cfg(feature = "gpu")] store: Option<&ResidentStore<PointNumber>>,
     ) -> Result<(Vec<Scored>, Method)> {
         let matrices = self.reader.snapshot.all_tokens(self.search.using, sent)?;
         let sent: Vec<_> = sent.iter().zip(matrices).collect();
-        let matrix = |number: u32| {
+        let matrix = |number: PointNumber| {
             let found = sent.binary_search_by_key(&number, |(it, _)| *it).ok();
             Ok(found.map(|at| sent[at].1))
         };
-        let candidates: Vec<u32> = self.allowed.iter().collect();
+        let candidates: Vec<PointNumber> = self.allowed.iter().collect();
         let queries = [Query { tokens: self.query.view(), candidates: &candidates }];
         let wanted = Wanted::best(self.search.limit).with_ties();
         let request = Request::new(&queries, &matrix, wanted);

@@ -2,17 +2,15 @@
 
 use std::rc::Rc;
 
-use roaring::RoaringBitmap;
-
 use super::shared::Shared;
 use crate::Result;
 use crate::background::Cancellation;
 use crate::collection::{Snapshot, Vector};
-use crate::filter::{Filter, Selected};
+use crate::filter::{Filter, PointNumber, PointSet, Selected};
 use crate::recall::{Distance, HnswView, SearchParams};
 
 /// Number of a point, and its score: larger is nearer.
-pub(super) type Scored = (u32, f32);
+pub(super) type Scored = (PointNumber, f32);
 
 /// State of a collection, for the requests of one call.
 pub(super) struct Reader<'s, 'r> {
@@ -34,7 +32,7 @@ pub(super) struct Search<'r> {
     /// A point has to match all of them.
     pub filters: [Option<&'r Filter>; 2],
     /// Points that earlier stages found; `None` for all points.
-    pub candidates: Option<RoaringBitmap>,
+    pub candidates: Option<PointSet>,
     pub params: SearchParams,
     pub score_threshold: Option<f32>,
     /// At least 1.

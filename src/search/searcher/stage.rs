@@ -2,13 +2,11 @@
 
 use std::time::Instant;
 
-use roaring::RoaringBitmap;
-
 use super::reader::{Reader, Scored, Search};
 use super::{dense, max_sim};
 use crate::Result;
 use crate::collection::{Snapshot, Values};
-use crate::filter::PointId;
+use crate::filter::{PointId, PointSet};
 use crate::ranking::{by_rank, keep_with_ties};
 use crate::recall::Distance;
 use crate::search::Stage;
@@ -45,7 +43,7 @@ pub(super) fn search<'r>(
 }
 
 /// Points that may be found, and the number of payloads that were read for that.
-fn allowed<'r>(reader: &mut Reader<'_, 'r>, search: &Search<'r>) -> Result<(RoaringBitmap, u64)> {
+fn allowed<'r>(reader: &mut Reader<'_, 'r>, search: &Search<'r>) -> Result<(PointSet, u64)> {
     let mut points = reader.snapshot.having(search.using)?.clone();
     let mut payloads_read = 0;
     for filter in search.filters.into_iter().flatten() {
