@@ -8,7 +8,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use maxfold::collection::{
     Collection, CollectionConfig, PayloadIndex, Point, Vector, VectorConfig,
 };
-use maxfold::filter::{Filter, IndexKind, Payload};
+use maxfold::filter::{Filter, IndexKind, Payload, PointNumber};
 use maxfold::maxsim::CpuMaxSim;
 use maxfold::recall::{Distance, SearchParams};
 use maxfold::rerank::Reranker;
@@ -78,10 +78,12 @@ fn read(criterion: &mut Criterion) {
     group.bench_function("open", |bencher| {
         bencher.iter_batched(|| (), |()| open(), BatchSize::PerIteration);
     });
-    let numbers: Vec<u32> = (0..1000).map(|_| rng.random_range(0..POINTS as u32)).collect();
+    let number = |_| PointNumber::new(rng.random_range(0..POINTS as u32));
+    let numbers: Vec<_> = (0..1000).map(number).collect();
     let matrices = |collection: &Collection| {
         let snapshot = collection.snapshot().unwrap();
-        let tokens = |number: &u32| snapshot.tokens("tokens", *number).unwrap().unwrap().tokens();
+        let tokens =
+            |number: &PointNumber| snapshot.tokens("tokens", *number).unwrap().unwrap().tokens();
         assert!(numbers.iter().map(tokens).sum::<usize>() > 60_000);
     };
     group.bench_function("1,000 matrices, first time", |bencher| {

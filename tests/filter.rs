@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use maxfold::filter::{
     Condition, Datetime, FieldPath, Filter, IndexKind, LONGEST_KEY, Match, Payload,
-    PayloadSelector, PointId, Points, Range, Scalars, Span, Subject, Test, payload,
+    PayloadSelector, PointId, PointNumber, PointSet, Points, Range, Scalars, Span, Subject, Test,
+    payload,
 };
 use maxfold::search::{QueryRequest, RequestLimits};
 use maxfold::{Error, Result};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use roaring::RoaringBitmap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -365,17 +365,17 @@ fn filter(rng: &mut StdRng, depth: u32, nested: bool) -> Value {
 
 struct Memory {
     points: Vec<Point>,
-    indexes: BTreeMap<(FieldPath, IndexKind), BTreeMap<Vec<u8>, RoaringBitmap>>,
+    indexes: BTreeMap<(FieldPath, IndexKind), BTreeMap<Vec<u8>, PointSet>>,
 }
 
 impl Memory {
     fn new(points: Vec<Point>, indexes: &[(FieldPath, IndexKind)]) -> Self {
         let index = |(field, kind): &(FieldPath, IndexKind)| {
-            let mut index: BTreeMap<Vec<u8>, RoaringBitmap> = BTreeMap::new();
+            let mut index: BTreeMap<Vec<u8>, PointSet> = BTreeMap::new();
             for (point, number) in points.iter().zip(0..) {
                 for key in kind.keys(field, point.payload.as_object().unwrap()) {
                     assert!(key.len() <= LONGEST_KEY);
-                    index.entry(key).or_default().insert(number);
+                    index.entry(key).or_default().insert(PointNumber::new(number));
                 }
             }
             ((field.clone(), *kind), index)
@@ -384,11 +384,11 @@ impl Memory {
         Self { points, indexes }
     }
 
-    fn points_where(&self, holds: impl Fn(&Point) -> bool) -> RoaringBitmap {
+    fn points_where(&self, holds: impl Fn(&Point) -> bool) -> PointSet {
         (0..)
             .zip(&self.points)
             .filter(|(_, point)| holds(point))
-            .map(|(number, _)| number)
+            .map(|(number, _)| PointNumber::new(number))
             .collect()
     }
 }
@@ -398,7 +398,7 @@ fn point_id(id: &Value) -> PointId {
 }
 
 impl Points for Memory {
-    fn all(&self) -> Result<RoaringBitmap> {
+    fn all(&self) -> Result<PointSet> {
         Ok(self.points_where(|_| true))
     }
 
@@ -406,27 +406,22 @@ impl Points for Memory {
         Ok(self.indexes.keys().filter(|(it, _)| it == field).map(|(_, kind)| *kind).collect())
     }
 
-    fn with_keys(
-        &self,
-        field: &FieldPath,
-        kind: IndexKind,
-        spans: &[Span],
-    ) -> Result<RoaringBitmap> {
+    fn with_keys(&self, field: &FieldPath, kind: IndexKind, spans: &[Span]) -> Result<PointSet> {
         let index = &self.indexes[&(field.clone(), kind)];
         let within = |span: &Span| index.range(span.start.clone()..span.end.clone());
         Ok(spans.iter().flat_map(within).flat_map(|(_, points)| points).collect())
     }
 
-    fn with_ids(&self, ids: &BTreeSet<PointId>) -> Result<RoaringBitmap> {
+    fn with_ids(&self, ids: &BTreeSet<PointId>) -> Result<PointSet> {
         Ok(self.points_where(|point| ids.contains(&point_id(&point.id))))
     }
 
-    fn with_vector(&self, name: &str) -> Result<RoaringBitmap> {
+    fn with_vector(&self, name: &str) -> Result<PointSet> {
         Ok(self.points_where(|point| point.vectors.contains(&name)))
     }
 
-    fn payload(&self, point: u32) -> Result<(PointId, Payload)> {
-        let point = &self.points[point as usize];
+    fn payload(&self, point: PointNumber) -> Result<(PointId, Payload)> {
+        let point = &self.points[point.get() as usize];
         Ok((point_id(&point.id), point.payload.as_object().unwrap().clone()))
     }
 }
@@ -510,6 +505,7 @@ fn conditions_are_counted_whatever_their_number() {
     for least in [0, 1, 2, 3, 7, 8, 13, 16, 31, 32, 299, 300, 301] {
         let filter = Filter::new().min_should(least, conditions.clone());
         let expected = (0..POINTS as u32).filter(|point| divisors[*point as usize] >= least);
+        let expected = expected.map(PointNumber::new);
         assert_eq!(filter.select(&memory).unwrap().points, expected.collect(), "{least}");
     }
 }

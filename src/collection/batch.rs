@@ -5,7 +5,6 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use heed::RwTxn;
-use roaring::RoaringBitmap;
 
 use super::PayloadIndex;
 use super::config::CollectionConfig;
@@ -13,7 +12,7 @@ use super::point::{Prepared, payload_json};
 use super::record::{self, Table};
 use super::state::State;
 use super::store::Store;
-use crate::filter::{IndexKind, Payload, PointId};
+use crate::filter::{IndexKind, Payload, PointId, PointNumber, PointSet};
 use crate::{Error, Result};
 
 /// Changes that are applied together, or, if this is dropped, not at all.
@@ -29,8 +28,8 @@ pub(super) struct Batch<'s> {
 /// Change of a set of points.
 #[derive(Default)]
 struct Change {
-    insert: RoaringBitmap,
-    remove: RoaringBitmap,
+    insert: PointSet,
+    remove: PointSet,
 }
 
 impl<'s> Batch<'s> {
@@ -54,7 +53,12 @@ impl<'s> Batch<'s> {
         self.delete(point.id)?;
         let number = self.state.take_number()?;
         let Prepared { id, vectors, payload, json } = point;
-        self.store.put(&mut self.txn, Table::Ids, &record::id_key(*id), &number.to_le_bytes())?;
+        self.store.put(
+            &mut self.txn,
+            Table::Ids,
+            &record::id_key(*id),
+            &number.get().to_le_bytes(),
+        )?;
         self.put_point(*id, number, json)?;
         for (slot, values) in vectors {
             let key = record::vector_key(*slot, number);
@@ -105,7 +109,7 @@ impl<'s> Batch<'s> {
         }
         let number = self.state.next_index;
         self.state.next_index += 1;
-        for point in self.state.all.clone() {
+        for point in &self.state.all.clone() {
             let (_, payload) = self.point(point)?;
             for key in index.kind.keys(&index.field, &payload) {
                 let change = self.changes.entry(record::index_key(number, &key)).or_default();
@@ -134,20 +138,20 @@ impl<'s> Batch<'s> {
         self.store.delete_range(&mut self.txn, Table::Index, keys)
     }
 
-    fn number(&self, id: PointId) -> Result<Option<u32>> {
+    fn number(&self, id: PointId) -> Result<Option<PointNumber>> {
         let key = record::id_key(id);
         let body = self.store.get(&self.txn, Table::Ids, &key)?;
         let damaged = || self.store.damaged(Table::Ids, &key);
         body.map(|body| record::parse_number(body).ok_or_else(damaged)).transpose()
     }
 
-    fn point(&self, number: u32) -> Result<(PointId, Payload)> {
+    fn point(&self, number: PointNumber) -> Result<(PointId, Payload)> {
         let key = record::point_key(number);
         let body = self.store.get(&self.txn, Table::Points, &key)?;
         body.and_then(record::parse_point).ok_or_else(|| self.store.damaged(Table::Points, &key))
     }
 
-    fn put_point(&mut self, id: PointId, number: u32, json: &[u8]) -> Result<()> {
+    fn put_point(&mut self, id: PointId, number: PointNumber, json: &[u8]) -> Result<()> {
         let (key, body) = (record::point_key(number), record::point_body(id, json));
         self.store.put(&mut self.txn, Table::Points, &key, &body)
     }
@@ -155,9 +159,9 @@ impl<'s> Batch<'s> {
     /// Notes where in the indexes a point comes, or goes. Of both, the later counts.
     fn note(
         &mut self,
-        number: u32,
+        number: PointNumber,
         payload: &Payload,
-        which: fn(&mut Change) -> &mut RoaringBitmap,
+        which: fn(&mut Change) -> &mut PointSet,
     ) {
         for (index, PayloadIndex { field, kind }) in &self.state.indexes {
             for key in IndexKind::keys(*kind, field, payload) {
@@ -173,7 +177,7 @@ impl<'s> Batch<'s> {
         for (key, Change { insert, remove }) in std::mem::take(&mut self.changes) {
             let damaged = || self.store.damaged(Table::Index, &key);
             let mut set = match self.store.get(&self.txn, Table::Index, &key)? {
-                None => RoaringBitmap::new(),
+                None => PointSet::new(),
                 Some(body) => record::parse_set(body).ok_or_else(damaged)?,
             };
             set -= remove;

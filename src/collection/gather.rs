@@ -3,13 +3,13 @@
 use std::ops::Bound;
 
 use rayon::prelude::*;
-use roaring::RoaringBitmap;
 
 use super::Snapshot;
 use super::config::VectorKind;
 use super::record::{self, Table};
 use super::store::Store;
 use crate::background::Cancellation;
+use crate::filter::{PointNumber, PointSet};
 use crate::multivector::TokenMatrixRef;
 use crate::{Error, Result};
 
@@ -20,7 +20,7 @@ const BYTES_PER_THREAD: usize = 1 << 18;
 const STEPS_PER_DESCENT: u64 = 8;
 
 /// A number, and the value of a record.
-type Value<'s> = (u32, &'s [u8]);
+type Value<'s> = (PointNumber, &'s [u8]);
 
 impl Snapshot<'_> {
     /// Maps `compute` over each of these points' dense vectors `name`, in the order of their
@@ -33,8 +33,8 @@ impl Snapshot<'_> {
     pub(crate) fn map_dense<T: Send>(
         &self,
         name: &str,
-        numbers: &RoaringBitmap,
-        compute: impl Fn(u32, &[f32]) -> T + Send + Sync,
+        numbers: &PointSet,
+        compute: impl Fn(PointNumber, &[f32]) -> T + Send + Sync,
     ) -> Result<Vec<T>> {
         let (slot, dim, values) = self.dense_values(name, numbers)?;
         let (store, cancellation) = (&self.collection.store, Cancellation::current());
@@ -53,8 +53,8 @@ impl Snapshot<'_> {
     pub(crate) fn read_dense(
         &self,
         name: &str,
-        numbers: &RoaringBitmap,
-    ) -> Result<Vec<(u32, Vec<f32>)>> {
+        numbers: &PointSet,
+    ) -> Result<Vec<(PointNumber, Vec<f32>)>> {
         let (slot, dim, values) = self.dense_values(name, numbers)?;
         let read = |value| {
             let mut vector = Vec::with_capacity(dim);
@@ -65,11 +65,7 @@ impl Snapshot<'_> {
     }
 
     /// The slot and the size of a dense vector, and the values of those points that have it.
-    fn dense_values(
-        &self,
-        name: &str,
-        numbers: &RoaringBitmap,
-    ) -> Result<(u8, usize, Vec<Value<'_>>)> {
+    fn dense_values(&self, name: &str, numbers: &PointSet) -> Result<(u8, usize, Vec<Value<'_>>)> {
         let (slot, config) = self.collection.slot(name)?;
         if let VectorKind::Multi = config.kind {
             let (name, expected, got) = (name.into(), "one vector", "many");
@@ -87,7 +83,7 @@ impl Snapshot<'_> {
     pub(crate) fn all_tokens(
         &self,
         name: &str,
-        numbers: &RoaringBitmap,
+        numbers: &PointSet,
     ) -> Result<Vec<TokenMatrixRef<'_>>> {
         let (slot, config) = self.collection.slot(name)?;
         if let VectorKind::Dense(_) = config.kind {
@@ -104,7 +100,7 @@ impl Snapshot<'_> {
 
     /// Values of records, none of which may be missing: by descents if they are far apart, else
     /// along the leaves.
-    fn values(&self, slot: u8, numbers: &RoaringBitmap) -> Result<Vec<Value<'_>>> {
+    fn values(&self, slot: u8, numbers: &PointSet) -> Result<Vec<Value<'_>>> {
         let (Some(first), Some(last)) = (numbers.min(), numbers.max()) else {
             return Ok(Vec::new());
         };
@@ -122,9 +118,9 @@ impl Snapshot<'_> {
     fn values_between(
         &self,
         slot: u8,
-        first: u32,
-        last: u32,
-        numbers: &RoaringBitmap,
+        first: PointNumber,
+        last: PointNumber,
+        numbers: &PointSet,
     ) -> Result<Vec<Value<'_>>> {
         let (first, last) = (record::vector_key(slot, first), record::vector_key(slot, last));
         let span = (Bound::Included(first.as_slice()), Bound::Included(last.as_slice()));
@@ -136,14 +132,14 @@ impl Snapshot<'_> {
         Ok(values)
     }
 
-    fn value(&self, slot: u8, number: u32) -> Result<Value<'_>> {
+    fn value(&self, slot: u8, number: PointNumber) -> Result<Value<'_>> {
         let key = record::vector_key(slot, number);
         let value = self.collection.store.get_unchecked(&self.txn, Table::Vectors, &key)?;
         value.map(|it| (number, it)).ok_or_else(|| damaged(&self.collection.store, slot, number))
     }
 }
 
-fn damaged(store: &Store, slot: u8, number: u32) -> Error {
+fn damaged(store: &Store, slot: u8, number: PointNumber) -> Error {
     store.damaged(Table::Vectors, &record::vector_key(slot, number))
 }
 
@@ -154,7 +150,7 @@ fn decode(
     (number, value): Value<'_>,
     dim: usize,
     buffer: &mut Vec<f32>,
-) -> Result<u32> {
+) -> Result<PointNumber> {
     let body = Table::Vectors.open(&record::vector_key(slot, number), value);
     let (values, rest) = body.unwrap_or_default().as_chunks::<4>();
     buffer.clear();

@@ -6,7 +6,7 @@ use half::f16;
 use roaring::RoaringBitmap;
 use uuid::Uuid;
 
-use crate::filter::{Payload, PointId};
+use crate::filter::{Payload, PointId, PointNumber, PointSet};
 
 /// The databases of a collection, in the order in which they are opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,19 +62,19 @@ impl Table {
 pub(super) const CHECKSUM: usize = 4;
 
 /// The key of a point: its number.
-pub(super) fn point_key(number: u32) -> [u8; 4] {
-    number.to_be_bytes()
+pub(super) fn point_key(number: PointNumber) -> [u8; 4] {
+    number.get().to_be_bytes()
 }
 
 /// The key of a vector: its name's slot, and the point's number.
-pub(super) fn vector_key(slot: u8, number: u32) -> [u8; 6] {
-    let [a, b, c, d] = number.to_be_bytes();
+pub(super) fn vector_key(slot: u8, number: PointNumber) -> [u8; 6] {
+    let [a, b, c, d] = number.get().to_be_bytes();
     [0, slot, a, b, c, d]
 }
 
 /// The number in the key of a vector.
-pub(super) fn parse_vector_number(key: &[u8]) -> Option<u32> {
-    key.last_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+pub(super) fn parse_vector_number(key: &[u8]) -> Option<PointNumber> {
+    key.last_chunk().map(|bytes| PointNumber::new(u32::from_be_bytes(*bytes)))
 }
 
 /// The key of a set: its index, and what the point has in there.
@@ -123,8 +123,8 @@ pub(super) fn parse_point(body: &[u8]) -> Option<(PointId, Payload)> {
     Some((id, serde_json::from_slice(payload).ok()?))
 }
 
-pub(super) fn parse_number(body: &[u8]) -> Option<u32> {
-    body.try_into().ok().map(u32::from_le_bytes)
+pub(super) fn parse_number(body: &[u8]) -> Option<PointNumber> {
+    body.try_into().ok().map(u32::from_le_bytes).map(PointNumber::new)
 }
 
 /// The values of a vector, little-endian as the machine is.
@@ -140,15 +140,16 @@ pub(super) fn parse_tokens(body: &[u8], dim: usize) -> Option<&[f16]> {
     (!values.is_empty() && values.len().is_multiple_of(dim)).then_some(values)
 }
 
-pub(super) fn set_body(set: &RoaringBitmap) -> Vec<u8> {
+pub(super) fn set_body(set: &PointSet) -> Vec<u8> {
+    let set = set.bitmap();
     let mut body = Vec::with_capacity(set.serialized_size());
     // Writing to a Vec doesn't fail.
     let _ = set.serialize_into(&mut body);
     body
 }
 
-pub(super) fn parse_set(body: &[u8]) -> Option<RoaringBitmap> {
-    RoaringBitmap::deserialize_from(body).ok()
+pub(super) fn parse_set(body: &[u8]) -> Option<PointSet> {
+    RoaringBitmap::deserialize_from(body).ok().map(PointSet::from)
 }
 
 /// A key, for an error message.

@@ -5,13 +5,14 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use heed::{RoTxn, WithoutTls};
-use roaring::{MultiOps, RoaringBitmap};
 
 use super::config::{VectorConfig, VectorKind};
 use super::record::{self, Table};
 use super::state::State;
 use super::{Collection, PayloadIndex, Point, Values, Vector};
-use crate::filter::{FieldPath, Filter, IndexKind, Payload, PointId, Points, Selected, Span};
+use crate::filter::{
+    FieldPath, Filter, IndexKind, Payload, PointId, PointNumber, PointSet, Points, Selected, Span,
+};
 use crate::multivector::TokenMatrixRef;
 use crate::{Error, Result};
 
@@ -63,7 +64,7 @@ impl<'c> Snapshot<'c> {
     }
 
     /// The numbers of all points.
-    pub fn numbers(&self) -> &RoaringBitmap {
+    pub fn numbers(&self) -> &PointSet {
         &self.state.all
     }
 
@@ -76,7 +77,7 @@ impl<'c> Snapshot<'c> {
     ///
     /// # Errors
     /// There is no such vector.
-    pub fn having(&self, name: &str) -> Result<&RoaringBitmap> {
+    pub fn having(&self, name: &str) -> Result<&PointSet> {
         let (slot, _) = self.collection.slot(name)?;
         Ok(&self.state.having[usize::from(slot)])
     }
@@ -98,7 +99,7 @@ impl<'c> Snapshot<'c> {
     ///
     /// # Errors
     /// A record is damaged or can't be read.
-    pub fn number(&self, id: PointId) -> Result<Option<u32>> {
+    pub fn number(&self, id: PointId) -> Result<Option<PointNumber>> {
         let key = record::id_key(id);
         let damaged = || self.collection.store.damaged(Table::Ids, &key);
         let body = self.collection.store.get(&self.txn, Table::Ids, &key)?;
@@ -109,7 +110,7 @@ impl<'c> Snapshot<'c> {
     ///
     /// # Errors
     /// As [`Snapshot::payload`].
-    pub fn id(&self, number: u32) -> Result<PointId> {
+    pub fn id(&self, number: PointNumber) -> Result<PointId> {
         let (key, body) = self.point(number)?;
         record::parse_point_id(body)
             .ok_or_else(|| self.collection.store.damaged(Table::Points, &key))
@@ -119,13 +120,13 @@ impl<'c> Snapshot<'c> {
     ///
     /// # Errors
     /// No point has this number; a record is damaged or can't be read.
-    pub fn payload(&self, number: u32) -> Result<(PointId, Payload)> {
+    pub fn payload(&self, number: PointNumber) -> Result<(PointId, Payload)> {
         let (key, body) = self.point(number)?;
         record::parse_point(body).ok_or_else(|| self.collection.store.damaged(Table::Points, &key))
     }
 
     /// The record of a point, with its key.
-    fn point(&self, number: u32) -> Result<([u8; 4], &[u8])> {
+    fn point(&self, number: PointNumber) -> Result<([u8; 4], &[u8])> {
         if !self.state.all.contains(number) {
             let (expected, got) = ("that of a point".into(), number.to_string());
             return Err(Error::InvalidParameter { name: "the number", expected, got });
@@ -142,7 +143,7 @@ impl<'c> Snapshot<'c> {
     /// There is no such vector, or it is a multivector; a record is damaged or can't be read.
     ///
     /// [`Distance::Cosine`]: crate::recall::Distance::Cosine
-    pub fn dense(&self, name: &str, number: u32) -> Result<Option<Vec<f32>>> {
+    pub fn dense(&self, name: &str, number: PointNumber) -> Result<Option<Vec<f32>>> {
         let (slot, config) = self.collection.slot(name)?;
         if let VectorKind::Multi = config.kind {
             return Err(Error::VectorKind {
@@ -167,7 +168,7 @@ impl<'c> Snapshot<'c> {
     ///
     /// # Errors
     /// There is no such vector, or it is a dense one; a record is damaged or can't be read.
-    pub fn tokens(&self, name: &str, number: u32) -> Result<Option<TokenMatrixRef<'_>>> {
+    pub fn tokens(&self, name: &str, number: PointNumber) -> Result<Option<TokenMatrixRef<'_>>> {
         let (slot, config) = self.collection.slot(name)?;
         if let VectorKind::Dense(_) = config.kind {
             return Err(Error::VectorKind {
@@ -186,7 +187,7 @@ impl<'c> Snapshot<'c> {
         &self,
         slot: u8,
         config: &VectorConfig,
-        number: u32,
+        number: PointNumber,
     ) -> Result<TokenMatrixRef<'_>> {
         let store = &self.collection.store;
         let key = record::vector_key(slot, number);
@@ -219,7 +220,7 @@ impl<'c> Snapshot<'c> {
     }
 
     /// The vector `name` of a point that has it, as it is compared.
-    pub(crate) fn vector(&self, name: &str, number: u32) -> Result<Values> {
+    pub(crate) fn vector(&self, name: &str, number: PointNumber) -> Result<Values> {
         let values = match self.collection.config().get(name)?.kind {
             VectorKind::Dense(_) => self.dense(name, number)?.map(Values::Dense),
             VectorKind::Multi => self.tokens(name, number)?.map(|it| Values::Tokens(it.to_owned())),
@@ -233,7 +234,7 @@ impl<'c> Snapshot<'c> {
     /// The vectors of a point, as they are compared, of those names that are `wanted`.
     pub(crate) fn vectors(
         &self,
-        number: u32,
+        number: PointNumber,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<BTreeMap<String, Vector>> {
         let mut vectors = BTreeMap::new();
@@ -250,7 +251,7 @@ impl<'c> Snapshot<'c> {
 }
 
 impl Points for Snapshot<'_> {
-    fn all(&self) -> Result<RoaringBitmap> {
+    fn all(&self) -> Result<PointSet> {
         Ok(self.state.all.clone())
     }
 
@@ -259,15 +260,10 @@ impl Points for Snapshot<'_> {
         Ok(indexes.map(|(_, index)| index.kind).collect())
     }
 
-    fn with_keys(
-        &self,
-        field: &FieldPath,
-        kind: IndexKind,
-        spans: &[Span],
-    ) -> Result<RoaringBitmap> {
+    fn with_keys(&self, field: &FieldPath, kind: IndexKind, spans: &[Span]) -> Result<PointSet> {
         let mut indexes = self.state.indexes.iter();
         let index = indexes.find(|(_, index)| index.field == *field && index.kind == kind);
-        let Some((number, _)) = index else { return Ok(RoaringBitmap::new()) };
+        let Some((number, _)) = index else { return Ok(PointSet::new()) };
         let store = &self.collection.store;
         let mut sets = Vec::new();
         for span in spans {
@@ -280,18 +276,18 @@ impl Points for Snapshot<'_> {
                 Ok(())
             })?;
         }
-        Ok(sets.union())
+        Ok(PointSet::union(sets))
     }
 
-    fn with_ids(&self, ids: &BTreeSet<PointId>) -> Result<RoaringBitmap> {
+    fn with_ids(&self, ids: &BTreeSet<PointId>) -> Result<PointSet> {
         ids.iter().filter_map(|id| self.number(*id).transpose()).collect()
     }
 
-    fn with_vector(&self, name: &str) -> Result<RoaringBitmap> {
+    fn with_vector(&self, name: &str) -> Result<PointSet> {
         Ok(self.having(name).cloned().unwrap_or_default())
     }
 
-    fn payload(&self, number: u32) -> Result<(PointId, Payload)> {
+    fn payload(&self, number: PointNumber) -> Result<(PointId, Payload)> {
         Snapshot::payload(self, number)
     }
 }

@@ -1,13 +1,12 @@
 //! State of a collection in one transaction: counters, and sets of points.
 
 use heed::{AnyTls, RoTxn, RwTxn};
-use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
 use super::record::{Table, parse_set, set_body};
 use super::store::Store;
 use super::{CollectionConfig, PayloadIndex};
-use crate::filter::IndexKind;
+use crate::filter::{IndexKind, PointNumber, PointSet};
 use crate::json::Node;
 use crate::{Error, Result};
 
@@ -30,9 +29,9 @@ pub(super) struct State {
     /// The number of the next payload index. None is given twice.
     pub next_index: u32,
     /// Every point.
-    pub all: RoaringBitmap,
+    pub all: PointSet,
     /// The points that have a vector, by its slot.
-    pub having: Vec<RoaringBitmap>,
+    pub having: Vec<PointSet>,
     /// The payload indexes, with their numbers.
     pub indexes: Vec<(u32, PayloadIndex)>,
 }
@@ -45,7 +44,7 @@ impl State {
             transaction: 1,
             next: 0,
             next_index: 0,
-            all: RoaringBitmap::new(),
+            all: PointSet::new(),
             having: Vec::new(),
             indexes: Vec::new(),
         };
@@ -89,7 +88,7 @@ impl State {
         let having = (0..vectors).map(|slot| {
             let key = having_key(slot);
             match store.get(txn, Table::Meta, &key)? {
-                None => Ok(RoaringBitmap::new()),
+                None => Ok(PointSet::new()),
                 Some(body) => parse_set(body).ok_or_else(|| damaged(&key)),
             }
         });
@@ -114,14 +113,14 @@ impl State {
     }
 
     /// The number of the next point.
-    pub fn take_number(&mut self) -> Result<u32> {
+    pub fn take_number(&mut self) -> Result<PointNumber> {
         let number = u32::try_from(self.next).map_err(|_| Error::InvalidParameter {
             name: "the number of points ever written",
             expected: "at most 2³²".into(),
             got: "one more".into(),
         })?;
         self.next += 1;
-        Ok(number)
+        Ok(PointNumber::new(number))
     }
 }
 

@@ -4,12 +4,12 @@
 //! and not found. So all records are read here that are looked for by something that a caller gives.
 
 use heed::{AnyTls, RoTxn};
-use roaring::RoaringBitmap;
 
 use super::record::{Table, parse_id, parse_number};
 use super::state::State;
 use super::store::{EVERY_KEY, Store};
 use crate::Result;
+use crate::filter::PointSet;
 
 /// Checks the records of a collection against one another.
 pub(super) fn verify(store: &Store, txn: &RoTxn<'_, AnyTls>, state: &State) -> Result<()> {
@@ -25,7 +25,7 @@ pub(super) fn verify(store: &Store, txn: &RoTxn<'_, AnyTls>, state: &State) -> R
         return Err(store.damage(format!("{ids} ids of {all} points")));
     }
     // Which points and vectors there are is known; each is looked for by its number.
-    let vectors = state.having.iter().map(RoaringBitmap::len).sum();
+    let vectors = state.having.iter().map(PointSet::len).sum();
     let counts = [(Table::Points, state.all.len()), (Table::Vectors, vectors)];
     for (table, expected) in counts {
         let got = store.count(txn, table)?;
@@ -38,8 +38,8 @@ pub(super) fn verify(store: &Store, txn: &RoTxn<'_, AnyTls>, state: &State) -> R
 }
 
 /// The numbers of all ids, each of which has one of its own.
-fn numbers(store: &Store, txn: &RoTxn<'_, AnyTls>) -> Result<RoaringBitmap> {
-    let mut numbers = RoaringBitmap::new();
+fn numbers(store: &Store, txn: &RoTxn<'_, AnyTls>) -> Result<PointSet> {
+    let mut numbers = PointSet::new();
     store.scan(txn, Table::Ids, EVERY_KEY, |key, body| {
         let number = parse_id(key).and_then(|_| parse_number(body));
         match number.is_some_and(|number| numbers.insert(number)) {

@@ -29,6 +29,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `point_id.rs`, `datetime.rs`, `range.rs` | [`PointId`], [`Datetime`], [`Range`] |
+//! | `point_number.rs`, `point_set.rs` | [`PointNumber`], [`PointSet`] |
 //! | `path.rs` | [`FieldPath`]: `a.b`, `a[].b`, `a[0]` |
 //! | `payload.rs` | [`Payload`], and what may be done with one |
 //! | `condition.rs` | [`Filter`] and its conditions |
@@ -44,6 +45,8 @@ mod matches;
 mod path;
 pub mod payload;
 mod point_id;
+mod point_number;
+mod point_set;
 mod points;
 mod range;
 mod read;
@@ -56,5 +59,7 @@ pub use matches::Subject;
 pub use path::FieldPath;
 pub use payload::{Payload, PayloadSelector};
 pub use point_id::PointId;
+pub use point_number::PointNumber;
+pub use point_set::PointSet;
 pub use points::{Points, Selected};
 pub use range::Range;

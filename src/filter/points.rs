@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use roaring::RoaringBitmap;
-
 use super::{
-    Condition, FieldPath, Filter, IndexKind, MinShould, Payload, PointId, Span, Subject, Test,
+    Condition, FieldPath, Filter, IndexKind, MinShould, Payload, PointId, PointNumber, PointSet,
+    Span, Subject, Test,
 };
 use crate::Result;
 use crate::background::Cancellation;
@@ -16,7 +15,7 @@ pub trait Points {
     ///
     /// # Errors
     /// What the storage finds; as with all of these.
-    fn all(&self) -> Result<RoaringBitmap>;
+    fn all(&self) -> Result<PointSet>;
 
     /// The kinds of the indexes of a field.
     ///
@@ -29,30 +28,25 @@ pub trait Points {
     ///
     /// # Errors
     /// What the storage finds.
-    fn with_keys(
-        &self,
-        field: &FieldPath,
-        kind: IndexKind,
-        spans: &[Span],
-    ) -> Result<RoaringBitmap>;
+    fn with_keys(&self, field: &FieldPath, kind: IndexKind, spans: &[Span]) -> Result<PointSet>;
 
     /// The points with these ids.
     ///
     /// # Errors
     /// What the storage finds.
-    fn with_ids(&self, ids: &BTreeSet<PointId>) -> Result<RoaringBitmap>;
+    fn with_ids(&self, ids: &BTreeSet<PointId>) -> Result<PointSet>;
 
     /// The points that have a vector of this name; none, if there is no such vector.
     ///
     /// # Errors
     /// What the storage finds.
-    fn with_vector(&self, name: &str) -> Result<RoaringBitmap>;
+    fn with_vector(&self, name: &str) -> Result<PointSet>;
 
     /// A point's id and payload.
     ///
     /// # Errors
     /// What the storage finds.
-    fn payload(&self, point: u32) -> Result<(PointId, Payload)>;
+    fn payload(&self, point: PointNumber) -> Result<(PointId, Payload)>;
 }
 
 /// Points that match a filter.
@@ -60,15 +54,15 @@ pub trait Points {
 #[non_exhaustive]
 pub struct Selected {
     /// The points.
-    pub points: RoaringBitmap,
+    pub points: PointSet,
     /// Number of payloads that were read: 0 if indexes said it all.
     pub scanned: u64,
 }
 
 /// The points that satisfy a condition, and those that may: the former are among the latter.
 struct Bounds {
-    sure: RoaringBitmap,
-    possible: RoaringBitmap,
+    sure: PointSet,
+    possible: PointSet,
 }
 
 impl Filter {
@@ -99,7 +93,7 @@ impl Filter {
 
 struct Search<'a, P> {
     points: &'a P,
-    all: &'a RoaringBitmap,
+    all: &'a PointSet,
 }
 
 impl<P: Points> Search<'_, P> {
@@ -123,7 +117,7 @@ impl<P: Points> Search<'_, P> {
 
     fn at_least(&self, count: usize, conditions: &[Condition]) -> Result<Bounds> {
         if count > conditions.len() {
-            return Ok(self.exactly(RoaringBitmap::new()));
+            return Ok(self.exactly(PointSet::new()));
         }
         let (mut sure, mut possible) = (Counts::default(), Counts::default());
         for condition in conditions {
@@ -157,17 +151,17 @@ impl<P: Points> Search<'_, P> {
         Ok(if lookup.inverted { bounds.inverted(self.all) } else { bounds })
     }
 
-    fn exactly(&self, points: RoaringBitmap) -> Bounds {
+    fn exactly(&self, points: PointSet) -> Bounds {
         let points = points & self.all;
         Bounds { sure: points.clone(), possible: points }
     }
 
     fn unknown(&self) -> Bounds {
-        Bounds { sure: RoaringBitmap::new(), possible: self.all.clone() }
+        Bounds { sure: PointSet::new(), possible: self.all.clone() }
     }
 
     /// The vectors that a filter names, and the points that have them.
-    fn vectors<'f>(&self, filter: &'f Filter) -> Result<Vec<(&'f str, RoaringBitmap)>> {
+    fn vectors<'f>(&self, filter: &'f Filter) -> Result<Vec<(&'f str, PointSet)>> {
         let mut names = BTreeSet::new();
         collect_vectors(filter, &mut names);
         names.into_iter().map(|name| Ok((name, self.points.with_vector(name)?))).collect()
@@ -187,10 +181,10 @@ fn collect_vectors<'f>(filter: &'f Filter, names: &mut BTreeSet<&'f str>) {
 /// Counts, for each point, the sets that it is in: a binary number, with a set for each of its
 /// digits. So a set more costs a few operations on sets, however many there were.
 #[derive(Default)]
-struct Counts(Vec<RoaringBitmap>);
+struct Counts(Vec<PointSet>);
 
 impl Counts {
-    fn add(&mut self, mut carry: RoaringBitmap) {
+    fn add(&mut self, mut carry: PointSet) {
         for digit in &mut self.0 {
             let both = &*digit & &carry;
             *digit ^= carry;
@@ -202,8 +196,8 @@ impl Counts {
     }
 
     /// Those of `all` that are in `count` sets or more.
-    fn at_least(&self, count: usize, all: &RoaringBitmap) -> RoaringBitmap {
-        let (mut more, mut equal) = (RoaringBitmap::new(), all.clone());
+    fn at_least(&self, count: usize, all: &PointSet) -> PointSet {
+        let (mut more, mut equal) = (PointSet::new(), all.clone());
         let places = self.0.len().max(count.checked_ilog2().map_or(0, |last| last as usize + 1));
         for place in (0..places).rev() {
             let digit = self.0.get(place).map(|digit| digit & &equal).unwrap_or_default();
@@ -224,7 +218,7 @@ impl Bounds {
         self.possible &= &other.possible;
     }
 
-    fn inverted(self, all: &RoaringBitmap) -> Self {
+    fn inverted(self, all: &PointSet) -> Self {
         Self { sure: all - &self.possible, possible: all - &self.sure }
     }
 }

@@ -7,7 +7,7 @@ use super::plan::{Collections, Plan, Rule, plan};
 use super::reader::{Reader, Scored};
 use super::run::{Outcome, Run, run};
 use crate::collection::Values;
-use crate::filter::PayloadSelector;
+use crate::filter::{PayloadSelector, PointNumber};
 use crate::ranking::TokenMatch;
 use crate::search::{QueryPlan, QueryRequest, QueryResponse, ScoredPoint, WithVector};
 use crate::{Error, Result};
@@ -51,7 +51,7 @@ fn points(
     let wanted = ranked.get(request.offset..).unwrap_or_default();
     let mut matches = match &plan.root.rule {
         Rule::Nearest(Values::Tokens(query)) if request.with_matches => {
-            let numbers: Vec<u32> = wanted.iter().map(|(number, _)| *number).collect();
+            let numbers: Vec<PointNumber> = wanted.iter().map(|(number, _)| *number).collect();
             max_sim::matches(reader, &request.using, query, &numbers)?
         }
         _ => Vec::new(),

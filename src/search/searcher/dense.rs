@@ -4,6 +4,7 @@ use roaring::RoaringBitmap;
 
 use super::reader::{Reader, Scored, Search};
 use crate::Result;
+use crate::filter::{PointNumber, PointSet};
 use crate::recall::{Allowed, HnswView, Recalled, ScanReason, SearchParams, Strategy};
 use crate::search::Method;
 
@@ -13,7 +14,7 @@ pub(super) fn contenders(
     reader: &Reader<'_, '_>,
     search: &Search<'_>,
     query: &[f32],
-    allowed: &RoaringBitmap,
+    allowed: &PointSet,
 ) -> Result<(Vec<Scored>, Method)> {
     let Some(view) = reader.view(search.using) else {
         let scored = scan(reader, search.using, query, allowed)?;
@@ -26,7 +27,7 @@ pub(super) fn contenders(
         return Ok((scored, Method::Dense { strategy, unindexed: 0 }));
     };
     // Numbers that the graph doesn't have yet, or not any more if it is ahead.
-    let unindexed = allowed - view.numbers();
+    let unindexed = PointSet::from(allowed.bitmap() - view.numbers());
     let (mut scored, strategy) = walk(view, search, query, allowed - &unindexed)?;
     scored.extend(scan(reader, search.using, query, &unindexed)?);
     Ok((scored, Method::Dense { strategy, unindexed: unindexed.len() }))
@@ -37,7 +38,7 @@ fn scan(
     reader: &Reader<'_, '_>,
     using: &str,
     query: &[f32],
-    allowed: &RoaringBitmap,
+    allowed: &PointSet,
 ) -> Result<Vec<Scored>> {
     let distance = reader.distance(using)?;
     reader
@@ -51,11 +52,11 @@ fn walk(
     view: &HnswView,
     search: &Search<'_>,
     query: &[f32],
-    allowed: RoaringBitmap,
+    allowed: PointSet,
 ) -> Result<(Vec<Scored>, Strategy)> {
     let exact = search.params.exact || search.candidates;
     let params = SearchParams { exact, ..search.params };
-    let allowed = Allowed::from(allowed);
+    let allowed = Allowed::from(RoaringBitmap::from(allowed));
     let mut limit = search.limit.saturating_add(1);
     loop {
         let Recalled { candidates, mut strategy } =
@@ -70,7 +71,8 @@ fn walk(
         if let (true, Strategy::Scan { reason, .. }) = (search.candidates, &mut strategy) {
             *reason = ScanReason::Candidates;
         }
-        let scored = candidates.iter().map(|it| (it.document as u32, it.score)).collect();
+        let number = |document| PointNumber::new(document as u32);
+        let scored = candidates.iter().map(|it| (number(it.document), it.score)).collect();
         return Ok((scored, strategy));
     }
 }

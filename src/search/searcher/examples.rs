@@ -1,11 +1,10 @@
 //! Points compared with several examples, and the similarities put together.
 
-use roaring::RoaringBitmap;
-
 use super::max_sim;
 use super::reader::{Reader, Scored};
 use crate::Result;
 use crate::collection::Values;
+use crate::filter::{PointNumber, PointSet};
 use crate::recall::Distance;
 use crate::rerank::Execution;
 use crate::search::Method;
@@ -83,11 +82,11 @@ pub(super) fn scored(
     using: &str,
     examples: &[Values],
     combine: &Combine,
-    points: &RoaringBitmap,
+    points: &PointSet,
 ) -> Result<(Vec<Scored>, Method)> {
     let (columns, execution) = similarities(reader, using, examples, points)?;
     let mut row = vec![0.0; columns.len()];
-    let score = |(at, number): (usize, u32)| {
+    let score = |(at, number): (usize, PointNumber)| {
         row.iter_mut().zip(&columns).for_each(|(value, column)| *value = column[at]);
         (number, combine.score(&row))
     };
@@ -101,7 +100,7 @@ pub(super) fn similarities(
     reader: &Reader<'_, '_>,
     using: &str,
     examples: &[Values],
-    points: &RoaringBitmap,
+    points: &PointSet,
 ) -> Result<(Vec<Vec<f32>>, Option<Execution>)> {
     let distance = reader.distance(using)?;
     let mut execution = None;

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use super::reader::Scored;
+use crate::filter::PointNumber;
 use crate::search::Method;
 use crate::search::query::Fusion;
 
 /// All points of some rankings, which are in order and have scores as they are reported, with new scores.
 pub(super) fn fuse(fusion: &Fusion, rankings: &[Vec<Scored>]) -> (Vec<Scored>, Method) {
-    let mut scores: HashMap<u32, f32> = HashMap::new();
+    let mut scores: HashMap<PointNumber, f32> = HashMap::new();
     for (at, ranking) in rankings.iter().enumerate() {
         let normalized = match fusion {
             Fusion::Rrf { k, weights } => {

@@ -5,9 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use roaring::RoaringBitmap;
-
 use crate::collection::{Collection, Snapshot, VectorConfig, VectorKind};
+use crate::filter::PointSet;
 use crate::recall::{HnswIndex, HnswLoader, HnswParams, HnswView};
 use crate::{Error, Result};
 
@@ -64,7 +63,7 @@ impl Graph {
             };
         for chunk in chunks(snapshot.having(name)?) {
             for (number, vector) in snapshot.read_dense(name, &chunk)? {
-                loader.add(number, &vector)?;
+                loader.add(number.get(), &vector)?;
             }
         }
         let loaded = loader.finish(snapshot.transaction())?;
@@ -94,21 +93,23 @@ impl Graph {
             }
             let points = snapshot.read_dense(&self.name, &chunk)?;
             let mut batch = self.index.batch();
-            batch.insert(points.iter().map(|(number, vector)| (*number, vector.as_slice())))?;
+            batch
+                .insert(points.iter().map(|(number, vector)| (number.get(), vector.as_slice())))?;
             batch.publish(stamp);
             self.unsaved.fetch_add(chunk.len(), Ordering::Relaxed);
         }
         let mut batch = self.index.batch();
-        gone.iter().for_each(|number| batch.remove(number));
+        gone.iter().for_each(|number| batch.remove(number.get()));
         batch.publish(snapshot.transaction());
         self.unsaved.fetch_add(gone.len(), Ordering::Relaxed);
         self.tend(stop)
     }
 
     /// Numbers that it lacks, numbers that it has too many, and its stamp.
-    fn differences(&self, having: &RoaringBitmap) -> (RoaringBitmap, RoaringBitmap, u64) {
+    fn differences(&self, having: &PointSet) -> (PointSet, PointSet, u64) {
         let view = self.index.view();
-        (having - view.numbers(), view.numbers() - having, view.stamp())
+        let (having, known) = (having.bitmap(), view.numbers());
+        ((having - known).into(), (known - having).into(), view.stamp())
     }
 
     /// Does what is due after changes.
@@ -160,10 +161,10 @@ fn log_unusable(error: &Error) {
 }
 
 /// The numbers, some at a time.
-fn chunks(numbers: &RoaringBitmap) -> impl Iterator<Item = RoaringBitmap> {
+fn chunks(numbers: &PointSet) -> impl Iterator<Item = PointSet> {
     let mut numbers = numbers.iter();
     std::iter::from_fn(move || {
-        let chunk: RoaringBitmap = numbers.by_ref().take(CHUNK).collect();
+        let chunk: PointSet = numbers.by_ref().take(CHUNK).collect();
         (!chunk.is_empty()).then_some(chunk)
     })
 }

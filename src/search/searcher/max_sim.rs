@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use roaring::RoaringBitmap;
-
 use super::reader::{Reader, Scored, Search};
 #[cfg(feature = "gpu")]
 use super::resident::is_missing;
 use crate::Result;
+use crate::filter::{PointNumber, PointSet};
 #[cfg(feature = "gpu")]
 use crate::gpu::ResidentStore;
 use crate::multivector::TokenMatrix;
@@ -21,7 +20,7 @@ pub(super) fn contenders(
     reader: &Reader<'_, '_>,
     search: &Search<'_>,
     query: &TokenMatrix,
-    allowed: &RoaringBitmap,
+    allowed: &PointSet,
 ) -> Result<(Vec<Scored>, Method)> {
     let wanted = Wanted::best(search.limit).with_ties();
     let Ranking { hits, execution, .. } = rank_one(reader, search.using, query, allowed, wanted)?;
@@ -34,11 +33,11 @@ pub(super) fn similarities(
     reader: &Reader<'_, '_>,
     using: &str,
     queries: &[&TokenMatrix],
-    points: &RoaringBitmap,
+    points: &PointSet,
 ) -> Result<(Vec<Vec<f32>>, Option<Execution>)> {
     let rankings = rank(reader, using, queries, points, Wanted::all())?;
     let execution = rankings.first().map(|it| it.execution.clone());
-    let column = |ranking: Ranking<u32>| {
+    let column = |ranking: Ranking<PointNumber>| {
         let mut hits = ranking.hits;
         hits.sort_unstable_by_key(|hit| hit.id);
         hits.into_iter().map(|hit| hit.score).collect()
@@ -51,12 +50,12 @@ pub(super) fn matches(
     reader: &Reader<'_, '_>,
     using: &str,
     query: &TokenMatrix,
-    numbers: &[u32],
+    numbers: &[PointNumber],
 ) -> Result<Vec<Vec<TokenMatch>>> {
     let points = numbers.iter().copied().collect();
     let wanted = Wanted::all().with_matches();
     let Ranking { hits, matches, .. } = rank_one(reader, using, query, &points, wanted)?;
-    let mut matches: HashMap<u32, _> = hits.iter().map(|hit| hit.id).zip(matches).collect();
+    let mut matches: HashMap<PointNumber, _> = hits.iter().map(|hit| hit.id).zip(matches).collect();
     Ok(numbers.iter().map(|number| matches.remove(number).unwrap_or_default()).collect())
 }
 
@@ -64,9 +63,9 @@ fn rank_one(
     reader: &Reader<'_, '_>,
     using: &str,
     query: &TokenMatrix,
-    points: &RoaringBitmap,
+    points: &PointSet,
     wanted: Wanted,
-) -> Result<Ranking<u32>> {
+) -> Result<Ranking<PointNumber>> {
     // One query, one ranking.
     Ok(rank(reader, using, &[query], points, wanted)?.swap_remove(0))
 }
@@ -75,9 +74,9 @@ fn rank(
     reader: &Reader<'_, '_>,
     using: &str,
     queries: &[&TokenMatrix],
-    points: &RoaringBitmap,
+    points: &PointSet,
     wanted: Wanted,
-) -> Result<Vec<Ranking<u32>>> {
+) -> Result<Vec<Ranking<PointNumber>>> {
     let max_sim = MaxSim { reader, using, queries, points, wanted };
     #[cfg(feature = "gpu")]
     let resident = reader.shared.residents.iter().find(|it| it.name() == using);
@@ -101,7 +100,7 @@ struct MaxSim<'a> {
     reader: &'a Reader<'a, 'a>,
     using: &'a str,
     queries: &'a [&'a TokenMatrix],
-    points: &'a RoaringBitmap,
+    points: &'a PointSet,
     wanted: Wanted,
 }
 
@@ -109,16 +108,16 @@ impl MaxSim<'_> {
     /// Ranks with the matrices of `sent`; others are in the store.
     fn with(
         &self,
-        sent: &RoaringBitmap,
-        #[cfg(feature = "gpu")] store: Option<&ResidentStore<u32>>,
-    ) -> Result<Vec<Ranking<u32>>> {
+        sent: &PointSet,
+        #[cfg(feature = "gpu")] store: Option<&ResidentStore<PointNumber>>,
+    ) -> Result<Vec<Ranking<PointNumber>>> {
         let matrices = self.reader.snapshot.all_tokens(self.using, sent)?;
         let sent: Vec<_> = sent.iter().zip(matrices).collect();
-        let matrix = |number: u32| {
+        let matrix = |number: PointNumber| {
             let found = sent.binary_search_by_key(&number, |(it, _)| *it).ok();
             Ok(found.map(|at| sent[at].1))
         };
-        let candidates: Vec<u32> = self.points.iter().collect();
+        let candidates: Vec<PointNumber> = self.points.iter().collect();
         let tokens = self.queries.iter().map(|query| query.view());
         let queries = tokens.map(|tokens| Query { tokens, candidates: &candidates });
         let queries: Vec<_> = queries.collect();

@@ -1,13 +1,12 @@
 //! Near points that are unlike one another: maximal marginal relevance.
 
-use roaring::RoaringBitmap;
-
 use super::examples::similarities;
 use super::plan::Planned;
 use super::reader::{Reader, Scored};
 use super::run::{Outcome, best, nearest};
 use crate::Result;
 use crate::collection::Values;
+use crate::filter::{PointNumber, PointSet};
 use crate::search::Method;
 use crate::search::query::Mmr;
 
@@ -16,19 +15,19 @@ pub(super) fn diverse(
     reader: &Reader<'_, '_>,
     plan: &Planned<'_>,
     (query, mmr): (&Values, &Mmr),
-    points: &RoaringBitmap,
+    points: &PointSet,
 ) -> Result<(Outcome, Method)> {
     let using = plan.asked.using;
     let count = mmr.candidates_limit.unwrap_or(plan.limit);
     let (mut outcome, method) = nearest(reader, plan, query, points, count)?;
     outcome.scored = best(&reader.snapshot, outcome.scored, count)?;
     let ranked = outcome.ranked(&reader.snapshot)?;
-    let numbers: RoaringBitmap = ranked.iter().map(|(number, _)| *number).collect();
+    let numbers: PointSet = ranked.iter().map(|(number, _)| *number).collect();
     let vectors = numbers.iter().map(|number| reader.snapshot.vector(using, number));
     let vectors = vectors.collect::<Result<Vec<_>>>()?;
     let (relevance, _) = similarities(reader, using, std::slice::from_ref(query), &numbers)?;
     let (alike, _) = similarities(reader, using, &vectors, &numbers)?;
-    let place = |number: u32| numbers.rank(number) as usize - 1;
+    let place = |number: PointNumber| numbers.place(number) as usize;
     let relevance: Vec<f32> = ranked.iter().map(|it| relevance[0][place(it.0)]).collect();
     let alike = |a: usize, b: usize| alike[place(ranked[a].0)][place(ranked[b].0)];
     let chosen = choose(&relevance, alike, mmr.diversity, plan.limit);

@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 
-use roaring::RoaringBitmap;
-
 use super::examples::Combine;
 use super::reader::Reader;
 use crate::collection::{Collection, Snapshot, Values, Vector};
-use crate::filter::{Filter, PointId};
+use crate::filter::{Filter, PointId, PointNumber, PointSet};
 use crate::search::query::{
     Asked, Example, Feedback, Fusion, Mmr, OrderBy, Recommend, RecommendStrategy, Scoring,
 };
@@ -22,7 +20,7 @@ pub(super) struct Plan<'r> {
     /// The stage that ranks the results.
     pub root: Planned<'r>,
     /// Points that are examples, and so no results.
-    pub excluded: RoaringBitmap,
+    pub excluded: PointSet,
 }
 
 /// Stage that can be run.
@@ -65,7 +63,7 @@ pub(super) fn plan<'r>(
     if let WithVector::Named(names) = &request.with_vector {
         names.iter().try_for_each(|name| reader.distance(name).map(drop))?;
     }
-    let mut planner = Planner { reader, others, excluded: RoaringBitmap::new() };
+    let mut planner = Planner { reader, others, excluded: PointSet::new() };
     let mut root = planner.stage(request.asked(), &[])?;
     root.limit = request.limit.saturating_add(request.offset);
     Ok(Plan { root, excluded: planner.excluded })
@@ -74,7 +72,7 @@ pub(super) fn plan<'r>(
 struct Planner<'a, 's, 'r, 'o> {
     reader: &'a Reader<'s, 'r>,
     others: &'a Collections<'o>,
-    excluded: RoaringBitmap,
+    excluded: PointSet,
 }
 
 impl<'r> Planner<'_, '_, 'r, '_> {
@@ -175,7 +173,7 @@ impl<'r> Planner<'_, '_, 'r, '_> {
     }
 }
 
-fn vector_of(snapshot: &Snapshot<'_>, name: &str, id: PointId) -> Result<(u32, Vector)> {
+fn vector_of(snapshot: &Snapshot<'_>, name: &str, id: PointId) -> Result<(PointNumber, Vector)> {
     let number = snapshot.number(id)?.ok_or_else(|| Error::UnknownPoint { id: id.to_string() })?;
     // Names that no vector has are refused, too.
     snapshot.having(name)?;

@@ -2,19 +2,17 @@
 
 use std::rc::Rc;
 
-use roaring::RoaringBitmap;
-
 use super::run::Run;
 use super::shared::Shared;
 use crate::Result;
 use crate::background::Cancellation;
 use crate::collection::Snapshot;
-use crate::filter::{Filter, Selected};
+use crate::filter::{Filter, PointNumber, PointSet, Selected};
 use crate::recall::{Distance, HnswView, SearchParams};
 use crate::search::query::Asked;
 
 /// Number of a point, and its score: larger is nearer.
-pub(super) type Scored = (u32, f32);
+pub(super) type Scored = (PointNumber, f32);
 
 /// State of a collection, for the requests of one call.
 pub(super) struct Reader<'s, 'r> {
@@ -36,7 +34,7 @@ pub(super) struct Reader<'s, 'r> {
 pub(super) struct Key<'r> {
     pub asked: Asked<'r>,
     pub filters: Vec<&'r Filter>,
-    pub excluded: RoaringBitmap,
+    pub excluded: PointSet,
 }
 
 /// Search for the best points by one vector.

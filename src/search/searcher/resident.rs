@@ -2,9 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use roaring::RoaringBitmap;
-
 use crate::collection::{Collection, Snapshot, VectorKind};
+use crate::filter::{PointNumber, PointSet};
 use crate::gpu::{GpuContext, ResidentStore};
 use crate::{Error, Result};
 
@@ -15,9 +14,9 @@ const CHUNK_BYTES: usize = 32 << 20;
 pub(super) struct Resident {
     name: String,
     /// By number: a number's vectors never change.
-    store: ResidentStore<u32>,
+    store: ResidentStore<PointNumber>,
     /// Those that were loaded, and those that would never fit.
-    known: Mutex<RoaringBitmap>,
+    known: Mutex<PointSet>,
 }
 
 impl Resident {
@@ -46,12 +45,12 @@ impl Resident {
     }
 
     /// The store, by numbers.
-    pub fn store(&self) -> &ResidentStore<u32> {
+    pub fn store(&self) -> &ResidentStore<PointNumber> {
         &self.store
     }
 
     /// Those of `numbers` that are not known to be resident.
-    pub fn missing(&self, numbers: &RoaringBitmap) -> RoaringBitmap {
+    pub fn missing(&self, numbers: &PointSet) -> PointSet {
         numbers - &*self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -59,14 +58,14 @@ impl Resident {
     pub fn follow(&self, snapshot: &Snapshot<'_>) -> Result<()> {
         let having = snapshot.having(&self.name)?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for gone in &known - having {
+        for gone in &(&known - having) {
             self.store.remove(gone);
         }
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) &= having;
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         let statistics = self.store.statistics();
         let mut room = statistics.budget_bytes.saturating_sub(statistics.used_bytes);
-        for number in having - known {
+        for number in &(having - &known) {
             let Some(matrix) = snapshot.tokens(&self.name, number)? else { continue };
             let size = size_of_val(matrix.values());
             if size as u64 > room {
@@ -83,7 +82,7 @@ impl Resident {
         self.load(&chunk)
     }
 
-    fn load(&self, chunk: &[(u32, crate::multivector::TokenMatrixRef<'_>)]) -> Result<()> {
+    fn load(&self, chunk: &[(PointNumber, crate::multivector::TokenMatrixRef<'_>)]) -> Result<()> {
         self.store.load(chunk, |_| {})?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(chunk.iter().map(|(number, _)| *number));

@@ -3,13 +3,12 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use roaring::{MultiOps, RoaringBitmap};
-
 use super::plan::{Planned, Rule};
 use super::reader::{Key, Reader, Scored, Search};
 use super::{dense, examples, fusion, max_sim, mmr, unscored};
 use crate::Result;
 use crate::collection::{Snapshot, Values};
+use crate::filter::PointSet;
 use crate::ranking::keep_with_ties;
 use crate::recall::Distance;
 use crate::search::query::OrderValue;
@@ -63,7 +62,7 @@ pub(super) struct Run {
 pub(super) fn run<'r>(
     reader: &mut Reader<'_, 'r>,
     plan: &Planned<'r>,
-    excluded: &RoaringBitmap,
+    excluded: &PointSet,
 ) -> Result<Run> {
     let below = plan.prefetch.iter().map(|below| prefetched(reader, below, excluded));
     let below = below.collect::<Result<Vec<_>>>()?;
@@ -91,7 +90,7 @@ pub(super) fn run<'r>(
 fn prefetched<'r>(
     reader: &mut Reader<'_, 'r>,
     plan: &Planned<'r>,
-    excluded: &RoaringBitmap,
+    excluded: &PointSet,
 ) -> Result<(Rc<Run>, Stage)> {
     let (filters, excluded_here) = (plan.filters.clone(), excluded.clone());
     let key = Key { asked: plan.asked, filters, excluded: excluded_here };
@@ -111,12 +110,12 @@ fn allowed<'r>(
     reader: &mut Reader<'_, 'r>,
     plan: &Planned<'r>,
     below: &[(Rc<Run>, Stage)],
-    excluded: &RoaringBitmap,
-) -> Result<(RoaringBitmap, u64)> {
+    excluded: &PointSet,
+) -> Result<(PointSet, u64)> {
     let mut payloads_read = 0;
     let mut points = match below.is_empty() {
         true => reader.snapshot.numbers().clone() - excluded,
-        false => below.iter().map(numbers).union(),
+        false => below.iter().flat_map(|(run, _)| &run.outcome.scored).map(|it| it.0).collect(),
     };
     if plan.rule.compares_vectors() {
         points &= reader.snapshot.having(plan.asked.using)?;
@@ -131,16 +130,12 @@ fn allowed<'r>(
     Ok((points, payloads_read))
 }
 
-fn numbers((run, _): &(Rc<Run>, Stage)) -> RoaringBitmap {
-    run.outcome.scored.iter().map(|(number, _)| *number).collect()
-}
-
 /// Scores points by the rule of a stage: all of them, or the best and those that tie with the last.
 fn score(
     reader: &Reader<'_, '_>,
     plan: &Planned<'_>,
     below: &[(Rc<Run>, Stage)],
-    points: &RoaringBitmap,
+    points: &PointSet,
 ) -> Result<(Outcome, Method)> {
     let using = plan.asked.using;
     match &plan.rule {
@@ -169,7 +164,7 @@ pub(super) fn nearest(
     reader: &Reader<'_, '_>,
     plan: &Planned<'_>,
     query: &Values,
-    points: &RoaringBitmap,
+    points: &PointSet,
     limit: usize,
 ) -> Result<(Outcome, Method)> {
     let search = Search {

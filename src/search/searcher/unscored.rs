@@ -2,11 +2,10 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use roaring::RoaringBitmap;
-
 use super::reader::Reader;
 use super::run::Outcome;
 use crate::Result;
+use crate::filter::{PointNumber, PointSet};
 use crate::ranking::first;
 use crate::search::Method;
 use crate::search::query::{Direction, OrderBy, OrderValue};
@@ -14,7 +13,7 @@ use crate::search::query::{Direction, OrderBy, OrderValue};
 /// Score of everything here.
 const SCORE: f32 = 1.0;
 
-fn outcome(numbers: impl IntoIterator<Item = u32>) -> Outcome {
+fn outcome(numbers: impl IntoIterator<Item = PointNumber>) -> Outcome {
     let scored = numbers.into_iter().map(|number| (number, SCORE)).collect();
     Outcome { scored, in_order: true, ..Outcome::default() }
 }
@@ -23,7 +22,7 @@ fn outcome(numbers: impl IntoIterator<Item = u32>) -> Outcome {
 pub(super) fn by_value(
     reader: &Reader<'_, '_>,
     order: &OrderBy,
-    points: &RoaringBitmap,
+    points: &PointSet,
     limit: usize,
 ) -> Result<(Outcome, Method)> {
     let mut found = Vec::new();
@@ -55,7 +54,7 @@ fn in_direction(direction: Direction, a: &OrderValue, b: &OrderValue) -> std::cm
 }
 
 /// `limit` points, each set of them as likely as any other.
-pub(super) fn sample(points: &RoaringBitmap, limit: usize) -> (Outcome, Method) {
+pub(super) fn sample(points: &PointSet, limit: usize) -> (Outcome, Method) {
     // Its keys are random.
     let hash = RandomState::new();
     let drawn = points.iter().map(|number| (hash.hash_one(number), number)).collect();
@@ -66,7 +65,7 @@ pub(super) fn sample(points: &RoaringBitmap, limit: usize) -> (Outcome, Method) 
 /// The first `limit` by their ids.
 pub(super) fn by_ids(
     reader: &Reader<'_, '_>,
-    points: &RoaringBitmap,
+    points: &PointSet,
     limit: usize,
 ) -> Result<(Outcome, Method)> {
     let with_id = |number| Ok((reader.snapshot.id(number)?, number));
