@@ -154,7 +154,7 @@ fn search(
     let scored = points
         .map(|point| (point["id"].clone(), score(name, &search["query"], &point["vector"][name])));
     let threshold = search["score_threshold"].as_f64();
-    let good = |score: f64| threshold.is_none_or(|it| sign * score <= sign * it);
+    let good = |score: f64| threshold.is_none_or(|it| sign * score < sign * it);
     let mut found: Vec<_> = scored.filter(|(_, score)| good(*score)).collect();
     // Stable: equal scores stay in the order of ids.
     found.sort_by(|a, b| (sign * a.1).partial_cmp(&(sign * b.1)).unwrap());
@@ -521,7 +521,8 @@ fn best_of(step: u64, class: Option<u64>, limit: usize) -> Vec<ScoredPoint> {
         let Point { id, vectors, payload } = moving(id, step);
         let PointId::Number(number) = id else { panic!("{id}") };
         let score = (number + step % 7) as f32;
-        ScoredPoint { id, score, payload: Some(payload), vectors: Some(vectors) }
+        let (payload, vectors) = (Some(payload), Some(vectors));
+        ScoredPoint { id, score, payload, vectors, order_value: None, matches: None }
     });
     found.collect()
 }

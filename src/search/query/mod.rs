@@ -327,6 +327,9 @@ impl<'a> Asked<'a> {
     }
 
     fn check_fusion(&self) -> Result<()> {
+        if self.query.is_none() && !self.prefetch.is_empty() {
+            return Err(refused("query", "given, as there are prefetches", "nothing"));
+        }
         if !self.query.is_some_and(Scoring::needs_prefetch) {
             return Ok(());
         }

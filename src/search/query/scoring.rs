@@ -85,6 +85,17 @@ pub struct Mmr {
     pub candidates_limit: Option<usize>,
 }
 
+impl Mmr {
+    /// Largest `candidates_limit`, as in Qdrant: each candidate is compared with each.
+    pub const MOST_CANDIDATES: usize = 16_384;
+
+    fn check(&self) -> Result<()> {
+        within("diversity", "0 to 1", self.diversity, (0.0..=1.0).contains(&self.diversity))?;
+        let count = self.candidates_limit.unwrap_or(0);
+        within("candidates_limit", "at most 16384", count, count <= Self::MOST_CANDIDATES)
+    }
+}
+
 impl Default for Mmr {
     fn default() -> Self {
         Self { diversity: 0.5, candidates_limit: None }
@@ -304,9 +315,7 @@ impl Scoring {
     /// Refuses numbers out of their range, and what has no meaning without examples.
     pub(crate) fn check(&self, prefetches: usize) -> Result<()> {
         match self {
-            Self::Mmr(_, mmr) => {
-                within("diversity", "0 to 1", mmr.diversity, (0.0..=1.0).contains(&mmr.diversity))
-            }
+            Self::Mmr(_, mmr) => mmr.check(),
             Self::Recommend(it) => it.check(),
             Self::Context(pairs) => {
                 within("the number of pairs", "at least 1", pairs.len(), !pairs.is_empty())

@@ -178,8 +178,8 @@ impl Mmr {
             _ => Err(node.expected("0 to 1")),
         })?;
         let candidates_limit = object.map("candidates_limit", |node| match node.count()? {
-            count @ 1..=16_384 => Ok(count),
-            _ => Err(node.expected("1 to 16384")),
+            count if count <= Mmr::MOST_CANDIDATES => Ok(count),
+            _ => Err(node.expected("at most 16384")),
         })?;
         Ok(Self { diversity: diversity.unwrap_or(Self::default().diversity), candidates_limit })
     }
