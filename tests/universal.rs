@@ -50,7 +50,8 @@ fn near(a: f64, b: f64) -> bool {
 fn check(request: &Value, response: &QueryResponse, expected: &[Value]) {
     let got = serde_json::to_value(&response.points).unwrap();
     let got = got.as_array().unwrap();
-    let context = || format!("{request}\n{}\ngot      {got:?}\nexpected {expected:?}", response.plan);
+    let context =
+        || format!("{request}\n{}\ngot      {got:?}\nexpected {expected:?}", response.plan);
     assert_eq!(got.len(), expected.len(), "{}", context());
     for (at, (got, hit)) in got.iter().zip(expected).enumerate() {
         assert!(near(score(got), score(hit)), "hit {at}: {}", context());
@@ -83,6 +84,7 @@ fn answers_are_those_of_qdrants_client() {
     // Every kind was asked for.
     let rules = [
         "context",
+        "defaults and formula",
         "discover",
         "fusion",
         "mmr and nearest",
@@ -111,7 +113,8 @@ fn common_prefetches_are_run_once() {
     ]);
     let requests = QueryRequest::read_all(&requests.to_string()).unwrap();
     let answers = searcher.query_batch(&requests).unwrap();
-    let shared = answers.iter().map(|it| it.plan.query.prefetch.iter().filter(|it| it.shared).count());
+    let shared =
+        answers.iter().map(|it| it.plan.query.prefetch.iter().filter(|it| it.shared).count());
     assert_eq!(shared.collect::<Vec<_>>(), [0, 2, 0]);
     for (request, answer) in requests.iter().zip(&answers) {
         assert_eq!(answer.points, searcher.query(request).unwrap().points);

@@ -219,6 +219,12 @@ impl<'c> Snapshot<'c> {
         Ok(Some(Point { id, vectors, payload }))
     }
 
+    /// The names of the vectors that a point has.
+    pub(crate) fn vector_names(&self, number: PointNumber) -> Vec<&str> {
+        let names = self.collection.config().vectors().zip(&self.state.having);
+        names.filter(|(_, having)| having.contains(number)).map(|((name, _), _)| name).collect()
+    }
+
     /// The vector `name` of a point that has it, as it is compared.
     pub(crate) fn vector(&self, name: &str, number: PointNumber) -> Result<Values> {
         let values = match self.collection.config().get(name)?.kind {

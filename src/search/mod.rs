@@ -6,11 +6,13 @@
 //!
 //! An embedder with its own recall needs no collection: see [`Reranker`](crate::rerank::Reranker).
 
+mod formula;
 mod limits;
 mod query;
 mod query_response;
 mod searcher;
 
+pub use formula::{Decay, DecayShape, Expression, Fold, Formula, Function, Variable};
 pub use limits::RequestLimits;
 pub use query::{
     ContextPair, Direction, Example, Feedback, Fusion, Lookup, Mmr, OrderBy, OrderValue, Prefetch,

@@ -117,6 +117,8 @@ pub enum Method {
     Rrf,
     /// By the distribution of scores in the prefetches.
     Dbsf,
+    /// By a formula, from scores of the prefetches and from payloads.
+    Formula,
     /// By a payload field.
     OrderBy {
         /// Number of payloads that were read for that.
@@ -296,6 +298,7 @@ impl fmt::Display for Method {
             }
             Self::Rrf => f.write_str("reciprocal rank fusion"),
             Self::Dbsf => f.write_str("distribution-based score fusion"),
+            Self::Formula => f.write_str("a formula"),
             Self::OrderBy { payloads_read } => {
                 write!(f, "ordered by a field of {payloads_read} payloads")
             }

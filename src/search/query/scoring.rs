@@ -2,6 +2,7 @@
 
 use crate::collection::Vector;
 use crate::filter::{Datetime, FieldPath, PointId};
+use crate::search::formula::Formula;
 use crate::{Error, Result};
 
 /// Rule by which a stage scores points; in JSON the `query` of Qdrant's query call.
@@ -50,6 +51,8 @@ pub enum Scoring {
     Feedback(Feedback),
     /// By what the prefetches say, put together.
     Fusion(Fusion),
+    /// By a formula, from the scores of the prefetches and from payloads.
+    Formula(Formula),
     /// By the order of a payload field.
     OrderBy(OrderBy),
     /// At random.
@@ -298,13 +301,13 @@ impl Scoring {
             Self::Feedback(it) => {
                 std::iter::once(&it.target).chain(it.judged.iter().map(|(it, _)| it)).collect()
             }
-            Self::Fusion(_) | Self::OrderBy(_) | Self::Sample => Vec::new(),
+            Self::Fusion(_) | Self::Formula(_) | Self::OrderBy(_) | Self::Sample => Vec::new(),
         }
     }
 
     /// Tells whether it puts prefetches together, and so compares no vector.
     pub(crate) fn needs_prefetch(&self) -> bool {
-        matches!(self, Self::Fusion(_))
+        matches!(self, Self::Fusion(_) | Self::Formula(_))
     }
 
     /// Tells whether its scores say nothing.
@@ -322,6 +325,7 @@ impl Scoring {
             }
             Self::Feedback(it) => it.check(),
             Self::Fusion(it) => it.check(prefetches),
+            Self::Formula(it) => it.check(),
             _ => Ok(()),
         }
     }
@@ -395,5 +399,6 @@ from! {
     Recommend => Scoring(Self::Recommend),
     Feedback => Scoring(Self::Feedback),
     Fusion => Scoring(Self::Fusion),
+    Formula => Scoring(Self::Formula),
     OrderBy => Scoring(Self::OrderBy),
 }

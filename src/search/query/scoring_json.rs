@@ -1,6 +1,6 @@
 //! [`Scoring`] from Qdrant's JSON, and to it.
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{Error as _, Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::scoring::{
@@ -12,6 +12,7 @@ use crate::collection::Vector;
 use crate::decimal::spelled;
 use crate::filter::{Datetime, FieldPath, PointId};
 use crate::json::{self, Foreign, Node, Object};
+use crate::search::formula::Formula;
 
 const RULES: &[&str] = &[
     "nearest",
@@ -34,7 +35,8 @@ const BESIDE_RULES: &[Foreign] = &[
 const WORDS: &str = "a query in words";
 
 const EXPECTED: &str = "a vector, the id of a point, or an object with one of nearest, recommend, \
-                        discover, context, order_by, fusion, rrf, sample, relevance_feedback";
+                        discover, context, order_by, fusion, rrf, formula, sample, \
+                        relevance_feedback";
 
 impl Scoring {
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
@@ -48,6 +50,9 @@ impl Scoring {
         };
         if fields.contains_key("indices") {
             return Example::read(node).map(Self::Nearest);
+        }
+        if fields.contains_key("formula") {
+            return Formula::read(node).map(Self::Formula);
         }
         let object = node.object_beside(RULES, BESIDE_RULES)?;
         let mmr = object.map("mmr", Mmr::read)?;
@@ -95,8 +100,9 @@ impl Scoring {
         }
     }
 
-    fn to_json(&self) -> Value {
-        match self {
+    fn to_json(&self) -> Result<Value> {
+        Ok(match self {
+            Self::Formula(formula) => return formula.to_json(),
             Self::Nearest(example) => json!({"nearest": example}),
             Self::Mmr(example, Mmr { diversity, candidates_limit }) => {
                 let limit = ("candidates_limit", json!(candidates_limit));
@@ -127,7 +133,7 @@ impl Scoring {
                 ])})
             }
             Self::Sample => json!({"sample": "random"}),
-        }
+        })
     }
 }
 
@@ -311,7 +317,7 @@ impl Serialize for Scoring {
         match self {
             // Vectors are long: straight.
             Self::Nearest(Example::Vector(vector)) => vector.serialize(serializer),
-            other => other.to_json().serialize(serializer),
+            other => other.to_json().map_err(S::Error::custom)?.serialize(serializer),
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Rankings of several stages, put together.
+//! Rankings of several stages, put together: by a way of fusion, or by a formula.
 
 use std::collections::HashMap;
 
-use super::reader::Scored;
-use crate::filter::PointNumber;
-use crate::search::Method;
+use super::reader::{Reader, Scored};
+use crate::Result;
+use crate::filter::{PointNumber, PointSet, Subject};
 use crate::search::query::Fusion;
+use crate::search::{Formula, Method};
 
 /// All points of some rankings, which are in order and have scores as they are reported, with new scores.
 pub(super) fn fuse(fusion: &Fusion, rankings: &[Vec<Scored>]) -> (Vec<Scored>, Method) {
@@ -26,6 +27,27 @@ pub(super) fn fuse(fusion: &Fusion, rankings: &[Vec<Scored>]) -> (Vec<Scored>, M
         Fusion::Dbsf => Method::Dbsf,
     };
     (scores.into_iter().collect(), method)
+}
+
+/// All `points` with the scores that a formula gives them.
+pub(super) fn compute(
+    reader: &Reader<'_, '_>,
+    formula: &Formula,
+    rankings: &[Vec<Scored>],
+    points: &PointSet,
+) -> Result<(Vec<Scored>, Method)> {
+    let known: Vec<HashMap<PointNumber, f32>> =
+        rankings.iter().map(|ranking| ranking.iter().copied().collect()).collect();
+    let score = |number: PointNumber| {
+        reader.cancellation.check()?;
+        let scores: Vec<_> = known.iter().map(|scores| scores.get(&number).copied()).collect();
+        let (id, payload) = reader.snapshot.payload(number)?;
+        let vectors = reader.snapshot.vector_names(number);
+        let subject = Subject { id, payload: &payload, vectors: &vectors };
+        Ok((number, formula.score(&subject, &scores)?))
+    };
+    let scored = points.iter().map(score).collect::<Result<_>>()?;
+    Ok((scored, Method::Formula))
 }
 
 /// What each place in a ranking adds.

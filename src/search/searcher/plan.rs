@@ -9,7 +9,7 @@ use crate::filter::{Filter, PointId, PointNumber, PointSet};
 use crate::search::query::{
     Asked, Example, Feedback, Fusion, Mmr, OrderBy, Recommend, RecommendStrategy, Scoring,
 };
-use crate::search::{QueryRequest, WithVector};
+use crate::search::{Formula, QueryRequest, WithVector};
 use crate::{Error, Result};
 
 /// Collections by their names, for requests that look up something in another one.
@@ -42,6 +42,7 @@ pub(super) enum Rule<'r> {
     Mmr(Values, Mmr),
     Examples(Vec<Values>, Combine),
     Fusion(&'r Fusion),
+    Formula(&'r Formula),
     OrderBy(&'r OrderBy),
     Sample,
     Ids,
@@ -99,6 +100,7 @@ impl<'r> Planner<'_, '_, 'r, '_> {
                 self.examples(asked, scoring, Combine::feedback(feedback))
             }
             Scoring::Fusion(fusion) => Ok(Rule::Fusion(fusion)),
+            Scoring::Formula(formula) => Ok(Rule::Formula(formula)),
             Scoring::OrderBy(order) => Ok(Rule::OrderBy(order)),
             Scoring::Sample => Ok(Rule::Sample),
         }

@@ -146,17 +146,27 @@ fn score(
             Ok((Outcome { scored, ..Outcome::default() }, method))
         }
         Rule::Fusion(fusion) => {
-            let rankings = below.iter().map(|(run, _)| {
-                let ranked = run.outcome.ranked(&reader.snapshot)?.into_iter();
-                Ok(ranked.map(|(number, score)| (number, run.outcome.reported(score))).collect())
-            });
-            let (scored, method) = fusion::fuse(fusion, &rankings.collect::<Result<Vec<_>>>()?);
+            let (scored, method) = fusion::fuse(fusion, &rankings(reader, below)?);
+            Ok((Outcome { scored, ..Outcome::default() }, method))
+        }
+        Rule::Formula(formula) => {
+            let rankings = rankings(reader, below)?;
+            let (scored, method) = fusion::compute(reader, formula, &rankings, points)?;
             Ok((Outcome { scored, ..Outcome::default() }, method))
         }
         Rule::OrderBy(order) => unscored::by_value(reader, order, points, plan.limit),
         Rule::Sample => Ok(unscored::sample(points, plan.limit)),
         Rule::Ids => unscored::by_ids(reader, points, plan.limit),
     }
+}
+
+/// Points that the prefetches found, in order, with scores as they are reported.
+fn rankings(reader: &Reader<'_, '_>, below: &[(Rc<Run>, Stage)]) -> Result<Vec<Vec<Scored>>> {
+    let rankings = below.iter().map(|(run, _)| {
+        let ranked = run.outcome.ranked(&reader.snapshot)?.into_iter();
+        Ok(ranked.map(|(number, score)| (number, run.outcome.reported(score))).collect())
+    });
+    rankings.collect()
 }
 
 /// The nearest `limit` of the points, and all that tie with the last.
