@@ -85,12 +85,12 @@ impl Model {
         match which {
             Selector::Ids(ids) => ids.clone(),
             Selector::Filter(filter) => {
-                let means = |point: &&Point| {
+                let matches = |point: &&Point| {
                     let vectors: Vec<&str> = point.vectors.keys().map(String::as_str).collect();
                     let (id, payload) = (point.id, &point.payload);
                     filter.matches(&Subject { id, payload, vectors: &vectors }).unwrap()
                 };
-                self.points.values().filter(means).map(|point| point.id).collect()
+                self.points.values().filter(matches).map(|point| point.id).collect()
             }
         }
     }

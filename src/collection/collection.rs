@@ -177,7 +177,7 @@ impl Collection {
     }
 
     /// Sets fields of payloads; a field that is `null` in `fields` is removed. Gives how many points
-    /// were meant.
+    /// were selected.
     ///
     /// # Errors
     /// An id that no point has; a payload of too many levels; a record is damaged; what the operating
@@ -237,7 +237,7 @@ impl Collection {
         })
     }
 
-    /// One transaction of changes to the points that a call means.
+    /// One transaction of changes to the points that a call selects.
     fn write_selected<T>(
         &self,
         which: &Selector,

@@ -1,4 +1,4 @@
-//! [`Point`], and which points a call means.
+//! [`Point`], and which points a call selects.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ impl Point {
 pub enum Selector {
     /// Those of these ids.
     Ids(Vec<PointId>),
-    /// Those that a filter means.
+    /// Those that match a filter.
     Filter(Filter),
 }
 

@@ -87,7 +87,7 @@ impl<'c> Snapshot<'c> {
         self.state.indexes.iter().map(|(_, index)| index)
     }
 
-    /// The points that a filter means.
+    /// The points that match a filter.
     ///
     /// # Errors
     /// A record is damaged or can't be read.

@@ -7,8 +7,8 @@ use crate::{Error, Result};
 
 /// Conditions that a point has to match, in Qdrant's terms.
 ///
-/// A point is meant if it satisfies all of `must`, none of `must_not`, at least one of `should` (if
-/// there are any), and as many of `min_should` as that asks for. An empty filter means every point.
+/// A point matches if it satisfies all of `must`, none of `must_not`, at least one of `should` (if
+/// there are any), and as many of `min_should` as that asks for. Every point matches an empty filter.
 ///
 /// ```
 /// use maxfold::filter::{Condition, Filter, Match, Range};

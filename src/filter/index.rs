@@ -29,6 +29,7 @@ const LONG: u8 = 4;
 const LONGEST: usize = 256;
 
 /// Most bytes in a key of an index.
+#[doc(hidden)]
 pub const LONGEST_KEY: usize = 1 + LONGEST;
 
 /// Type of a payload index, by Qdrant's names.
@@ -47,6 +48,7 @@ pub enum IndexKind {
 }
 
 /// Keys from `start`, up to but not including `end`.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
     /// The first key.
@@ -83,6 +85,7 @@ impl IndexKind {
     }
 
     /// The keys under which a point with this payload stands in an index of `field`.
+    #[doc(hidden)]
     pub fn keys(self, field: &FieldPath, payload: &Payload) -> BTreeSet<Vec<u8>> {
         let mut keys: BTreeSet<Vec<u8>> =
             elements(field.values(payload)).map(|value| self.key(value)).collect();

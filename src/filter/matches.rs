@@ -24,11 +24,11 @@ impl Filter {
     /// The filter is deeper than [`Filter::DEEPEST`].
     pub fn matches(&self, subject: &Subject<'_>) -> Result<bool> {
         self.check_depth(Self::DEEPEST)?;
-        Ok(self.means(subject))
+        Ok(self.holds_for(subject))
     }
 
     /// Returns `true` if the point matches the filter, whose depth is known to be small.
-    pub(super) fn means(&self, subject: &Subject<'_>) -> bool {
+    pub(super) fn holds_for(&self, subject: &Subject<'_>) -> bool {
         filter_holds(self, subject.payload, Some(subject))
     }
 }

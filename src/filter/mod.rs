@@ -1,8 +1,8 @@
 //! Filters over payloads, in Qdrant's JSON and semantics.
 //!
 //! A [`Filter`] is built in Rust or read from JSON. [`Filter::matches`] evaluates it on one payload;
-//! [`Filter::select`] turns it into a set of points, with payload indexes where there are any. What
-//! is selected never depends on which indexes there are.
+//! [`Snapshot::select`](crate::collection::Snapshot::select) gives the points of a collection that match,
+//! with payload indexes where there are any. Which points match never depends on which indexes there are.
 //!
 //! ```
 //! use maxfold::filter::{Filter, Subject};
@@ -36,7 +36,7 @@
 //! | `read.rs`, `write.rs` | from and to JSON |
 //! | `matches.rs` | evaluation on one payload |
 //! | `index.rs` | [`IndexKind`]: the keys of a payload in an index, the keys that answer a test |
-//! | `points.rs` | a filter as a set of points |
+//! | `points.rs` | the points that match a filter |
 
 mod condition;
 mod datetime;

@@ -1,4 +1,4 @@
-//! A filter as a set of points, from the indexes that there are and, where they don't say, payloads.
+//! The points that match a filter, from the indexes that there are and, where they don't say, payloads.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,9 @@ use super::{
 use crate::Result;
 use crate::background::Cancellation;
 
-/// Storage that a filter is evaluated on: points, by number, and their payload indexes.
+/// Storage that a filter is evaluated on: points, by number, and their payload indexes. For tests it is
+/// public: hosts select with [`Snapshot::select`](crate::collection::Snapshot::select).
+#[doc(hidden)]
 pub trait Points {
     /// Every point there is.
     ///
@@ -66,10 +68,11 @@ struct Bounds {
 }
 
 impl Filter {
-    /// The points that the filter means: the same set whichever indexes there are.
+    /// The points that match the filter: the same set whichever indexes there are.
     ///
     /// # Errors
     /// The filter is deeper than [`Filter::DEEPEST`]; what the storage finds.
+    #[doc(hidden)]
     pub fn select(&self, points: &impl Points) -> Result<Selected> {
         self.check_depth(Self::DEEPEST)?;
         let all = points.all()?;
@@ -83,7 +86,7 @@ impl Filter {
             let (id, payload) = points.payload(point)?;
             let named = vectors.iter().filter(|(_, having)| having.contains(point));
             let vectors: Vec<&str> = named.map(|(name, _)| *name).collect();
-            if self.means(&Subject { id, payload: &payload, vectors: &vectors }) {
+            if self.holds_for(&Subject { id, payload: &payload, vectors: &vectors }) {
                 sure.insert(point);
             }
         }

@@ -106,7 +106,8 @@ impl GpuContext {
         Ok(())
     }
 
-    /// Buffers that were created so far, by requests and stores: none in the steady state.
+    /// Buffers that were created so far, by requests and stores: none in the steady state. Public for tests.
+    #[doc(hidden)]
     pub fn buffers_created(&self) -> u64 {
         self.gpu.maker.created.load(std::sync::atomic::Ordering::Relaxed)
     }

@@ -1,6 +1,6 @@
 //! Doors: filters and queries in JSON.
 
-use maxfold::filter::{Filter, Points, Subject};
+use maxfold::filter::{Filter, Subject};
 use maxfold::search::{QueryRequest, Searcher};
 use rand::prelude::*;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn filters_select_what_they_match() {
         assert_eq!(serde_json::to_string(&filter).unwrap().parse::<Filter>().unwrap(), filter);
         let selected = snapshot.select(&filter).unwrap().points;
         for number in snapshot.numbers() {
-            let (id, payload) = Points::payload(&snapshot, number).unwrap();
+            let (id, payload) = snapshot.payload(number).unwrap();
             let names = having.iter().filter(|(_, having)| having.contains(number));
             let vectors: Vec<&str> = names.map(|(name, _)| *name).collect();
             let subject = Subject { id, payload: &payload, vectors: &vectors };

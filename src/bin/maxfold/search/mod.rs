@@ -59,7 +59,7 @@ pub struct Args {
     /// Prints how many points there are, instead of searching.
     #[arg(long, conflicts_with_all = ["request", "output", "run", "json"])]
     count: bool,
-    /// Counts only the points that this filter means.
+    /// Counts only the points that match this filter.
     #[arg(long, value_name = "FILTER.json", requires = "count")]
     filter: Option<PathBuf>,
 }
