@@ -18,9 +18,10 @@ pub(super) fn diverse(
     points: &PointSet,
 ) -> Result<(Outcome, Method)> {
     let using = plan.asked.using;
-    let count = mmr.candidates_limit.unwrap_or(plan.limit);
+    let count = mmr.candidates_limit.unwrap_or(plan.asked.limit);
     let (mut outcome, method) = nearest(reader, plan, query, points, count)?;
     outcome.scored = best(&reader.snapshot, outcome.scored, count)?;
+    outcome.keep_better(plan.asked.score_threshold, false);
     let ranked = outcome.ranked(&reader.snapshot)?;
     let numbers: PointSet = ranked.iter().map(|(number, _)| *number).collect();
     let vectors = numbers.iter().map(|number| reader.snapshot.vector(using, number));

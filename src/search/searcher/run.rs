@@ -34,6 +34,15 @@ impl Outcome {
         if self.negated { 0.0 - score } else { score }
     }
 
+    /// Keeps scores that are better than a threshold, which is as scores are reported; or as good.
+    pub fn keep_better(&mut self, threshold: Option<f32>, inclusive: bool) {
+        if let Some(threshold) = threshold {
+            let least = if self.negated { 0.0 - threshold } else { threshold };
+            let good = |score: f32| score > least || inclusive && score == least;
+            self.scored.retain(|(_, score)| good(*score));
+        }
+    }
+
     /// Numbers and scores, best first, of equal scores smaller ids first. Ids are only looked up of points
     /// that tie.
     pub fn ranked(&self, snapshot: &Snapshot<'_>) -> Result<Vec<Scored>> {
@@ -197,14 +206,8 @@ fn keep_best(snapshot: &Snapshot<'_>, plan: &Planned<'_>, outcome: &mut Outcome)
         let scored = std::mem::take(&mut outcome.scored);
         outcome.scored = best(snapshot, scored, plan.limit)?;
     }
-    if let Some(threshold) = plan.asked.score_threshold {
-        let negated = outcome.negated;
-        let least = if negated { 0.0 - threshold } else { threshold };
-        // As in Qdrant: what fuses is compared otherwise than what compares vectors.
-        let inclusive = !plan.rule.compares_vectors();
-        let good = |score: f32| score > least || inclusive && score == least;
-        outcome.scored.retain(|(_, score)| good(*score));
-    }
+    // As in Qdrant: what fuses is compared otherwise than what compares vectors.
+    outcome.keep_better(plan.asked.score_threshold, !plan.rule.compares_vectors());
     Ok(())
 }
 
