@@ -94,6 +94,13 @@ pub enum Method {
         /// Number of points that were scanned because the graph doesn't have them yet.
         unindexed: u64,
     },
+    /// By a sparse vector, every allowed point.
+    Sparse {
+        /// Number of indices of the query.
+        indices: usize,
+        /// Number of postings that were read for them.
+        postings: u64,
+    },
     /// By MaxSim, every allowed point.
     MaxSim {
         /// On which backend, and why.
@@ -285,6 +292,9 @@ impl fmt::Display for Method {
             Self::Dense { strategy, unindexed: 0 } => strategy.fmt(f),
             Self::Dense { strategy, unindexed } => {
                 write!(f, "{strategy}, and a scan of {unindexed} points not in the graph yet")
+            }
+            Self::Sparse { indices, postings } => {
+                write!(f, "{postings} postings of {indices} indices")
             }
             Self::MaxSim { execution } => write!(f, "MaxSim on {execution}"),
             Self::Examples { count, execution: None } => {

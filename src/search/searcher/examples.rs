@@ -84,7 +84,7 @@ pub(super) fn scored(
     combine: &Combine,
     points: &PointSet,
 ) -> Result<(Vec<Scored>, Method)> {
-    let (columns, execution) = similarities(reader, using, examples, points)?;
+    let (columns, execution) = similarities(reader, using, examples, points, f32::NEG_INFINITY)?;
     let mut row = vec![0.0; columns.len()];
     let score = |(at, number): (usize, PointNumber)| {
         row.iter_mut().zip(&columns).for_each(|(value, column)| *value = column[at]);
@@ -95,12 +95,13 @@ pub(super) fn scored(
 }
 
 /// For each example the similarities of all `points`, in the order of their numbers: squared distances,
-/// negated, with the distance Euclid.
+/// negated, with the distance Euclid; `nothing` for a sparse vector without an index in common.
 pub(super) fn similarities(
     reader: &Reader<'_, '_>,
     using: &str,
     examples: &[Values],
     points: &PointSet,
+    nothing: f32,
 ) -> Result<(Vec<Vec<f32>>, Option<Execution>)> {
     let distance = reader.distance(using)?;
     let mut execution = None;
@@ -116,6 +117,12 @@ pub(super) fn similarities(
                 .snapshot
                 .map_dense(using, points, |_, vector| distance.similarity(example, vector))?,
         );
+    }
+    for example in examples.iter().filter_map(Values::sparse) {
+        let scored = reader.snapshot.sparse_scores(using, example, points, usize::MAX)?.scored;
+        let mut column = vec![nothing; points.len() as usize];
+        scored.iter().for_each(|(number, score)| column[points.place(*number) as usize] = *score);
+        columns.push(column);
     }
     if distance == Distance::Euclid {
         columns.iter_mut().flatten().for_each(|it| *it = -(*it * *it));

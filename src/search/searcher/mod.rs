@@ -9,7 +9,7 @@
 //! | `answer.rs` | a request, from its plan to its points |
 //! | `plan.rs` | a request as a tree of stages, checked, with the vectors of examples |
 //! | `run.rs` | a stage: which points may be found, and the best of them |
-//! | `dense.rs`, `max_sim.rs`, `examples.rs` | how points are compared: with one vector, with several |
+//! | `dense.rs`, `sparse.rs`, `max_sim.rs`, `examples.rs` | how points are compared: with one vector, with several |
 //! | `mmr.rs`, `fusion.rs`, `unscored.rs` | how they are chosen else: diverse, fused, by payload or id |
 //! | `statistics.rs` | [`SearcherStatistics`] |
 //! | `reader.rs` | one state of the collection, for the requests of a call |
@@ -28,6 +28,7 @@ mod reader;
 mod resident;
 mod run;
 mod shared;
+mod sparse;
 mod statistics;
 mod unscored;
 mod upkeep;

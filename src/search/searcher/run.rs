@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::plan::{Planned, Rule};
 use super::reader::{Key, Reader, Scored, Search};
-use super::{dense, examples, fusion, max_sim, mmr, unscored};
+use super::{dense, examples, fusion, max_sim, mmr, sparse, unscored};
 use crate::Result;
 use crate::collection::{Snapshot, Values};
 use crate::filter::PointSet;
@@ -194,6 +194,7 @@ pub(super) fn nearest(
     };
     let (scored, method) = match query {
         Values::Dense(query) => dense::contenders(reader, &search, query, points)?,
+        Values::Sparse(query) => sparse::contenders(reader, &search, query, points)?,
         Values::Tokens(query) => max_sim::contenders(reader, &search, query, points)?,
     };
     let negated = reader.distance(search.using)? == Distance::Euclid;
