@@ -54,6 +54,7 @@ fn constant(kind: VectorKind, size: usize) -> Vector {
     match kind {
         VectorKind::Dense(_) => values.into(),
         VectorKind::Multi => Vector::Multi { values, dim: size },
+        VectorKind::Sparse(_) => Vector::Sparse { indices: vec![7], values: vec![0.5] },
     }
 }
 
