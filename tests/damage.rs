@@ -139,7 +139,7 @@ fn ask(path: &Path, rng: &mut StdRng) -> maxfold::Result<bool> {
         let request = QueryRequest::new(query.clone()).using("dense").limit(20);
         request.with_vector(WithVector::All).with_payload(maxfold::filter::PayloadSelector::All)
     };
-    let params = |exact| SearchParams { exact, hnsw_ef: Some(64) };
+    let params = |exact| SearchParams::new().exact(exact).hnsw_ef(64);
     let walked = searcher.query(&request().params(params(false)))?;
     let exact = searcher.query(&request().params(params(true)))?;
     let green: maxfold::filter::Filter =

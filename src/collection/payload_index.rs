@@ -5,6 +5,7 @@ use crate::filter::{FieldPath, IndexKind};
 
 /// A payload index: what it holds of which field. It never changes an answer, only its cost.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct PayloadIndex {
     /// The field.
     pub field: FieldPath,

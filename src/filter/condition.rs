@@ -49,6 +49,7 @@ pub struct MinShould {
 
 /// Condition on a point.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Condition {
     /// The values of a payload field pass a test.
     Field(FieldPath, Test),
@@ -68,6 +69,7 @@ pub enum Condition {
 /// Where a value is an array, its elements are asked, and one that passes is enough; an array in
 /// that array is a value.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Test {
     /// A value equals, or doesn't.
     Match(Match),
@@ -87,6 +89,7 @@ pub enum Test {
 /// Values that a field's value is compared with. Values of other types are never equal: 5 is not
 /// "5", nor is 5.0.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Match {
     /// A value is this.
     Value(Scalar),

@@ -33,6 +33,7 @@ pub const LONGEST_KEY: usize = 1 + LONGEST;
 
 /// Type of a payload index, by Qdrant's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum IndexKind {
     /// Strings: answers [`Match`] with strings.
     Keyword,

@@ -53,7 +53,7 @@ fn constant(kind: VectorKind, size: usize) -> Vector {
     let values = vec![0.5; size];
     match kind {
         VectorKind::Dense(_) => values.into(),
-        VectorKind::Multi => Vector::Multi { values, dim: size },
+        _ => Vector::Multi { values, dim: size },
     }
 }
 

@@ -126,6 +126,7 @@ impl Source<'_> {
                 self.found += cleanup.apply(&mut values, dim)?;
                 Vector::Multi { values, dim }
             }
+            kind => return Err(unreadable(kind).into()),
         };
         if point.vectors.insert(self.name.into(), vector).is_none() {
             return Ok(());
@@ -156,6 +157,11 @@ fn open_sources<'a>(
     Ok(sources)
 }
 
+/// A file of vectors has one kind or the other.
+fn unreadable(kind: VectorKind) -> String {
+    format!("expected a dense vector or a multivector, got {kind:?}")
+}
+
 /// A file with a vector for each point, as the configuration has them.
 fn open_source(
     path: &Path,
@@ -165,6 +171,7 @@ fn open_source(
     let file = match config.kind {
         VectorKind::Dense(_) => VectorFile::dense(path)?,
         VectorKind::Multi => VectorFile::tokens(path)?,
+        kind => return Err(unreadable(kind).into()),
     };
     let (path, count, dim, size) = (path.display(), file.len(), file.dim(), config.size);
     if count != points {
