@@ -157,7 +157,7 @@ fn filtered(criterion: &mut Criterion) {
         let filter = json!({"must": {"key": "part", "range": {"lt": kept}}}).to_string();
         let request = |query: &Vec<f32>, exact| {
             let request = QueryRequest::new(query.clone()).limit(100);
-            let request = request.params(SearchParams { exact, ..SearchParams::default() });
+            let request = request.params(SearchParams::new().exact(exact));
             let filtered = (kept < 1000).then(|| filter.parse().unwrap());
             filtered.into_iter().fold(request, QueryRequest::filter)
         };

@@ -36,11 +36,11 @@ fn hnsw(criterion: &mut Criterion<Work>) {
         bencher.iter_with_large_drop(build);
     });
     for ef in [100, 128, 256] {
-        let params = SearchParams { hnsw_ef: Some(ef), exact: false };
+        let params = SearchParams::new().hnsw_ef(ef);
         let id = BenchmarkId::new("search 100 with ef", ef);
         group.bench_function(id, |bencher| bencher.iter(|| search(params)));
     }
-    let exact = SearchParams { exact: true, ..Default::default() };
+    let exact = SearchParams::new().exact(true);
     group.bench_function("exact scan", |bencher| bencher.iter(|| search(exact)));
 }
 

@@ -576,7 +576,7 @@ fn creating_and_opening() {
 #[test]
 fn a_configuration_survives_reopening() {
     let directory = tempfile::tempdir().unwrap();
-    let searched = HnswParams { ef_search: 1000, ..HnswParams::default() };
+    let searched = HnswParams::new().ef_search(1000);
     let json = r#"{"vectors": {"t": {"size": 4, "distance": "Dot", "on_disk": true,
         "multivector_config": {"comparator": "max_sim"}, "datatype": "float32"}},
         "optimizers_config": {"indexing_threshold": 5}}"#;

@@ -336,7 +336,7 @@ fn a_reader_follows_the_writer() {
         let dense = vectors.dense.as_ref().unwrap().values();
         let dense = dense[range.start * DENSE..range.end * DENSE].to_vec();
         let dense = Some(DenseVectors::new(dense, DENSE).unwrap());
-        Interchange { tokens, dense, ids: None }.write(files.path("vectors")).unwrap();
+        Interchange::new(tokens).dense(dense).write(files.path("vectors")).unwrap();
         let output = files.ingest("c", &[]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };

@@ -145,7 +145,7 @@ fn ask(path: &Path, rng: &mut StdRng) -> maxfold::Result<bool> {
         let request = QueryRequest::new(query.clone()).using("dense").limit(20);
         request.with_vector(WithVector::All).with_payload(maxfold::filter::PayloadSelector::All)
     };
-    let params = |exact| SearchParams { exact, hnsw_ef: Some(64) };
+    let params = |exact| SearchParams::new().exact(exact).hnsw_ef(64);
     let walked = searcher.query(&request().params(params(false)))?;
     let exact = searcher.query(&request().params(params(true)))?;
     let green: maxfold::filter::Filter =
@@ -158,14 +158,18 @@ fn ask(path: &Path, rng: &mut StdRng) -> maxfold::Result<bool> {
     assert_eq!(searcher.collection().count(&green)?, POINTS / 3);
 
     let rows = values(rng.random(), 4, 12);
-    let rerank =
-        QueryRequest { query: Vector::Multi { values: rows.clone(), dim: 4 }, ..request() };
+    let rerank = QueryRequest {
+        query: Some(Vector::Multi { values: rows.clone(), dim: 4 }.into()),
+        ..request()
+    };
     let all = searcher.query(&rerank.using("tokens").limit(POINTS as usize))?;
     assert_eq!(all.points.len() as u64, POINTS);
     all.points.iter().for_each(|point| check_point(point, max_sim(&rows, id(point))));
     let index = words(rng.random_range(0..POINTS))[rng.random_range(0..3)];
     let query = Vector::Sparse { indices: vec![index], values: vec![1.0] };
-    let by_word = QueryRequest { query, ..request() }.using("words").limit(POINTS as usize);
+    let by_word = QueryRequest { query: Some(query.into()), ..request() }
+        .using("words")
+        .limit(POINTS as usize);
     check_words(&searcher.query(&by_word)?, index);
     let Method::Dense { strategy, .. } = walked.plan.query.method else { panic!() };
     searcher.close()?;

@@ -307,7 +307,7 @@ fn a_software_gpu_is_used_when_named() {
     let name = gpu.adapter().name.to_uppercase();
     for backend in [Backend::Auto, Backend::Gpu] {
         let gpu = GpuOptions::default().adapter(&name);
-        let options = RerankerOptions { backend, gpu, ..Default::default() };
+        let options = RerankerOptions::new().backend(backend).gpu(gpu);
         let execution = Reranker::with_options(&options).unwrap().execution();
         assert_eq!(execution.backend(), Backend::Gpu, "{execution}");
     }

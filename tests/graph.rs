@@ -17,9 +17,9 @@ use maxfold::recall::{
 };
 use rand::prelude::*;
 
-const EXACT: SearchParams = SearchParams { hnsw_ef: None, exact: true };
+const EXACT: SearchParams = SearchParams::new().exact(true);
 /// A search that walks wherever it can.
-const NARROW: SearchParams = SearchParams { hnsw_ef: Some(1), exact: false };
+const NARROW: SearchParams = SearchParams::new().hnsw_ef(1);
 
 type Model = BTreeMap<u32, Vec<f32>>;
 
@@ -99,7 +99,7 @@ fn a_long_life_agrees_with_a_model() {
         [(Distance::Dot, 3, 1), (Distance::Euclid, 2, 2), (Distance::Euclid, 0, 3)]
     {
         let mut rng = StdRng::seed_from_u64(seed);
-        let params = HnswParams { m, ef_construct: 20, ef_search: 5 };
+        let params = HnswParams::new().m(m).ef_construct(20).ef_search(5);
         let mut index = HnswIndex::new(distance, params, 4).unwrap();
         let (mut model, mut walks) = (Model::new(), 0);
         index.save(&path).unwrap();
@@ -161,7 +161,7 @@ fn a_view_stays_as_it_is() {
 #[test]
 fn searches_during_changes_see_one_batch_or_the_next() {
     const DOCUMENTS: u32 = 300;
-    let params = HnswParams { m: 4, ef_construct: 20, ef_search: 12 };
+    let params = HnswParams::new().m(4).ef_construct(20).ef_search(12);
     let index = HnswIndex::new(Distance::Dot, params, 3).unwrap();
     let publish = |generation: u64| {
         let vector = |number: u32| {
@@ -237,7 +237,7 @@ fn jobs_of_a_pool_may_insert() {
 #[test]
 fn no_search_waits_for_a_change() {
     const DOCUMENTS: u32 = 1_000_000;
-    let params = HnswParams { m: 0, ..HnswParams::default() };
+    let params = HnswParams::new().m(0);
     let index = HnswIndex::new(Distance::Dot, params, 1).unwrap();
     let vectors: Vec<[f32; 1]> = (0..DOCUMENTS).map(|number| [number as f32]).collect();
     index.insert((0..).zip(vectors.iter().map(|vector| &vector[..]))).unwrap();
@@ -303,11 +303,11 @@ fn recall(index: &HnswIndex, model: &Model) -> (f64, usize) {
     (hits as f64 / 1000.0, walks)
 }
 
-const PARAMS: HnswParams = HnswParams { m: 8, ef_construct: 60, ef_search: 40 };
+const PARAMS: HnswParams = HnswParams::new().m(8).ef_construct(60).ef_search(40);
 
 /// Where recall counts. With half as many links, one graph in twenty has a cluster of 30 that walks
 /// don't come to (measured: recall 0.94).
-const DENSER: HnswParams = HnswParams { m: 16, ef_construct: 100, ef_search: 40 };
+const DENSER: HnswParams = HnswParams::new().m(16).ef_construct(100).ef_search(40);
 
 #[test]
 fn a_snapshot_gives_the_same_answers() {
@@ -405,7 +405,7 @@ fn a_rebuild_leaves_out_what_is_gone_and_takes_in_what_comes() {
 }
 
 fn from_snapshot(path: &Path, distance: Distance, m: usize, dim: usize) -> Result<u64, Error> {
-    let params = HnswParams { m, ..PARAMS };
+    let params = PARAMS.m(m);
     HnswLoader::from_snapshot(path, distance, params, dim).map(|loader| loader.stamp())
 }
 

@@ -150,7 +150,7 @@ fn a_file_reads_back_as_it_was_written() {
     let dense = DenseVectors::new(vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 3).unwrap();
     let folder = tempfile::tempdir().unwrap();
     for dense in [None, Some(dense)] {
-        let written = Interchange { tokens: tokens.clone(), dense, ids: None };
+        let written = Interchange::new(tokens.clone()).dense(dense);
         let path = folder.path().join("vectors.safetensors");
         written.write(&path).unwrap();
         assert_eq!(Interchange::read(&path).unwrap(), written);
@@ -258,10 +258,10 @@ fn what_could_not_be_read_back_is_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("vectors.safetensors");
     let tokens = MultiVectors::new(&[0.5_f32, 0.1], &[0, 1, 2], 1).unwrap();
-    let good = Interchange { tokens, dense: None, ids: None };
+    let good = Interchange::new(tokens);
     good.write(&path).unwrap();
     let dense = DenseVectors::new(vec![0.1, 0.2, 0.3], 1).unwrap();
-    let error = Interchange { dense: Some(dense), ..good.clone() }.write(&path).unwrap_err();
+    let error = good.clone().dense(dense).write(&path).unwrap_err();
     assert_eq!(error.to_string(), "expected 2 rows in \"dense\", got 3");
     assert_eq!(Interchange::read(&path).unwrap(), good, "what was there is still there");
     assert!(good.write(folder.path()).is_err(), "a folder is no file");
@@ -272,7 +272,7 @@ fn what_could_not_be_read_back_is_not_written() {
 #[test]
 fn damaged_files_do_not_panic() {
     let tokens = MultiVectors::new(&[0.5_f32; 64], &[0, 3, 16], 4).unwrap();
-    let whole = Interchange { tokens, dense: None, ids: None }.to_bytes().unwrap();
+    let whole = Interchange::new(tokens).to_bytes().unwrap();
     for length in 0..whole.len() {
         assert!(Interchange::from_bytes(&whole[..length]).is_err(), "{length} bytes");
     }

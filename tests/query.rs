@@ -637,7 +637,7 @@ fn check_graph(searcher: &Searcher, rng: &mut StdRng, below: u64, least: usize) 
     let (mut walked, mut found) = (0, 0);
     for _ in 0..20 {
         let request = graph_request(rng, below);
-        let exact = request.clone().params(SearchParams { exact: true, hnsw_ef: None });
+        let exact = request.clone().params(SearchParams::new().exact(true));
         let response = searcher.query(&request).unwrap();
         assert_eq!(response.points.len(), least.min(10), "{}", response.plan);
         for point in &response.points {
@@ -663,7 +663,7 @@ fn a_filter_decides_between_walk_and_scan() {
     searcher.flush().unwrap();
     assert!(check_graph(&searcher, &mut rng, 1000, MANY as usize) > 10);
     // A walk that the request made too short says so.
-    let narrow = SearchParams { hnsw_ef: Some(1), exact: false };
+    let narrow = SearchParams::new().hnsw_ef(1);
     let response = searcher.query(&graph_request(&mut rng, 1000).params(narrow)).unwrap();
     let plan = serde_json::to_value(&response.plan).unwrap();
     let method = plan["query"]["method"].as_str().unwrap();
@@ -943,7 +943,7 @@ fn requests_that_are_refused() {
     refused(dot().prefetch(prefetch().limit(0)), &["limit", "at least 1"]);
     refused(dot().prefetch(prefetch().using("other")), &["other"]);
     refused(dot().prefetch(prefetch().using("raw")), &["raw", "many vectors"]);
-    refused(dot().params(SearchParams { hnsw_ef: Some(0), exact: false }), &["hnsw_ef"]);
+    refused(dot().params(SearchParams::new().hnsw_ef(0)), &["hnsw_ef"]);
     for threshold in [f32::NAN, f32::INFINITY] {
         refused(dot().score_threshold(threshold), &["score_threshold", "finite"]);
         refused(dot().prefetch(prefetch().score_threshold(threshold)), &["score_threshold"]);

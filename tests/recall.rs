@@ -60,6 +60,7 @@ fn similarity(distance: Distance, a: &[f32], b: &[f32]) -> f64 {
             0.0 => 0.0,
             lengths => dot(a, b) / lengths,
         },
+        other => panic!("{other:?} has no definition here"),
     };
     similarity.clamp(f32::MIN.into(), f32::MAX.into())
 }
@@ -82,7 +83,7 @@ fn rounding(distance: Distance, a: &[f32], b: &[f32]) -> f64 {
     let terms = match distance {
         Distance::Cosine => 1.0,
         Distance::Dot => dot(a, a).sqrt() * dot(b, b).sqrt(),
-        Distance::Euclid => similarity(distance, a, b).abs(),
+        _ => similarity(distance, a, b).abs(),
     };
     1e-6 * terms.max(1e-12)
 }
@@ -243,16 +244,16 @@ fn parameters_outside_their_range_are_errors() {
     };
     for m in [1, 256, 300] {
         let expected = format!("expected m to be 0 or 2 to 255, got {m}");
-        assert_eq!(message(HnswParams { m, ..ok }), expected);
+        assert_eq!(message(ok.m(m)), expected);
     }
     for ef_construct in [0, 65_537, usize::MAX] {
         let expected = format!("expected ef_construct to be 1 to 65536, got {ef_construct}");
-        assert_eq!(message(HnswParams { ef_construct, ..ok }), expected);
+        assert_eq!(message(ok.ef_construct(ef_construct)), expected);
     }
     let expected = "expected ef_search to be at least 1, got 0";
-    assert_eq!(message(HnswParams { ef_search: 0, ..ok }), expected);
+    assert_eq!(message(ok.ef_search(0)), expected);
     let index = build(Distance::Dot, ok, &vectors(vec![1.0], 1));
-    let params = SearchParams { hnsw_ef: Some(0), exact: false };
+    let params = SearchParams::new().hnsw_ef(0);
     let error = index.search(&[1.0], 1, params, None).unwrap_err().to_string();
     assert_eq!(error, "expected hnsw_ef to be at least 1, got 0");
 }
@@ -312,7 +313,7 @@ fn a_walk_finds_most_of_the_nearest() {
     let recall = SCATTERED.recall(SearchParams::default(), None);
     assert!(recall > 0.94, "{recall}");
     if !cfg!(debug_assertions) {
-        let recall = SCATTERED.recall(SearchParams { hnsw_ef: Some(256), exact: false }, None);
+        let recall = SCATTERED.recall(SearchParams::new().hnsw_ef(256), None);
         assert!(recall > 0.985, "{recall}");
     }
 }
@@ -367,7 +368,7 @@ fn a_search_says_how_it_was_done() {
     let reason = ScanReason::Cheaper { ef: DOCUMENTS * 128 / 50 };
     assert_eq!(found.strategy, Strategy::Scan { documents: 50, reason });
 
-    let params = SearchParams { exact: true, ..SearchParams::default() };
+    let params = SearchParams::new().exact(true);
     let found = world.index.search(query, 10, params, None).unwrap();
     assert_eq!(found.candidates, world.exact.search(query, 10, None).unwrap());
     let expected = format!("exact scan of {DOCUMENTS} documents: as requested");
@@ -381,7 +382,7 @@ fn a_walk_that_falls_short_is_followed_by_a_scan() {
     let query = world.first_query();
     let exact = world.exact.search(query, DOCUMENTS, None).unwrap();
     let allowed: Allowed = documents(&exact[DOCUMENTS / 2..]).into_iter().collect();
-    let params = SearchParams { hnsw_ef: Some(20), exact: false };
+    let params = SearchParams::new().hnsw_ef(20);
     let found = world.index.search(query, 10, params, Some(&allowed)).unwrap();
     assert_eq!(found.candidates, exact[DOCUMENTS / 2..][..10]);
     let reason = ScanReason::WalkFellShort { found: 0, wanted: 10 };
@@ -393,7 +394,7 @@ fn a_walk_that_falls_short_is_followed_by_a_scan() {
 fn without_a_graph_every_search_is_a_scan() {
     let mut rng = StdRng::seed_from_u64(11);
     let vectors = vectors(normal(&mut rng, 3000, 4), 4);
-    let index = build(Distance::Euclid, HnswParams { m: 0, ..HnswParams::default() }, &vectors);
+    let index = build(Distance::Euclid, HnswParams::new().m(0), &vectors);
     let exact = ExactIndex::new(Distance::Euclid, vectors.clone()).unwrap();
     for query in vectors.iter().take(20) {
         let found = index.search(query, 10, NARROW, None).unwrap();
@@ -405,14 +406,14 @@ fn without_a_graph_every_search_is_a_scan() {
 }
 
 /// A search that walks whatever it can.
-const NARROW: SearchParams = SearchParams { hnsw_ef: Some(1), exact: false };
+const NARROW: SearchParams = SearchParams::new().hnsw_ef(1);
 
 #[test]
 fn the_extremes_of_m_work() {
     let mut rng = StdRng::seed_from_u64(4);
     let vectors = vectors(normal(&mut rng, 1200, 4), 4);
     for (m, distance) in [2, 255].into_iter().zip([Distance::Cosine, Distance::Dot]) {
-        let params = HnswParams { m, ef_construct: 20, ef_search: 1 };
+        let params = HnswParams::new().m(m).ef_construct(20).ef_search(1);
         let index = build(distance, params, &vectors);
         for query in vectors.iter().take(50) {
             let found = index.search(query, 2, NARROW, None).unwrap();
@@ -432,7 +433,7 @@ fn equal_vectors_are_all_found() {
         let copies = (0..5000).flat_map(|document| kind.get(document % kinds).unwrap());
         let vectors = vectors(copies.copied().collect(), 3);
         for distance in [Distance::Cosine, Distance::Euclid] {
-            let params = HnswParams { ef_search: 60, ..HnswParams::default() };
+            let params = HnswParams::new().ef_search(60);
             let index = build(distance, params, &vectors);
             for query in 0..kinds {
                 let found =
@@ -450,10 +451,10 @@ fn equal_vectors_are_all_found() {
 fn unit_vectors_are_at_no_distance_from_themselves() {
     let mut rng = StdRng::seed_from_u64(6);
     let vectors = vectors(normal(&mut rng, 3000, 8), 8);
-    let params = HnswParams { m: 8, ..HnswParams::default() };
+    let params = HnswParams::new().m(8);
     let index = build(Distance::Cosine, params, &vectors);
     for (document, query) in vectors.iter().enumerate() {
-        let params = SearchParams { hnsw_ef: Some(40), exact: false };
+        let params = SearchParams::new().hnsw_ef(40);
         let found = index.search(query, 1, params, None).unwrap();
         assert!(matches!(found.strategy, Strategy::Graph { ef: 40, .. }));
         assert_eq!(found.candidates[0].document, document);
@@ -475,7 +476,7 @@ fn values_of_every_magnitude_are_scored_and_never_panic() {
     values.extend([1e-38; 4]);
     let vectors = vectors(values, 4);
     for distance in Distance::ALL {
-        let params = HnswParams { m: 2, ..HnswParams::default() };
+        let params = HnswParams::new().m(2);
         let index = build(distance, params, &vectors);
         let exact = ExactIndex::new(distance, vectors.clone()).unwrap();
         for query in vectors.iter().skip(900) {
@@ -500,8 +501,8 @@ fn an_index_grows_as_it_was_built() {
     let all = normal(&mut rng, 6000, DIM);
     let (start, rest) = all.split_at(700 * DIM);
     let (one_by_one, at_once) = rest.split_at(300 * DIM);
-    let params = HnswParams { m: 8, ..HnswParams::default() };
-    let search = SearchParams { hnsw_ef: Some(40), exact: false };
+    let params = HnswParams::new().m(8);
+    let search = SearchParams::new().hnsw_ef(40);
     for distance in Distance::ALL {
         let grown = build(distance, params, &vectors(start.to_vec(), DIM));
         for (number, vector) in (700..).zip(one_by_one.chunks(DIM)) {
@@ -704,8 +705,8 @@ fn a_walk_that_would_miss_goes_farther_or_says_so() {
     let mut rng = StdRng::seed_from_u64(70);
     let (noise, clusters) =
         (Input::of_lengths(&mut rng, 0.0, 8000), Input::in_clusters(&mut rng, 8000));
-    let params = HnswParams { m: 12, ef_search: 64, ..HnswParams::default() };
-    let narrow = SearchParams { hnsw_ef: Some(64), exact: false };
+    let params = HnswParams::new().m(12).ef_search(64);
+    let narrow = SearchParams::new().hnsw_ef(64);
     let build = |input: &Input| {
         let dim = input.vectors[0].len();
         build(Distance::Cosine, params, &vectors(input.vectors.concat(), dim))

@@ -11,7 +11,7 @@ fn config(json: &str) -> CollectionConfig {
 }
 
 fn hnsw(m: usize, ef_construct: usize) -> Option<HnswParams> {
-    Some(HnswParams { m, ef_construct, ..HnswParams::default() })
+    Some(HnswParams::new().m(m).ef_construct(ef_construct))
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn fields_that_are_null_ask_for_nothing() {
             "acorn": {"enable": false}, "idf": null},
         "score_threshold": null, "limit": 3, "with_vector": null, "with_payload": null, "lookup_from": null
     }"#;
-    let exact = SearchParams { hnsw_ef: None, exact: true };
+    let exact = SearchParams::new().exact(true);
     let bare = QueryRequest::new(vec![1.0]).prefetch(Prefetch::new(vec![1.0]));
     assert_eq!(model.parse::<QueryRequest>().unwrap(), bare.params(exact).limit(3));
 }
@@ -105,8 +105,8 @@ fn hints_are_kept() {
 
 #[test]
 fn what_is_set_in_rust_survives_json() {
-    let searched = HnswParams { m: 4, ef_construct: 9, ef_search: 1000 };
-    let none = HnswParams { m: 0, ef_construct: 9, ef_search: 7 };
+    let searched = HnswParams::new().m(4).ef_construct(9).ef_search(1000);
+    let none = HnswParams::new().m(0).ef_construct(9).ef_search(7);
     let written = CollectionConfig::new()
         .vector("a", VectorConfig::dense(4, Distance::Dot).hnsw(Some(searched)))
         .vector("b", VectorConfig::dense(4, Distance::Euclid).hnsw(Some(none)))
@@ -246,8 +246,8 @@ fn requests() {
     let first = Prefetch::new(vec![0.5, 1.5]).using("dense").limit(100).filter(filter);
     let second = Prefetch::new(vec![1.0, 0.0]).using("other").score_threshold(0.25);
     let expected = QueryRequest::new(tokens())
-        .prefetch(first.params(SearchParams { hnsw_ef: Some(64), exact: false }))
-        .prefetch(second.params(SearchParams { hnsw_ef: None, exact: true }))
+        .prefetch(first.params(SearchParams::new().hnsw_ef(64)))
+        .prefetch(second.params(SearchParams::new().exact(true)))
         .using("tokens")
         .limit(3)
         .offset(7)
@@ -354,7 +354,7 @@ fn requests_that_json_cannot_hold_are_not_written() {
         (one().score_threshold(f32::NAN), "expected score_threshold to be finite, got NaN"),
         (one().score_threshold(f32::INFINITY), "expected score_threshold to be finite, got inf"),
         (one().limit(0), "expected limit to be at least 1, got 0"),
-        (one().params(SearchParams { hnsw_ef: Some(0), exact: false }), "hnsw_ef"),
+        (one().params(SearchParams::new().hnsw_ef(0)), "hnsw_ef"),
         (QueryRequest::new(vec![f32::NAN]), "expected finite values, got NaN"),
         (QueryRequest::new(Vec::<f32>::new()), "at least 1"),
         (QueryRequest::new(multi(&[1.0; 3], 2)), "multiple of 2 values"),

@@ -368,14 +368,8 @@ fn the_steady_state_creates_nothing() {
     let requests = queries.each_query(&candidates);
     let mixed = queries.each_query(&few);
     let matrices = |id: u64| Ok((id as usize).checked_sub(400).and_then(|at| absent.get(at)));
-    let shape = Shape {
-        queries: 4,
-        dim: 64,
-        candidates: 400,
-        matches: true,
-        streamed_tokens: 4 * 20 * 60,
-        ..Shape::default()
-    };
+    let shape = Shape::new().queries(4).dim(64).candidates(400).matches(true);
+    let shape = shape.streamed_tokens(4 * 20 * 60);
     gpu.warm_up(&shape).unwrap();
     let (created, objects) = (gpu.buffers_created(), wgpu_objects(&gpu));
     assert!(objects[0] > 0, "wgpu counts");
@@ -401,15 +395,15 @@ impl EachQuery for Vec<TokenMatrix> {
 /// Whatever is asked for: an error, and no panic.
 fn a_warm_up_of_any_size_is_an_error_or_fits() {
     let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
-    let shape = Shape { matches: true, ..Shape::default() };
-    gpu.warm_up(&Shape { requests: usize::MAX, streamed_tokens: usize::MAX, ..shape }).unwrap();
-    gpu.warm_up(&Shape { limit: usize::MAX, ..shape }).unwrap();
+    let shape = Shape::new().matches(true);
+    gpu.warm_up(&shape.requests(usize::MAX).streamed_tokens(usize::MAX)).unwrap();
+    gpu.warm_up(&shape.limit(usize::MAX)).unwrap();
     for wrong in [
-        Shape { queries: usize::MAX, ..shape },
-        Shape { query_tokens: usize::MAX, ..shape },
-        Shape { candidates: usize::MAX, ..shape },
-        Shape { dim: usize::MAX, ..shape },
-        Shape { query_tokens: 0, ..shape },
+        shape.queries(usize::MAX),
+        shape.query_tokens(usize::MAX),
+        shape.candidates(usize::MAX),
+        shape.dim(usize::MAX),
+        shape.query_tokens(0),
     ] {
         let refused = gpu.warm_up(&wrong);
         assert!(matches!(refused, Err(Error::InvalidParameter { .. })), "{wrong:?}: {refused:?}");

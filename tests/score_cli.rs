@@ -41,7 +41,7 @@ impl Files {
     }
 
     fn write(&self, name: &str, tokens: MultiVectors) {
-        Interchange { tokens, dense: None, ids: None }.write(self.path(name)).unwrap();
+        Interchange::new(tokens).write(self.path(name)).unwrap();
     }
 
     /// Writes one tensor `tokens` and one tensor `offsets`, right or wrong.
@@ -178,8 +178,8 @@ fn write_tenths(files: &Files, ids: bool) {
         MultiVectors::new(values, &offsets, 1).unwrap()
     };
     let named = |names: &[&str]| ids.then(|| names.iter().map(|name| (*name).into()).collect());
-    let write = |file: &str, tokens, ids| {
-        Interchange { tokens, dense: None, ids }.write(files.path(file)).unwrap();
+    let write = |file: &str, tokens, ids: Option<Vec<String>>| {
+        Interchange::new(tokens).ids(ids).write(files.path(file)).unwrap();
     };
     write("queries", tokens(&[1.0, 0.5]), named(&["q-one", "q-half"]));
     write("docs", tokens(&[0.25, 1.0, 0.1]), named(&["quarter", "one", "tenth"]));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use maxfold::Error;
-use maxfold::multivector::{Interchange, MultiVectors, RowCleanup, RowCounts, VectorFile};
+use maxfold::multivector::{Interchange, MultiVectors, RowCleanup, VectorFile};
 use rand::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -66,21 +66,21 @@ fn ids_have_to_be_one_an_item_and_all_different() {
         }
     }
     let tokens = MultiVectors::new(&[1.0_f32], &[0, 1], 1).unwrap();
-    let two = Interchange { tokens, dense: None, ids: Some(vec!["a".into(), "b".into()]) };
+    let two = Interchange::new(tokens).ids(vec!["a".into(), "b".into()]);
     assert_eq!(two.to_bytes().unwrap_err().to_string(), "expected 1 ids, got 2");
 }
 
-const AS_IT_IS: RowCleanup = RowCleanup { normalize: false, drop_zero_rows: false };
-const ALL: RowCleanup = RowCleanup { normalize: true, drop_zero_rows: true };
+const AS_IT_IS: RowCleanup = RowCleanup::new();
+const ALL: RowCleanup = AS_IT_IS.normalize(true).drop_zero_rows(true);
 
 #[test]
 fn rows_are_counted_as_they_were() {
-    let expected = RowCounts { rows: 5, zero: 1, not_unit: 1 };
     for normalize in [false, true] {
         for drop_zero_rows in [false, true] {
-            let cleanup = RowCleanup { normalize, drop_zero_rows };
+            let cleanup = AS_IT_IS.normalize(normalize).drop_zero_rows(drop_zero_rows);
             let mut file = VectorFile::tokens(from_python()).unwrap();
-            assert_eq!(file.read_all(cleanup).unwrap().1, expected);
+            let found = file.read_all(cleanup).unwrap().1;
+            assert_eq!((found.rows, found.zero, found.not_unit), (5, 1, 1));
         }
     }
 }
@@ -98,16 +98,8 @@ fn cleanup_does_what_was_asked_for() {
     let (unit, zeros) = (&whole[..4], &whole[..]);
     let cases: [(RowCleanup, Vec<f32>, [u64; 4]); 4] = [
         (AS_IT_IS, [&short, zeros, &long].concat(), [0, 1, 4, 5]),
-        (
-            RowCleanup { normalize: true, ..AS_IT_IS },
-            [&short, zeros, &short].concat(),
-            [0, 1, 4, 5],
-        ),
-        (
-            RowCleanup { drop_zero_rows: true, ..AS_IT_IS },
-            [&short, unit, &long].concat(),
-            [0, 1, 3, 4],
-        ),
+        (AS_IT_IS.normalize(true), [&short, zeros, &short].concat(), [0, 1, 4, 5]),
+        (AS_IT_IS.drop_zero_rows(true), [&short, unit, &long].concat(), [0, 1, 3, 4]),
         (ALL, [&short, unit, &short].concat(), [0, 1, 3, 4]),
     ];
     for (cleanup, values, offsets) in cases {

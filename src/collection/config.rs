@@ -35,6 +35,7 @@ pub struct CollectionConfig {
 
 /// One named vector.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct VectorConfig {
     /// The dimension: 1 to 65,536; of sparse vectors, which may have any index, 0.
     pub size: usize,
@@ -48,6 +49,7 @@ pub struct VectorConfig {
 
 /// Kind of a vector: one or many a point, or a sparse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum VectorKind {
     /// One, kept in f32; in an HNSW graph, if there are parameters of one.
     Dense(Option<HnswParams>),

@@ -20,6 +20,7 @@ use crate::{Error, Result};
 /// # Ok::<(), maxfold::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct PayloadIndex {
     /// The field.
     pub field: FieldPath,

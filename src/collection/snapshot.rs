@@ -14,6 +14,7 @@ use super::state::State;
 use super::{Collection, PayloadIndex, Point, Values, Vector};
 use crate::filter::{
     FieldPath, Filter, IndexKind, Payload, PointId, PointNumber, PointSet, Points, Selected, Span,
+    TextParams,
 };
 use crate::multivector::TokenMatrixRef;
 use crate::{Error, Result};
@@ -236,6 +237,15 @@ impl<'c> Snapshot<'c> {
     pub(crate) fn vector_names(&self, number: PointNumber) -> Vec<&str> {
         let names = self.collection.config().vectors().zip(&self.state.having);
         names.filter(|(_, having)| having.contains(number)).map(|((name, _), _)| name).collect()
+    }
+
+    /// The fields with a text index.
+    pub(crate) fn texts(&self) -> Vec<(FieldPath, TextParams)> {
+        let text = |index: &PayloadIndex| match &index.kind {
+            IndexKind::Text(params) => Some((index.field.clone(), params.clone())),
+            _ => None,
+        };
+        self.indexes().filter_map(text).collect()
     }
 
     /// The vector `name` of a point that has it, as it is compared.

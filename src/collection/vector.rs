@@ -15,6 +15,7 @@ use crate::{Error, Result};
 
 /// One vector or many, in f32.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Vector {
     /// One; in JSON an array of numbers.
     Dense(Vec<f32>),

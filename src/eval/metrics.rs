@@ -50,6 +50,7 @@ impl Gain {
 /// # Ok::<(), maxfold::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Metric {
     /// Normalized discounted cumulative gain (Järvelin and Kekäläinen, 2002): the sum of each
     /// document's gain divided by log2(1 + rank), as a fraction of the same sum over the best
@@ -87,6 +88,7 @@ pub enum Metric {
 
 /// A metric's values for a run.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// The metric.
     pub metric: Metric,
@@ -117,8 +119,15 @@ pub fn evaluate(qrels: &Qrels, run: &Run, metric: Metric) -> Result<Evaluation> 
     if per_query.is_empty() {
         return Err(Error::NothingRelevant { queries: qrels.len() });
     }
-    let mean = per_query.values().sum::<f64>() / per_query.len() as f64;
-    Ok(Evaluation { metric, mean, per_query })
+    Ok(Evaluation::new(metric, per_query))
+}
+
+impl Evaluation {
+    /// Values for each query, wherever they were measured; without any the mean is NaN.
+    pub fn new(metric: Metric, per_query: BTreeMap<String, f64>) -> Self {
+        let mean = per_query.values().sum::<f64>() / per_query.len() as f64;
+        Self { metric, mean, per_query }
+    }
 }
 
 impl Metric {

@@ -10,6 +10,7 @@ use crate::{Error, Result, files};
 
 /// A document of a ranking.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Ranked {
     /// Id of the document.
     pub document: String,

@@ -49,6 +49,7 @@ pub struct MinShould {
 
 /// Condition on a point.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Condition {
     /// The values of a payload field pass a test.
     Field(FieldPath, Test),
@@ -68,6 +69,7 @@ pub enum Condition {
 /// Where a value is an array, its elements are asked, and one that passes is enough; an array in
 /// that array is a value.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Test {
     /// A value equals, or doesn't.
     Match(Match),

@@ -14,6 +14,7 @@ use super::{Datetime, FieldPath, GeoPoint, Payload, TextParams, geo_cells};
 
 /// Type of a payload index, by Qdrant's names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum IndexKind {
     /// Strings: answers [`Match`] with strings.
     Keyword,

@@ -7,6 +7,7 @@ use super::TextMatch;
 /// Values that a field's value is compared with. Values of other types are never equal: 5 is not
 /// "5", nor is 5.0.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Match {
     /// A value is this.
     Value(Scalar),

@@ -19,27 +19,18 @@ use crate::{Error, Result};
 /// ```
 /// use maxfold::gpu::Shape;
 ///
-/// let shape = Shape { queries: 16, query_tokens: 32, dim: 128, candidates: 1_000, ..Shape::default() };
-/// assert_eq!(shape.limit, 10);
+/// let shape = Shape::new().queries(16).query_tokens(32).dim(128).candidates(1_000).limit(10);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Queries of a request.
-    pub queries: usize,
-    /// Tokens of each.
-    pub query_tokens: usize,
-    /// Columns of a row.
-    pub dim: usize,
-    /// Candidates of each query.
-    pub candidates: usize,
-    /// Hits of each query.
-    pub limit: usize,
-    /// `true` if matches are asked for.
-    pub matches: bool,
-    /// Tokens of the candidates of a request that are not resident, together.
-    pub streamed_tokens: usize,
-    /// Requests at the same time.
-    pub requests: usize,
+    queries: usize,
+    query_tokens: usize,
+    dim: usize,
+    candidates: usize,
+    limit: usize,
+    matches: bool,
+    streamed_tokens: usize,
+    requests: usize,
 }
 
 impl Default for Shape {
@@ -55,6 +46,53 @@ impl Default for Shape {
             streamed_tokens: 0,
             requests: 1,
         }
+    }
+}
+
+impl Shape {
+    /// One query of 32 × 128, 1,000 candidates, all resident, 10 hits, one request at a time.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Queries of a request.
+    pub fn queries(self, queries: usize) -> Self {
+        Self { queries, ..self }
+    }
+
+    /// Tokens of each query.
+    pub fn query_tokens(self, query_tokens: usize) -> Self {
+        Self { query_tokens, ..self }
+    }
+
+    /// Columns of a row.
+    pub fn dim(self, dim: usize) -> Self {
+        Self { dim, ..self }
+    }
+
+    /// Candidates of each query.
+    pub fn candidates(self, candidates: usize) -> Self {
+        Self { candidates, ..self }
+    }
+
+    /// Hits of each query.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// Asks for matches, or not.
+    pub fn matches(self, matches: bool) -> Self {
+        Self { matches, ..self }
+    }
+
+    /// Tokens of the candidates of a request that are not resident, together.
+    pub fn streamed_tokens(self, streamed_tokens: usize) -> Self {
+        Self { streamed_tokens, ..self }
+    }
+
+    /// Requests at the same time.
+    pub fn requests(self, requests: usize) -> Self {
+        Self { requests, ..self }
     }
 }
 

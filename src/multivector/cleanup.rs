@@ -18,7 +18,7 @@ const TOLERANCE: f64 = 0.01;
 /// use maxfold::multivector::RowCleanup;
 ///
 /// let mut values = vec![3.0, 4.0, 0.0, 0.0, 1.0, 0.0];
-/// let cleanup = RowCleanup { normalize: true, drop_zero_rows: true };
+/// let cleanup = RowCleanup::new().normalize(true).drop_zero_rows(true);
 /// let found = cleanup.apply(&mut values, 2)?;
 /// assert_eq!((found.rows, found.zero, found.not_unit), (3, 1, 1));
 /// assert_eq!(values, [0.6, 0.8, 1.0, 0.0]);
@@ -26,14 +26,13 @@ const TOLERANCE: f64 = 0.01;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowCleanup {
-    /// Scales rows to unit length. Those of zeros stay as they are.
-    pub normalize: bool,
-    /// Leaves out rows of zeros.
-    pub drop_zero_rows: bool,
+    normalize: bool,
+    drop_zero_rows: bool,
 }
 
 /// Counts of rows, as they were before a [`RowCleanup`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RowCounts {
     /// All rows.
     pub rows: usize,
@@ -44,6 +43,21 @@ pub struct RowCounts {
 }
 
 impl RowCleanup {
+    /// Counts rows, and changes none.
+    pub const fn new() -> Self {
+        Self { normalize: false, drop_zero_rows: false }
+    }
+
+    /// Scales rows to unit length. Those of zeros stay as they are.
+    pub const fn normalize(self, normalize: bool) -> Self {
+        Self { normalize, ..self }
+    }
+
+    /// Leaves out rows of zeros.
+    pub const fn drop_zero_rows(self, drop_zero_rows: bool) -> Self {
+        Self { drop_zero_rows, ..self }
+    }
+
     /// Cleans `[rows, dim]` values in place, and says what was found. Rows with values that are not
     /// finite stay as they are.
     ///

@@ -23,6 +23,7 @@ use crate::{Error, Result, files};
 ///
 /// [safetensors]: https://huggingface.co/docs/safetensors
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Interchange {
     /// The items' token matrices.
     pub tokens: MultiVectors,
@@ -33,6 +34,21 @@ pub struct Interchange {
 }
 
 impl Interchange {
+    /// Items with these token matrices.
+    pub fn new(tokens: MultiVectors) -> Self {
+        Self { tokens, dense: None, ids: None }
+    }
+
+    /// With dense vectors, or without.
+    pub fn dense(self, dense: impl Into<Option<DenseVectors>>) -> Self {
+        Self { dense: dense.into(), ..self }
+    }
+
+    /// With ids, or without.
+    pub fn ids(self, ids: impl Into<Option<Vec<String>>>) -> Self {
+        Self { ids: ids.into(), ..self }
+    }
+
     /// Reads a file, a piece at a time.
     ///
     /// # Errors

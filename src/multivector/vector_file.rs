@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// # use maxfold::multivector::{Interchange, MultiVectors, VectorFile};
 /// # let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
 /// let tokens = MultiVectors::new(&[0.5_f32, 1.0, 2.0, 4.0, 8.0, 16.0], &[0, 1, 3], 2)?;
-/// Interchange { tokens, dense: None, ids: None }.write(&path)?;
+/// Interchange::new(tokens).write(&path)?;
 /// let mut file = VectorFile::tokens(&path)?;
 /// assert_eq!((file.len(), file.dim()), (2, 2));
 /// assert_eq!(file.get(1)?.unwrap(), [2.0, 4.0, 8.0, 16.0]);

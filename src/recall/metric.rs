@@ -14,6 +14,7 @@ use crate::{Error, Result};
 /// Scores are computed in f32. Where that overflows, which takes values around 10¹⁹, they are
 /// computed in f64 and limited to the range of f32: a score is never infinite, never NaN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Distance {
     /// The cosine of the angle between two vectors, −1 to 1; 0 if one of them is zero.
     Cosine,

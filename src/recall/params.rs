@@ -11,10 +11,11 @@ use crate::{Error, Result};
 /// ```
 /// use maxfold::recall::HnswParams;
 ///
-/// let denser = HnswParams { m: 32, ..HnswParams::default() };
+/// let denser = HnswParams::new().m(32);
 /// assert_eq!((denser.ef_construct, denser.ef_search), (100, 128));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct HnswParams {
     /// Links of a vector on each layer, twice as many on the lowest, and there twice that with the dot
     /// product: 2 to 255. Or 0, for no graph:
@@ -30,7 +31,7 @@ pub struct HnswParams {
 
 impl Default for HnswParams {
     fn default() -> Self {
-        Self { m: 16, ef_construct: 100, ef_search: 128 }
+        Self::new()
     }
 }
 
@@ -44,6 +45,26 @@ const SCANS_PER_LINK: usize = 2;
 const EF_CONSTRUCT: RangeInclusive<usize> = 1..=1 << 16;
 
 impl HnswParams {
+    /// 16 links, 100 vectors considered for a new one, 128 kept on a walk.
+    pub const fn new() -> Self {
+        Self { m: 16, ef_construct: 100, ef_search: 128 }
+    }
+
+    /// With so many links of a vector on each layer.
+    pub const fn m(self, m: usize) -> Self {
+        Self { m, ..self }
+    }
+
+    /// With so many near vectors considered as links of a new one.
+    pub const fn ef_construct(self, ef_construct: usize) -> Self {
+        Self { ef_construct, ..self }
+    }
+
+    /// With so many near vectors, at least, kept on a walk.
+    pub const fn ef_search(self, ef_search: usize) -> Self {
+        Self { ef_search, ..self }
+    }
+
     /// Refuses parameters outside their ranges.
     pub(crate) fn check(self) -> Result<()> {
         if self.m != 0 && !M.contains(&self.m) {
@@ -61,13 +82,38 @@ impl HnswParams {
 }
 
 /// Parameters of one search; by default those of the index.
+///
+/// ```
+/// use maxfold::recall::SearchParams;
+///
+/// let wide = SearchParams::new().hnsw_ef(512);
+/// assert_eq!((wide.hnsw_ef, wide.exact), (Some(512), false));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SearchParams {
     /// For this search, instead of [`HnswParams::ef_search`], and taken as it is: the
     /// [`Strategy`](super::Strategy) says if it is likely to miss.
     pub hnsw_ef: Option<usize>,
     /// Compare every document.
     pub exact: bool,
+}
+
+impl SearchParams {
+    /// Those of the index.
+    pub const fn new() -> Self {
+        Self { hnsw_ef: None, exact: false }
+    }
+
+    /// Keeps so many near vectors on the walk.
+    pub const fn hnsw_ef(self, ef: usize) -> Self {
+        Self { hnsw_ef: Some(ef), ..self }
+    }
+
+    /// Compares every document, or not.
+    pub const fn exact(self, exact: bool) -> Self {
+        Self { exact, ..self }
+    }
 }
 
 /// Refuses a parameter outside its range.

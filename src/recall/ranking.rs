@@ -6,6 +6,7 @@ use crate::ranking::{by_rank, first, keep_first};
 
 /// A document that recall found.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Candidate {
     /// The document: its position in the order of insertion, from 0.
     pub document: usize,

@@ -22,14 +22,17 @@
 //! | file | holds |
 //! |---|---|
 //! | `backend.rs` | [`Backend`]s to choose from, and the [`Execution`] that came of it |
+//! | `options.rs` | [`RerankerOptions`] |
 //! | `request.rs` | [`Request`]: queries with candidates of their own; [`Ranking`]: hits |
 //! | `reranker.rs` | [`Reranker`]: the choice, the call, the fall back to the CPU |
 
 mod backend;
+mod options;
 mod request;
 mod reranker;
 
 pub use crate::ranking::{DocumentId, Matrices, Query, Scored, TokenMatch, Wanted};
 pub use backend::{Backend, Execution, Processor};
+pub use options::RerankerOptions;
 pub use request::{Ranking, Rankings, Request, Scores};
-pub use reranker::{Reranker, RerankerOptions};
+pub use reranker::Reranker;

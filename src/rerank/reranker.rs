@@ -3,25 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use super::backend::{Backend, Execution, Processor};
+use super::options::RerankerOptions;
 use super::request::{Ranking, Rankings, Request, Scores};
 #[cfg(feature = "gpu")]
-use crate::gpu::{GpuContext, GpuOptions, Statistics};
+use crate::gpu::{GpuContext, Statistics};
 use crate::maxsim::CpuMaxSim;
 use crate::multivector::{TokenMatrixRef, check_dimension};
 use crate::ranking::{DocumentId, Matrices, Query, Ranked, Scored, Wanted};
 use crate::{Error, Result};
-
-/// Options of a [`Reranker`].
-#[derive(Clone, Debug, Default)]
-pub struct RerankerOptions {
-    /// Backend to use.
-    pub backend: Backend,
-    /// Instructions and threads of the CPU.
-    pub cpu: CpuMaxSim,
-    /// Adapter, shader variant and limits of the GPU.
-    #[cfg(feature = "gpu")]
-    pub gpu: GpuOptions,
-}
 
 /// Ranks candidates by MaxSim, on the GPU or the CPU.
 ///
@@ -45,7 +34,7 @@ impl Reranker {
     /// # Errors
     /// [`Backend::Gpu`] and there is no GPU that works.
     pub fn new(backend: Backend) -> Result<Self> {
-        Self::with_options(&RerankerOptions { backend, ..Default::default() })
+        Self::with_options(&RerankerOptions::new().backend(backend))
     }
 
     /// As the options say.

@@ -15,7 +15,7 @@ fn graphs_have_what_they_are_given() {
     let _alone = trials::alone();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("graph");
-    let params = HnswParams { m: 4, ef_construct: 16, ef_search: 8 };
+    let params = HnswParams::new().m(4).ef_construct(16).ef_search(8);
     let mut rng = StdRng::seed_from_u64(7);
     let mut vectors = || [rng.random_range(-1.0..1.0_f32), rng.random_range(-1.0..1.0)];
     let vectors: Vec<[f32; 2]> = (0..POINTS).map(|_| vectors()).collect();
@@ -51,9 +51,9 @@ fn graphs_have_what_they_are_given() {
         }
         let index = loader.finish(1).unwrap().index;
         assert_eq!(index.len(), POINTS as usize);
-        let search = SearchParams { hnsw_ef: Some(1), exact: false };
+        let search = SearchParams::new().hnsw_ef(1);
         assert_eq!(index.search(&[1.0, 0.5], 5, search, None).unwrap().candidates.len(), 5);
-        let search = SearchParams { hnsw_ef: None, exact: true };
+        let search = SearchParams::new().exact(true);
         let all = index.search(&[1.0, 0.5], POINTS as usize, search, None).unwrap();
         assert_eq!(all.candidates.len(), POINTS as usize);
         true

@@ -78,5 +78,5 @@ fn valid(rng: &mut StdRng) -> Vec<u8> {
     let values: Vec<f32> = (0..values).map(|_| rng.random_range(-9.0..9.0)).collect();
     let tokens = MultiVectors::new(&values, &offsets, dim).unwrap();
     let dense = rng.random_bool(0.5).then(|| DenseVectors::new(vec![0.5; items * 2], 2).unwrap());
-    Interchange { tokens, dense, ids: None }.to_bytes().unwrap()
+    Interchange::new(tokens).dense(dense).to_bytes().unwrap()
 }

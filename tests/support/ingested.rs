@@ -57,7 +57,7 @@ impl Files {
         let tokens: MultiVectors = Values::Unit.documents(&mut rng, &rows, TOKENS);
         let dense = (0..POINTS * DENSE).map(|_| rng.random_range(-1.0..1.0)).collect();
         let dense = Some(DenseVectors::new(dense, DENSE).unwrap());
-        let vectors = Interchange { tokens, dense, ids: None };
+        let vectors = Interchange::new(tokens).dense(dense);
         vectors.write(folder.path().join("vectors")).unwrap();
         let files = Self { folder, vectors };
         files.write("config", CONFIG);

@@ -1,6 +1,7 @@
 //! The arguments that choose what computes, the same for every command, and for the quickstart.
 
 use clap::Args;
+use maxfold::gpu::GpuOptions;
 use maxfold::rerank::{Backend, RerankerOptions};
 
 use crate::command_line::Usage;
@@ -17,19 +18,27 @@ pub struct BackendArgs {
 }
 
 impl BackendArgs {
-    /// The options that they ask for. Who names an adapter means a GPU.
-    pub fn options(&self) -> Result<RerankerOptions, Usage> {
-        let mut options = RerankerOptions { backend: self.backend, ..Default::default() };
-        if let Some(name) = &self.adapter {
-            options.backend = meant(options.backend, "--adapter", Backend::Gpu)?;
-            options.gpu = options.gpu.adapter(name);
+    /// The backend and the options of a GPU that they ask for. An adapter's name asks for a GPU.
+    pub fn choice(&self) -> Result<(Backend, GpuOptions), Usage> {
+        let gpu = GpuOptions::default();
+        match &self.adapter {
+            None => Ok((self.backend, gpu)),
+            Some(name) => {
+                let backend = implied(self.backend, "--adapter", Backend::Gpu)?;
+                Ok((backend, gpu.adapter(name)))
+            }
         }
-        Ok(options)
+    }
+
+    /// The options that they ask for.
+    pub fn options(&self) -> Result<RerankerOptions, Usage> {
+        let (backend, gpu) = self.choice()?;
+        Ok(RerankerOptions::new().backend(backend).gpu(gpu))
     }
 }
 
 /// The backend that an argument belongs to, unless another was asked for.
-pub fn meant(asked: Backend, argument: &str, backend: Backend) -> Result<Backend, Usage> {
+pub fn implied(asked: Backend, argument: &str, backend: Backend) -> Result<Backend, Usage> {
     if [Backend::Auto, backend].contains(&asked) {
         return Ok(backend);
     }

@@ -17,12 +17,12 @@ pub struct CleanupArgs {
 
 impl CleanupArgs {
     pub fn cleanup(&self) -> RowCleanup {
-        RowCleanup { normalize: self.normalize, drop_zero_rows: self.drop_zero_rows }
+        RowCleanup::new().normalize(self.normalize).drop_zero_rows(self.drop_zero_rows)
     }
 
     /// Warns of what was found in a file and not mended. To the cosine, lengths mean nothing.
     pub fn warn(&self, file: &Path, found: RowCounts, cosine: bool) {
-        let (file, RowCounts { rows, zero, not_unit }) = (file.display(), found);
+        let (file, RowCounts { rows, zero, not_unit, .. }) = (file.display(), found);
         if zero > 0 && !self.drop_zero_rows {
             eprintln!(
                 "warning: {zero} of {rows} token vectors in {file} are zeros, as padding is; \

@@ -126,7 +126,7 @@ impl Source<'_> {
                 self.found += cleanup.apply(&mut values, dim)?;
                 Vector::Multi { values, dim }
             }
-            VectorKind::Sparse(_) => return Err(no_sparse_file(self.path).into()),
+            _ => return Err(no_such_file(self.path, self.name).into()),
         };
         if point.vectors.insert(self.name.into(), vector).is_none() {
             return Ok(());
@@ -157,10 +157,11 @@ fn open_sources<'a>(
     Ok(sources)
 }
 
-fn no_sparse_file(path: &Path) -> String {
+/// A file of vectors has dense ones or multivectors.
+fn no_such_file(path: &Path, name: &str) -> String {
     let path = path.display();
     format!(
-        "expected dense vectors or multivectors in {path}, got a sparse vector's name: those stand in --points"
+        "expected a dense vector or a multivector in {path}, got {name:?}, which is sparse: those stand in --points"
     )
 }
 
@@ -173,7 +174,7 @@ fn open_source(
     let file = match config.kind {
         VectorKind::Dense(_) => VectorFile::dense(path)?,
         VectorKind::Multi => VectorFile::tokens(path)?,
-        VectorKind::Sparse(_) => return Err(no_sparse_file(path).into()),
+        _ => return Err(no_such_file(path, name).into()),
     };
     let (path, count, dim, size) = (path.display(), file.len(), file.dim(), config.size);
     if count != points {

@@ -38,12 +38,13 @@ pub(super) fn compute(
 ) -> Result<(Vec<Scored>, Method)> {
     let known: Vec<HashMap<PointNumber, f32>> =
         rankings.iter().map(|ranking| ranking.iter().copied().collect()).collect();
+    let texts = reader.snapshot.texts();
     let score = |number: PointNumber| {
         reader.cancellation.check()?;
         let scores: Vec<_> = known.iter().map(|scores| scores.get(&number).copied()).collect();
         let (id, payload) = reader.snapshot.payload(number)?;
         let vectors = reader.snapshot.vector_names(number);
-        let subject = Subject { id, payload: &payload, vectors: &vectors };
+        let subject = Subject { id, payload: &payload, vectors: &vectors, texts: &texts };
         Ok((number, formula.score(&subject, &scores)?))
     };
     let scored = points.iter().map(score).collect::<Result<_>>()?;

@@ -17,7 +17,7 @@ use super::{BATCH, DENSE, EF_CONSTRUCT, Hit, Ingested, M, TOKENS};
 
 /// Writes all points, and makes them ready to be searched with the graph, also after the next open.
 pub fn ingest(points: &Points, folder: &Path) -> Result<(Searcher, Ingested)> {
-    let graph = HnswParams { m: M, ef_construct: EF_CONSTRUCT, ..HnswParams::default() };
+    let graph = HnswParams::new().m(M).ef_construct(EF_CONSTRUCT);
     let dense = VectorConfig::dense(points.shape.dense, Distance::Cosine).hnsw(Some(graph));
     let tokens = VectorConfig::multi(points.shape.dim, Distance::Cosine);
     let config = CollectionConfig::new().vector(DENSE, dense).vector(TOKENS, tokens);

@@ -9,11 +9,11 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use maxfold::gpu::ShaderVariant;
-use maxfold::maxsim::InstructionSet;
+use maxfold::maxsim::{CpuMaxSim, InstructionSet};
 use maxfold::rerank::{Backend, Reranker, RerankerOptions};
 
 use crate::adapters;
-use crate::backend::{BackendArgs, meant};
+use crate::backend::{BackendArgs, implied};
 use crate::cleanup::CleanupArgs;
 use crate::command_line::Usage;
 use items::Items;
@@ -116,27 +116,28 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     report::write(args, &scoring, &queries, &docs)
 }
 
-/// What the arguments ask for. The name of a variant or of an adapter says which backend is meant.
+/// Options that the arguments ask for. The name of a variant or of an adapter implies its backend.
 fn options(args: &Args) -> Result<RerankerOptions, Usage> {
-    let mut options = args.backend.options()?;
+    let (mut backend, mut gpu) = args.backend.choice()?;
+    let mut cpu = CpuMaxSim::new();
     if let Some(threads) = args.threads {
-        options.cpu = options.cpu.with_threads(threads).map_err(Usage::new)?;
+        cpu = cpu.with_threads(threads).map_err(Usage::new)?;
     }
     if args.store == Store::Resident {
-        options.backend = meant(options.backend, "--store resident", Backend::Gpu)?;
+        backend = implied(backend, "--store resident", Backend::Gpu)?;
     }
     match args.variant.as_deref().map(variant).transpose()? {
         None => {}
         Some(Variant::Cpu(instructions)) => {
-            options.backend = meant(options.backend, "this --variant", Backend::Cpu)?;
-            options.cpu = options.cpu.with_instruction_set(instructions);
+            backend = implied(backend, "this --variant", Backend::Cpu)?;
+            cpu = cpu.with_instruction_set(instructions);
         }
         Some(Variant::Gpu(variant)) => {
-            options.backend = meant(options.backend, "this --variant", Backend::Gpu)?;
-            options.gpu = options.gpu.variant(variant);
+            backend = implied(backend, "this --variant", Backend::Gpu)?;
+            gpu = gpu.variant(variant);
         }
     }
-    Ok(options)
+    Ok(RerankerOptions::new().backend(backend).cpu(cpu).gpu(gpu))
 }
 
 enum Variant {
