@@ -126,7 +126,7 @@ impl Source<'_> {
                 self.found += cleanup.apply(&mut values, dim)?;
                 Vector::Multi { values, dim }
             }
-            _ => return Err(no_such_file(self.path, self.name).into()),
+            _ => return Err(no_such_file(self.path).into()),
         };
         if point.vectors.insert(self.name.into(), vector).is_none() {
             return Ok(());
@@ -158,10 +158,10 @@ fn open_sources<'a>(
 }
 
 /// A file of vectors has dense ones or multivectors.
-fn no_such_file(path: &Path, name: &str) -> String {
+fn no_such_file(path: &Path) -> String {
     let path = path.display();
     format!(
-        "expected a dense vector or a multivector in {path}, got {name:?}, which is sparse: those stand in --points"
+        "expected {path} to be of a dense vector or a multivector, got a sparse one: those stand in --points"
     )
 }
 
@@ -174,7 +174,7 @@ fn open_source(
     let file = match config.kind {
         VectorKind::Dense(_) => VectorFile::dense(path)?,
         VectorKind::Multi => VectorFile::tokens(path)?,
-        _ => return Err(no_such_file(path, name).into()),
+        _ => return Err(no_such_file(path).into()),
     };
     let (path, count, dim, size) = (path.display(), file.len(), file.dim(), config.size);
     if count != points {
