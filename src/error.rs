@@ -387,6 +387,28 @@ pub enum Error {
         got: String,
     },
 
+    /// A variable of a formula that has no value for a point, or another one than belongs there.
+    #[cfg(feature = "collection")]
+    #[error("expected {expected} at {key} in the payload, or among the defaults, got {got}")]
+    FormulaVariable {
+        /// The key.
+        key: String,
+        /// Kind of the value that belongs there.
+        expected: &'static str,
+        /// The value.
+        got: String,
+    },
+
+    /// A formula that gives no number for a point, or one that f32 doesn't hold.
+    #[cfg(feature = "collection")]
+    #[error("expected {expression} to be finite, got {value}")]
+    FormulaValue {
+        /// The part of the formula, with the numbers in it.
+        expression: String,
+        /// Its value.
+        value: f64,
+    },
+
     /// A line of a text format that can't be read.
     #[error("expected {expected} in line {line} of {format}, got {got:?}")]
     MalformedLine {

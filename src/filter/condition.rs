@@ -167,19 +167,11 @@ impl Filter {
     /// Refuses a filter of more levels than `levels`, or than may be used at all.
     pub(crate) fn check_depth(&self, levels: usize) -> Result<()> {
         let levels = levels.min(Self::DEEPEST);
-        if !self.is_deeper(levels) {
-            return Ok(());
-        }
-        let (expected, got) = (format!("at most {levels}"), "more".into());
-        Err(Error::InvalidParameter { name: "the depth of a filter", expected, got })
+        if self.is_deeper(levels) { Err(too_deep(levels)) } else { Ok(()) }
     }
 
     fn is_deeper(&self, levels: usize) -> bool {
-        let deeper = |it: &Condition| match it {
-            Condition::Nested(_, inner) | Condition::Filter(inner) => inner.is_deeper(levels - 1),
-            _ => false,
-        };
-        levels == 0 || self.conditions().any(deeper)
+        levels == 0 || self.conditions().any(|it| it.is_deeper(levels - 1))
     }
 }
 
@@ -205,7 +197,24 @@ impl Filter {
     }
 }
 
+fn too_deep(levels: usize) -> Error {
+    let (expected, got) = (format!("at most {levels}"), "more".into());
+    Error::InvalidParameter { name: "the depth of a filter", expected, got }
+}
+
 impl Condition {
+    /// Refuses a condition whose filters have more levels than `levels`.
+    pub(crate) fn check_depth(&self, levels: usize) -> Result<()> {
+        if self.is_deeper(levels) { Err(too_deep(levels)) } else { Ok(()) }
+    }
+
+    fn is_deeper(&self, levels: usize) -> bool {
+        match self {
+            Self::Nested(_, inner) | Self::Filter(inner) => inner.is_deeper(levels),
+            _ => false,
+        }
+    }
+
     /// A test of the payload field `key`.
     ///
     /// # Errors

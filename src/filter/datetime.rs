@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone, Timelike};
 
+use serde_json::Value;
+
 use crate::{Error, Result};
 
 /// A point in time, in microseconds since 1970 in UTC; what is finer is cut off. A leap second is the
@@ -29,6 +31,8 @@ const WITHOUT_OFFSET: [&str; 4] =
     ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
 
 impl Datetime {
+    pub(crate) const EXPECTED: &str = "a datetime in RFC 3339, like 2024-02-29T12:00:00Z";
+
     /// From microseconds since 1970.
     pub fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -39,8 +43,19 @@ impl Datetime {
         self.0
     }
 
-    /// Tells whether its year can be written, and so read again: −262143 to 262142.
-    pub(super) fn is_writable(self) -> bool {
+    /// In JSON, if its year can be written, and so read again.
+    pub(crate) fn to_json(self) -> Result<Value> {
+        if self.is_writable() {
+            return Ok(self.to_string().into());
+        }
+        Err(Error::InvalidParameter {
+            name: "a datetime in JSON",
+            expected: "of the years -262143 to 262142".into(),
+            got: self.to_string(),
+        })
+    }
+
+    fn is_writable(self) -> bool {
         DateTime::from_timestamp_micros(self.0).is_some()
     }
 

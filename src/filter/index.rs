@@ -15,7 +15,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::matches::{elements, is_empty};
+use super::matches::is_empty;
+use super::path::elements;
 use super::{Datetime, FieldPath, Match, Payload, Range, Scalar, Scalars, Test};
 
 const FILLED: u8 = 0;

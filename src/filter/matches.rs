@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::path::elements;
 use super::{Condition, Datetime, Filter, Match, Payload, PointId, Range, Scalar, Scalars, Test};
 use crate::Result;
 
@@ -29,6 +30,13 @@ impl Filter {
     /// Returns `true` if the point matches the filter, whose depth is known to be small.
     pub(super) fn holds_for(&self, subject: &Subject<'_>) -> bool {
         filter_holds(self, subject.payload, Some(subject))
+    }
+}
+
+impl Condition {
+    /// Returns `true` if the point satisfies the condition, whose depth is known to be small.
+    pub(crate) fn holds(&self, subject: &Subject<'_>) -> bool {
+        condition_holds(self, subject.payload, Some(subject))
     }
 }
 
@@ -79,16 +87,6 @@ impl Test {
             Self::IsNull(wanted) => elements(values).any(Value::is_null) == *wanted,
         }
     }
-}
-
-/// The values, and instead of an array its elements.
-pub(super) fn elements<'a>(
-    values: impl Iterator<Item = &'a Value>,
-) -> impl Iterator<Item = &'a Value> {
-    values.flat_map(|value| match value {
-        Value::Array(elements) => elements.as_slice(),
-        _ => std::slice::from_ref(value),
-    })
 }
 
 /// Returns `true` if there is nothing among the values but `null` and `[]`.

@@ -28,7 +28,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `point_id.rs`, `datetime.rs`, `range.rs` | [`PointId`], [`Datetime`], [`Range`] |
+//! | `point_id.rs`, `datetime.rs`, `geo.rs`, `range.rs` | [`PointId`], [`Datetime`], [`GeoPoint`], [`Range`] |
 //! | `point_number.rs`, `point_set.rs` | [`PointNumber`], [`PointSet`] |
 //! | `path.rs` | [`FieldPath`]: `a.b`, `a[].b`, `a[0]` |
 //! | `payload.rs` | [`Payload`], and what may be done with one |
@@ -40,6 +40,7 @@
 
 mod condition;
 mod datetime;
+mod geo;
 mod index;
 mod matches;
 mod path;
@@ -54,6 +55,7 @@ mod write;
 
 pub use condition::{Condition, Filter, Match, MinShould, Scalar, Scalars, Test};
 pub use datetime::Datetime;
+pub use geo::GeoPoint;
 pub use index::{IndexKind, LONGEST_KEY, Span};
 pub use matches::Subject;
 pub use path::FieldPath;

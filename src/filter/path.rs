@@ -47,6 +47,14 @@ impl FieldPath {
         found.into_iter()
     }
 
+    /// The values that stand there, and instead of an array its elements.
+    pub(crate) fn elements<'a>(
+        &self,
+        payload: &'a Map<String, Value>,
+    ) -> impl Iterator<Item = &'a Value> {
+        elements(self.values(payload))
+    }
+
     /// The same path, with `[]` at its end, if it has none there.
     pub(super) fn every_element(&self) -> Self {
         let mut path = self.clone();
@@ -59,6 +67,16 @@ impl FieldPath {
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         node.parse(EXPECTED)
     }
+}
+
+/// The values, and instead of an array its elements.
+pub(super) fn elements<'a>(
+    values: impl Iterator<Item = &'a Value>,
+) -> impl Iterator<Item = &'a Value> {
+    values.flat_map(|value| match value {
+        Value::Array(elements) => elements.as_slice(),
+        _ => std::slice::from_ref(value),
+    })
 }
 
 impl Step {

@@ -4,12 +4,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::{
-    Condition, FieldPath, Filter, Match, MinShould, PointId, Range, Scalar, Scalars, Test,
+    Condition, Datetime, FieldPath, Filter, Match, MinShould, PointId, Range, Scalar, Scalars, Test,
 };
-use crate::json::{self, Foreign, Node};
+use crate::json::{self, Foreign, Node, Object};
 use crate::{Error, Result};
 
 const CLAUSES: &[&str] = &["must", "should", "must_not", "min_should"];
+const KINDS: &[&str] = &["key", "is_empty", "is_null", "has_id", "has_vector", "nested"];
 const BOUNDS: &[&str] = &["gt", "gte", "lt", "lte"];
 const TESTS: &[&str] = &["match", "range", "values_count", "is_empty", "is_null"];
 const FIELD: &[&str] = &["key", "match", "range", "values_count", "is_empty", "is_null"];
@@ -68,6 +69,20 @@ impl Filter {
     }
 }
 
+impl Condition {
+    pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
+        read_condition(node, Belongs::Point)
+    }
+
+    /// Tells whether an object has a field of a condition's.
+    pub(crate) fn is_one(node: &Node<'_>) -> bool {
+        let given = |object: Object<'_>| {
+            [KINDS, CLAUSES].concat().iter().any(|it| object.get(it).is_some())
+        };
+        node.any_object().is_ok_and(given)
+    }
+}
+
 /// Subject of the conditions of a filter.
 #[derive(Clone, Copy, PartialEq)]
 enum Belongs {
@@ -106,13 +121,12 @@ fn read_min_should(node: &Node<'_>, about: Belongs) -> Result<MinShould> {
 
 fn read_condition(node: &Node<'_>, about: Belongs) -> Result<Condition> {
     let object = node.any_object()?;
-    let kinds = ["key", "is_empty", "is_null", "has_id", "has_vector", "nested"];
-    match kinds.into_iter().find(|kind| object.get(kind).is_some()) {
-        Some("key") => read_field(node),
-        Some("is_empty") => read_key_of(node, &["is_empty"], Test::IsEmpty(true)),
-        Some("is_null") => read_key_of(node, &["is_null"], Test::IsNull(true)),
-        Some("has_id") => read_has_id(node, about),
-        Some("has_vector") => read_has_vector(node, about),
+    match KINDS.iter().find(|kind| object.get(kind).is_some()) {
+        Some(&"key") => read_field(node),
+        Some(&"is_empty") => read_key_of(node, &["is_empty"], Test::IsEmpty(true)),
+        Some(&"is_null") => read_key_of(node, &["is_null"], Test::IsNull(true)),
+        Some(&"has_id") => read_has_id(node, about),
+        Some(&"has_vector") => read_has_vector(node, about),
         Some(_) => read_nested(node),
         None => read_filter(node, about).map(Condition::Filter),
     }
@@ -208,9 +222,7 @@ fn read_range(node: &Node<'_>) -> Result<Test> {
     let object = node.object(BOUNDS)?;
     let is_text = |bound: &&str| object.get(bound).is_some_and(|it| it.value().is_string());
     if BOUNDS.iter().any(is_text) {
-        let datetime =
-            |bound: &Node<'_>| bound.parse("a datetime in RFC 3339, like 2024-02-29T12:00:00Z");
-        return read_bounds(node, datetime).map(Test::Datetime);
+        return read_bounds(node, |bound| bound.parse(Datetime::EXPECTED)).map(Test::Datetime);
     }
     read_bounds(node, Node::number).map(Test::Range)
 }

@@ -3,7 +3,7 @@
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::{Condition, Datetime, Filter, Match, MinShould, Range, Scalar, Scalars, Test};
+use super::{Condition, Filter, Match, MinShould, Range, Scalar, Scalars, Test};
 use crate::{Error, Result};
 
 impl Serialize for Filter {
@@ -26,6 +26,13 @@ impl Filter {
     /// In JSON, if it can be read again from there.
     pub(crate) fn to_json(&self) -> Result<Value> {
         filter(self, Place { of_points: true, levels: DEEPEST })
+    }
+}
+
+impl Condition {
+    /// In JSON, if it can be read again from there.
+    pub(crate) fn to_json(&self) -> Result<Value> {
+        condition(self, Place { of_points: true, levels: DEEPEST })
     }
 }
 
@@ -78,7 +85,7 @@ fn field(key: String, test: &Test) -> Result<Value> {
     Ok(match test {
         Test::Match(matched) => json!({"key": key, "match": matching(matched)}),
         Test::Range(range) => json!({"key": key, "range": bounds(range, number)?}),
-        Test::Datetime(range) => json!({"key": key, "range": bounds(range, datetime)?}),
+        Test::Datetime(range) => json!({"key": key, "range": bounds(range, |it| it.to_json())?}),
         Test::ValuesCount(range) => {
             json!({"key": key, "values_count": bounds(range, |&it| Ok(json!(it)))?})
         }
@@ -91,13 +98,6 @@ fn field(key: String, test: &Test) -> Result<Value> {
 fn number(bound: &f64) -> Result<Value> {
     let number = serde_json::Number::from_f64(*bound).map(Value::Number);
     number.ok_or_else(|| refused("with finite bounds", bound.to_string()))
-}
-
-fn datetime(bound: &Datetime) -> Result<Value> {
-    if bound.is_writable() {
-        return Ok(json!(bound.to_string()));
-    }
-    Err(refused("with datetimes of the years -262143 to 262142", bound.to_string()))
 }
 
 fn matching(matched: &Match) -> Value {

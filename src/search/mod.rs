@@ -6,12 +6,14 @@
 //!
 //! An embedder with its own recall needs no collection: see [`Reranker`](crate::rerank::Reranker).
 
+mod formula;
 mod limits;
 mod query;
 mod query_json;
 mod query_response;
 mod searcher;
 
+pub use formula::{Decay, DecayShape, Expression, Fold, Formula, Function, Variable};
 pub use limits::RequestLimits;
 pub use query::{Prefetch, QueryRequest, WithVector};
 pub use query_response::{Method, QueryPlan, QueryResponse, ScoredPoint, Stage};
