@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Datetime, FieldPath, PointId, Range};
+use super::{Datetime, FieldPath, GeoArea, PointId, Range};
 use crate::{Error, Result};
 
 /// Conditions that a point has to match, in Qdrant's terms.
@@ -77,6 +77,8 @@ pub enum Test {
     Range(Range<f64>),
     /// A string that reads as a [`Datetime`] is within bounds.
     Datetime(Range<Datetime>),
+    /// An object with `lon` and `lat` says a place in an area.
+    Geo(GeoArea),
     /// The number of values is within bounds: an array's length, 0 for `null` or no such field,
     /// otherwise 1.
     ValuesCount(Range<usize>),
@@ -274,6 +276,7 @@ from! {
     Match => Test::Match,
     Range<f64> => Test::Range,
     Range<Datetime> => Test::Datetime,
+    GeoArea => Test::Geo,
     Range<usize> => Test::ValuesCount,
     &str => Scalar::String,
     String => Scalar::String,

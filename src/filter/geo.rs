@@ -22,12 +22,12 @@ pub struct GeoPoint {
     lon: f64,
 }
 
-/// Mean radius of the Earth in metres, as the IUGG has it.
-const EARTH_RADIUS: f64 = 6_371_008.8;
-
 const EXPECTED: &str = "a place: lon from -180 to 180, and lat from -90 to 90";
 
 impl GeoPoint {
+    /// Mean radius of the Earth in metres, as the IUGG has it.
+    pub(super) const EARTH_RADIUS: f64 = 6_371_008.8;
+
     /// A place by its latitude, −90 to 90, and its longitude, −180 to 180.
     ///
     /// # Errors
@@ -56,7 +56,12 @@ impl GeoPoint {
         let half = |from: f64, to: f64| ((to - from) / 2.0).sin().powi(2);
         let square = half(a.0, b.0) + a.0.cos() * b.0.cos() * half(a.1, b.1);
         // Rounding may take it past 1 for places on opposite sides.
-        2.0 * EARTH_RADIUS * square.min(1.0).sqrt().asin()
+        2.0 * Self::EARTH_RADIUS * square.min(1.0).sqrt().asin()
+    }
+
+    /// A place, or a point of the plane beyond them all.
+    pub(super) fn anywhere(lat: f64, lon: f64) -> Self {
+        Self { lat, lon }
     }
 
     /// The place that a payload value says, if it says one.

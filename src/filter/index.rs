@@ -12,12 +12,14 @@
 //! | [`LONG`] | with a string too long for a key |
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
+use super::geo_cells::{self, Cover};
 use super::matches::is_empty;
 use super::path::elements;
-use super::{Datetime, FieldPath, Match, Payload, Range, Scalar, Scalars, Test};
+use super::{Datetime, FieldPath, GeoArea, GeoPoint, Match, Payload, Range, Scalar, Scalars, Test};
 
 const FILLED: u8 = 0;
 const NULL: u8 = 1;
@@ -46,6 +48,8 @@ pub enum IndexKind {
     Bool,
     /// Strings that read as [`Datetime`]: answers [`Test::Datetime`].
     Datetime,
+    /// Objects that read as [`GeoPoint`]: answers [`Test::Geo`].
+    Geo,
 }
 
 /// Keys from `start`, up to but not including `end`.
@@ -71,10 +75,10 @@ pub(super) struct Lookup {
 
 impl IndexKind {
     /// Every kind there is.
-    pub const ALL: [Self; 5] =
-        [Self::Keyword, Self::Integer, Self::Float, Self::Bool, Self::Datetime];
+    pub const ALL: [Self; 6] =
+        [Self::Keyword, Self::Integer, Self::Float, Self::Bool, Self::Datetime, Self::Geo];
 
-    /// `keyword`, `integer`, `float`, `bool` or `datetime`.
+    /// `keyword`, `integer`, `float`, `bool`, `datetime` or `geo`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Keyword => "keyword",
@@ -82,6 +86,7 @@ impl IndexKind {
             Self::Float => "float",
             Self::Bool => "bool",
             Self::Datetime => "datetime",
+            Self::Geo => "geo",
         }
     }
 
@@ -109,6 +114,7 @@ impl IndexKind {
             Self::Float => value.as_f64().map(|number| number_key(number, 0)),
             Self::Bool => value.as_bool().map(bool_key),
             Self::Datetime => value.as_str().and_then(Datetime::read).map(datetime_key),
+            Self::Geo => GeoPoint::of(value).map(|it| ordered_key(geo_cells::number(it))),
         }
         .unwrap_or_else(|| vec![OTHER])
     }
@@ -124,6 +130,7 @@ impl IndexKind {
             Test::Datetime(range) => {
                 (self == Self::Datetime).then(|| Lookup::sure(datetime_span(range)))
             }
+            Test::Geo(area) => (self == Self::Geo).then(|| Lookup::within(area)),
             Test::ValuesCount(_) => None,
             Test::IsEmpty(wanted) => Some(Lookup::class(FILLED, *wanted)),
             Test::IsNull(wanted) => Some(Lookup::class(NULL, !*wanted)),
@@ -164,6 +171,17 @@ impl std::fmt::Display for IndexKind {
 impl Lookup {
     fn sure(span: Option<Span>) -> Self {
         Self { sure: span.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Points with a place in an area.
+    fn within(area: &GeoArea) -> Self {
+        let span = |cells: RangeInclusive<u64>| {
+            let (start, end) = (u128::from(*cells.start()), u128::from(*cells.end()) + 1);
+            Span { start: bound_key(start), end: bound_key(end) }
+        };
+        let Cover { sure, possible } = geo_cells::cover(area);
+        let spans = |cells: Vec<_>| cells.into_iter().map(span).collect();
+        Self { sure: spans(sure), possible: spans(possible), inverted: false }
     }
 
     fn class(class: u8, inverted: bool) -> Self {

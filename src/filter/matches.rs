@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::path::elements;
-use super::{Condition, Datetime, Filter, Match, Payload, PointId, Range, Scalar, Scalars, Test};
+use super::{
+    Condition, Datetime, Filter, GeoPoint, Match, Payload, PointId, Range, Scalar, Scalars, Test,
+};
 use crate::Result;
 
 /// Point as a filter looks at it.
@@ -77,6 +79,9 @@ impl Test {
             Self::Match(matched) => elements(values).any(|value| matched.holds(value)),
             Self::Range(range) => elements(values).any(|value| number_within(value, range)),
             Self::Datetime(range) => elements(values).any(|value| datetime_within(value, range)),
+            Self::Geo(area) => {
+                elements(values).filter_map(GeoPoint::of).any(|it| area.contains(it))
+            }
             Self::ValuesCount(range) => match values.next() {
                 None => range.contains(0),
                 Some(first) => {

@@ -35,12 +35,15 @@
 //! | `condition.rs` | [`Filter`] and its conditions |
 //! | `read.rs`, `write.rs` | from and to JSON |
 //! | `matches.rs` | evaluation on one payload |
+//! | `geo_area.rs`, `geo_cells.rs` | [`GeoArea`]; which cells of the Earth it takes up |
 //! | `index.rs` | [`IndexKind`]: the keys of a payload in an index, the keys that answer a test |
 //! | `points.rs` | the points that match a filter |
 
 mod condition;
 mod datetime;
 mod geo;
+mod geo_area;
+mod geo_cells;
 mod index;
 mod matches;
 mod path;
@@ -56,6 +59,7 @@ mod write;
 pub use condition::{Condition, Filter, Match, MinShould, Scalar, Scalars, Test};
 pub use datetime::Datetime;
 pub use geo::GeoPoint;
+pub use geo_area::{GeoArea, GeoRing};
 pub use index::{IndexKind, LONGEST_KEY, Span};
 pub use matches::Subject;
 pub use path::FieldPath;

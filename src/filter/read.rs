@@ -4,7 +4,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::{
-    Condition, Datetime, FieldPath, Filter, Match, MinShould, PointId, Range, Scalar, Scalars, Test,
+    Condition, Datetime, FieldPath, Filter, GeoArea, Match, MinShould, PointId, Range, Scalar,
+    Scalars, Test,
 };
 use crate::json::{self, Foreign, Node, Object};
 use crate::{Error, Result};
@@ -12,19 +13,37 @@ use crate::{Error, Result};
 const CLAUSES: &[&str] = &["must", "should", "must_not", "min_should"];
 const KINDS: &[&str] = &["key", "is_empty", "is_null", "has_id", "has_vector", "nested"];
 const BOUNDS: &[&str] = &["gt", "gte", "lt", "lte"];
-const TESTS: &[&str] = &["match", "range", "values_count", "is_empty", "is_null"];
-const FIELD: &[&str] = &["key", "match", "range", "values_count", "is_empty", "is_null"];
+const TESTS: &[&str] = &[
+    "match",
+    "range",
+    "geo_bounding_box",
+    "geo_radius",
+    "geo_polygon",
+    "values_count",
+    "is_empty",
+    "is_null",
+];
+const FIELD: &[&str] = &[
+    "key",
+    "match",
+    "range",
+    "geo_bounding_box",
+    "geo_radius",
+    "geo_polygon",
+    "values_count",
+    "is_empty",
+    "is_null",
+];
 const MATCHES: &[&str] = &["value", "any", "except"];
 
-const PLACES: &str = "a condition on places";
 const TEXT: &str = "matching of text";
 
 /// Other fields that may stand beside those of a condition, as `null`: those that we don't have, and
 /// those of other kinds of conditions.
 const BESIDE: &[Foreign] = &[
-    Foreign::new("geo_radius", PLACES),
-    Foreign::new("geo_bounding_box", PLACES),
-    Foreign::new("geo_polygon", PLACES),
+    Foreign::elsewhere("geo_radius"),
+    Foreign::elsewhere("geo_bounding_box"),
+    Foreign::elsewhere("geo_polygon"),
     Foreign::new("slice", "a slice of the ids"),
     Foreign::elsewhere("key"),
     Foreign::elsewhere("match"),
@@ -179,6 +198,7 @@ fn read_test(kind: &str, node: &Node<'_>) -> Result<Test> {
     Ok(match kind {
         "match" => Test::Match(read_match(node)?),
         "range" => read_range(node)?,
+        "geo_bounding_box" | "geo_radius" | "geo_polygon" => Test::Geo(GeoArea::read(kind, node)?),
         "values_count" => Test::ValuesCount(read_bounds(node, Node::count)?),
         "is_empty" => Test::IsEmpty(node.bool()?),
         _ => Test::IsNull(node.bool()?),

@@ -86,6 +86,10 @@ fn field(key: String, test: &Test) -> Result<Value> {
         Test::Match(matched) => json!({"key": key, "match": matching(matched)}),
         Test::Range(range) => json!({"key": key, "range": bounds(range, number)?}),
         Test::Datetime(range) => json!({"key": key, "range": bounds(range, |it| it.to_json())?}),
+        Test::Geo(area) => {
+            let (name, area) = area.to_json();
+            json!({"key": key, name: area})
+        }
         Test::ValuesCount(range) => {
             json!({"key": key, "values_count": bounds(range, |&it| Ok(json!(it)))?})
         }
