@@ -88,7 +88,7 @@ impl Model {
                 let matches = |point: &&Point| {
                     let vectors: Vec<&str> = point.vectors.keys().map(String::as_str).collect();
                     let (id, payload) = (point.id, &point.payload);
-                    filter.matches(&Subject { id, payload, vectors: &vectors }).unwrap()
+                    filter.matches(&Subject { id, payload, vectors: &vectors, texts: &[] }).unwrap()
                 };
                 self.points.values().filter(matches).map(|point| point.id).collect()
             }
@@ -276,7 +276,8 @@ fn step(collection: &Collection, model: &mut Model, rng: &mut StdRng) {
         }
         _ => {
             let key = ["a", "n", "t", "l", "l[].a"].choose(rng).unwrap();
-            let index = PayloadIndex::new(key, *IndexKind::ALL.choose(rng).unwrap()).unwrap();
+            let index =
+                PayloadIndex::new(key, IndexKind::ALL.choose(rng).unwrap().clone()).unwrap();
             if model.indexes.remove(&index) {
                 assert!(collection.create_index(index.clone()).is_err());
                 collection.drop_index(index).unwrap();

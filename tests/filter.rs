@@ -378,7 +378,7 @@ impl Memory {
                     index.entry(key).or_default().insert(PointNumber::new(number));
                 }
             }
-            ((field.clone(), *kind), index)
+            ((field.clone(), kind.clone()), index)
         };
         let indexes = indexes.iter().map(index).collect();
         Self { points, indexes }
@@ -403,11 +403,16 @@ impl Points for Memory {
     }
 
     fn indexes(&self, field: &FieldPath) -> Result<Vec<IndexKind>> {
-        Ok(self.indexes.keys().filter(|(it, _)| it == field).map(|(_, kind)| *kind).collect())
+        Ok(self
+            .indexes
+            .keys()
+            .filter(|(it, _)| it == field)
+            .map(|(_, kind)| kind.clone())
+            .collect())
     }
 
-    fn with_keys(&self, field: &FieldPath, kind: IndexKind, spans: &[Span]) -> Result<PointSet> {
-        let index = &self.indexes[&(field.clone(), kind)];
+    fn with_keys(&self, field: &FieldPath, kind: &IndexKind, spans: &[Span]) -> Result<PointSet> {
+        let index = &self.indexes[&(field.clone(), kind.clone())];
         let within = |span: &Span| index.range(span.start.clone()..span.end.clone());
         Ok(spans.iter().flat_map(within).flat_map(|(_, points)| points).collect())
     }
@@ -449,7 +454,7 @@ fn indexed_scanned_and_judged_are_the_same() {
             let scanned = memory.points_where(|point| {
                 let payload = point.payload.as_object().unwrap();
                 let (id, vectors) = (point_id(&point.id), point.vectors.as_slice());
-                filter.matches(&Subject { id, payload, vectors }).unwrap()
+                filter.matches(&Subject { id, payload, vectors, texts: &[] }).unwrap()
             });
             let selected = filter.select(&memory).unwrap();
             assert_eq!(scanned, expected, "scanned: {json}");
@@ -580,7 +585,7 @@ fn a_filter_of_any_depth_is_refused_or_evaluated() {
     let ways: [&dyn Fn(Filter) -> Filter; 4] =
         [&|it| Filter::new().must(it), &|it| Filter::new().should(it), &nested, &counted];
     let payload = Payload::new();
-    let subject = Subject { id: 1.into(), payload: &payload, vectors: &[] };
+    let subject = Subject { id: 1.into(), payload: &payload, vectors: &[], texts: &[] };
     let memory = Memory::new(vec![], &[]);
     let expected = "expected the depth of a filter to be at most 200, got more";
     for more in ways {
@@ -696,7 +701,7 @@ fn fields_that_are_null_ask_for_nothing() {
 fn matches(filter: Value, payload: Value) -> bool {
     let filter: Filter = filter.to_string().parse().unwrap();
     let payload = payload.as_object().unwrap();
-    filter.matches(&Subject { id: 1.into(), payload, vectors: &[] }).unwrap()
+    filter.matches(&Subject { id: 1.into(), payload, vectors: &[], texts: &[] }).unwrap()
 }
 
 #[test]
@@ -842,16 +847,16 @@ fn errors_name_the_place() {
             "expected filter.must[1].range.gte to be a number, got true",
         ),
         (
-            r#"{"should": {"key": "a", "match": {"text": "fast"}}}"#,
-            "filter.should.match.text: matching of text is not supported",
+            r#"{"should": {"slice": {"total": 4, "index": 1}}}"#,
+            "filter.should.slice: a slice of the ids is not supported",
         ),
         (
             r#"{"must": {"key": "a", "geo_radius": {}}}"#,
-            "filter.must.geo_radius: a condition on places is not supported",
+            "expected filter.must.geo_radius.center to be given, got nothing",
         ),
         (
             r#"{"must": {"key": "a["}}"#,
-            "expected filter.must to be a condition with exactly one of match, range, values_count, is_empty, is_null, got {\"key\":\"a[\"}",
+            "expected filter.must to be a condition with exactly one of match, range, geo_bounding_box, geo_radius, geo_polygon, values_count, is_empty, is_null, got {\"key\":\"a[\"}",
         ),
         (
             r#"{"must": {"key": "a[", "is_null": true}}"#,
@@ -871,7 +876,7 @@ fn errors_name_the_place() {
         ),
         (
             r#"{"must": {"key": "a", "match": {"value": 1}, "range": {}}}"#,
-            "expected filter.must to be a condition with exactly one of match, range, values_count, is_empty, is_null, got {\"key\":\"a\",\"match\":{\"value\":1},\"range\":{}}",
+            "expected filter.must to be a condition with exactly one of match, range, geo_bounding_box, geo_radius, geo_polygon, values_count, is_empty, is_null, got {\"key\":\"a\",\"match\":{\"value\":1},\"range\":{}}",
         ),
         (
             r#"{"must": {"has_id": [1, -1]}}"#,

@@ -27,7 +27,7 @@ fn read(formula: &Value, defaults: &Value) -> Formula {
 
 fn evaluate(formula: &Formula, payload: &Value, scores: &[Option<f32>], id: u64) -> Result<f32> {
     let payload = payload.as_object().expect("an object");
-    formula.evaluate(&Subject { id: id.into(), payload, vectors: &[] }, scores)
+    formula.evaluate(&Subject { id: id.into(), payload, vectors: &[], texts: &[] }, scores)
 }
 
 /// The value of a formula for a point without payload, which one prefetch gave a score of 2.
@@ -174,7 +174,9 @@ fn conditions_are_1_or_0() {
     let payload = json!({"tag": ["p", "h1"]});
     let score = |id: u64, vectors: &[&str]| {
         let payload = payload.as_object().unwrap();
-        formula.evaluate(&Subject { id: PointId::Number(id), payload, vectors }, &[]).unwrap()
+        formula
+            .evaluate(&Subject { id: PointId::Number(id), payload, vectors, texts: &[] }, &[])
+            .unwrap()
     };
     assert_eq!(score(7, &["dense"]), 11.0);
     assert_eq!(score(8, &[]), 101.0);

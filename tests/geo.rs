@@ -33,7 +33,7 @@ fn distance(a: Place, b: Place) -> f64 {
 fn holds(condition: &Value, payload: &Value) -> bool {
     let filter: Filter = json!({"must": condition}).to_string().parse().unwrap();
     let payload = payload.as_object().unwrap();
-    filter.matches(&Subject { id: 1.into(), payload, vectors: &[] }).unwrap()
+    filter.matches(&Subject { id: 1.into(), payload, vectors: &[], texts: &[] }).unwrap()
 }
 
 #[test]

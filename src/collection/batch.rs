@@ -12,7 +12,7 @@ use super::point::{Prepared, payload_json};
 use super::record::{self, Table};
 use super::state::State;
 use super::store::Store;
-use crate::filter::{IndexKind, Payload, PointId, PointNumber, PointSet};
+use crate::filter::{Payload, PointId, PointNumber, PointSet};
 use crate::{Error, Result};
 
 /// Changes that are applied together, or, if this is dropped, not at all.
@@ -102,7 +102,7 @@ impl<'s> Batch<'s> {
 
     /// Makes a payload index of what is there.
     pub fn create_index(&mut self, index: PayloadIndex) -> Result<()> {
-        if self.state.indexes.iter().any(|(_, it)| *it == index) {
+        if self.state.indexes.iter().any(|(_, it)| it.conflicts(&index)) {
             let (field, got) = (index.field, format!("one of kind {}", index.kind));
             let field = field.to_string();
             return Err(Error::PayloadIndex { field, expected: "no such index", got });
@@ -164,7 +164,7 @@ impl<'s> Batch<'s> {
         which: fn(&mut Change) -> &mut PointSet,
     ) {
         for (index, PayloadIndex { field, kind }) in &self.state.indexes {
-            for key in IndexKind::keys(*kind, field, payload) {
+            for key in kind.keys(field, payload) {
                 let change = self.changes.entry(record::index_key(*index, &key)).or_default();
                 change.insert.remove(number);
                 change.remove.remove(number);

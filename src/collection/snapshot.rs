@@ -245,12 +245,12 @@ impl Points for Snapshot<'_> {
 
     fn indexes(&self, field: &FieldPath) -> Result<Vec<IndexKind>> {
         let indexes = self.state.indexes.iter().filter(|(_, index)| index.field == *field);
-        Ok(indexes.map(|(_, index)| index.kind).collect())
+        Ok(indexes.map(|(_, index)| index.kind.clone()).collect())
     }
 
-    fn with_keys(&self, field: &FieldPath, kind: IndexKind, spans: &[Span]) -> Result<PointSet> {
+    fn with_keys(&self, field: &FieldPath, kind: &IndexKind, spans: &[Span]) -> Result<PointSet> {
         let mut indexes = self.state.indexes.iter();
-        let index = indexes.find(|(_, index)| index.field == *field && index.kind == kind);
+        let index = indexes.find(|(_, index)| index.field == *field && index.kind == *kind);
         let Some((number, _)) = index else { return Ok(PointSet::new()) };
         let store = &self.collection.store;
         let mut sets = Vec::new();

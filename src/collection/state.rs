@@ -61,7 +61,7 @@ impl State {
         state.extend(next.to_le_bytes());
         state.extend(next_index.to_le_bytes());
         let indexes = self.indexes.iter().map(|(number, PayloadIndex { field, kind })| {
-            json!({"number": number, "field": field, "kind": kind.name()})
+            json!({"number": number, "field": field, "kind": kind.to_json()})
         });
         let indexes = Value::Array(indexes.collect()).to_string().into_bytes();
         [(STATE_KEY, state), (INDEXES_KEY, indexes), (ALL_KEY, set_body(&self.all))]
@@ -160,8 +160,7 @@ fn parse_indexes(body: &[u8]) -> Option<Vec<(u32, PayloadIndex)>> {
     let index = |index: &Value| {
         let number = u32::try_from(index["number"].as_u64()?).ok()?;
         let field = index["field"].as_str()?.parse().ok()?;
-        let kind = index["kind"].as_str()?;
-        let kind = IndexKind::ALL.into_iter().find(|it| it.name() == kind)?;
+        let kind = IndexKind::read(&Node::root(&index["kind"], "kind")).ok()?;
         Some((number, PayloadIndex { field, kind }))
     };
     indexes.iter().map(index).collect()

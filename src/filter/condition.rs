@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Datetime, FieldPath, GeoArea, PointId, Range};
+use super::{Datetime, FieldPath, GeoArea, PointId, Range, TextMatch};
 use crate::{Error, Result};
 
 /// Conditions that a point has to match, in Qdrant's terms.
@@ -99,6 +99,12 @@ pub enum Match {
     Any(Scalars),
     /// A value is there, is not `null`, and is none of these.
     Except(Scalars),
+    /// A string has words of a text.
+    Text(TextMatch),
+    /// A string begins with this, byte for byte.
+    Prefix(String),
+    /// A string contains this, byte for byte.
+    Substring(String),
 }
 
 /// A value to compare with.
@@ -245,6 +251,31 @@ impl Condition {
 }
 
 impl Match {
+    /// A string has every token of `text`.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(TextMatch::All(text.into()))
+    }
+
+    /// A string has a token of `text`.
+    pub fn text_any(text: impl Into<String>) -> Self {
+        Self::Text(TextMatch::Any(text.into()))
+    }
+
+    /// A string has the tokens of `phrase` side by side.
+    pub fn phrase(phrase: impl Into<String>) -> Self {
+        Self::Text(TextMatch::Phrase(phrase.into()))
+    }
+
+    /// A string begins with `prefix`.
+    pub fn prefix(prefix: impl Into<String>) -> Self {
+        Self::Prefix(prefix.into())
+    }
+
+    /// A string contains `substring`.
+    pub fn substring(substring: impl Into<String>) -> Self {
+        Self::Substring(substring.into())
+    }
+
     /// A value is `value`.
     pub fn value(value: impl Into<Scalar>) -> Self {
         Self::Value(value.into())

@@ -9,17 +9,22 @@
 //! | [`NULL`] | whose field is `null`, or has `null` in it |
 //! | [`OTHER`] | with a value that an index of this kind doesn't hold, `null` aside |
 //! | [`VALUE`] and the value | with this value |
-//! | [`LONG`] | with a string too long for a key |
+//! | [`LONG`] | with a string that a key doesn't hold whole |
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::geo_cells::{self, Cover};
 use super::matches::is_empty;
 use super::path::elements;
-use super::{Datetime, FieldPath, GeoArea, GeoPoint, Match, Payload, Range, Scalar, Scalars, Test};
+use super::{
+    Datetime, FieldPath, GeoArea, GeoPoint, Match, Payload, Range, Scalar, Scalars, Test,
+    TextMatch, TextParams,
+};
 
 const FILLED: u8 = 0;
 const NULL: u8 = 1;
@@ -35,7 +40,7 @@ const LONGEST: usize = 256;
 pub const LONGEST_KEY: usize = 1 + LONGEST;
 
 /// Type of a payload index, by Qdrant's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum IndexKind {
     /// Strings: answers [`Match`] with strings.
@@ -50,6 +55,10 @@ pub enum IndexKind {
     Datetime,
     /// Objects that read as [`GeoPoint`]: answers [`Test::Geo`].
     Geo,
+    /// Strings that read as UUIDs: answers [`Match`] with strings, and takes less room than keywords.
+    Uuid,
+    /// Words of strings: answers [`Match::Text`], and says what that means for its field.
+    Text(TextParams),
 }
 
 /// Keys from `start`, up to but not including `end`.
@@ -74,12 +83,20 @@ pub(super) struct Lookup {
 }
 
 impl IndexKind {
-    /// Every kind there is.
-    pub const ALL: [Self; 6] =
-        [Self::Keyword, Self::Integer, Self::Float, Self::Bool, Self::Datetime, Self::Geo];
+    /// Every kind there is, that of text with its defaults.
+    pub const ALL: [Self; 8] = [
+        Self::Keyword,
+        Self::Integer,
+        Self::Float,
+        Self::Bool,
+        Self::Datetime,
+        Self::Geo,
+        Self::Uuid,
+        Self::Text(TextParams::DEFAULT),
+    ];
 
-    /// `keyword`, `integer`, `float`, `bool`, `datetime` or `geo`.
-    pub fn name(self) -> &'static str {
+    /// `keyword`, `integer`, `float`, `bool`, `datetime`, `geo`, `uuid` or `text`.
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Keyword => "keyword",
             Self::Integer => "integer",
@@ -87,21 +104,30 @@ impl IndexKind {
             Self::Bool => "bool",
             Self::Datetime => "datetime",
             Self::Geo => "geo",
+            Self::Uuid => "uuid",
+            Self::Text(_) => "text",
         }
     }
 
     /// The keys under which a point with this payload stands in an index of `field`.
     #[doc(hidden)]
-    pub fn keys(self, field: &FieldPath, payload: &Payload) -> BTreeSet<Vec<u8>> {
-        let mut keys: BTreeSet<Vec<u8>> =
-            elements(field.values(payload)).map(|value| self.key(value)).collect();
+    pub fn keys(&self, field: &FieldPath, payload: &Payload) -> BTreeSet<Vec<u8>> {
+        let mut keys = BTreeSet::new();
+        for value in elements(field.values(payload)) {
+            match (self, value) {
+                (Self::Text(params), Value::String(text)) => {
+                    keys.extend(params.tokens(text).iter().map(|token| keyword(token)));
+                }
+                _ => drop(keys.insert(self.key(value))),
+            }
+        }
         if !is_empty(field.values(payload)) {
             keys.insert(vec![FILLED]);
         }
         keys
     }
 
-    fn key(self, value: &Value) -> Vec<u8> {
+    fn key(&self, value: &Value) -> Vec<u8> {
         if value.is_null() {
             return vec![NULL];
         }
@@ -115,50 +141,75 @@ impl IndexKind {
             Self::Bool => value.as_bool().map(bool_key),
             Self::Datetime => value.as_str().and_then(Datetime::read).map(datetime_key),
             Self::Geo => GeoPoint::of(value).map(|it| ordered_key(geo_cells::number(it))),
+            Self::Uuid => value.as_str().and_then(uuid_key),
+            Self::Text(_) => None,
         }
         .unwrap_or_else(|| vec![OTHER])
     }
 
-    /// Keys of the points that pass `test`, if an index of this kind knows.
-    pub(super) fn lookup(self, test: &Test) -> Option<Lookup> {
-        match test {
-            Test::Match(matched) => self.lookup_match(matched),
-            Test::Range(range) => {
-                let numbers = matches!(self, Self::Integer | Self::Float);
-                numbers.then(|| Lookup::sure(number_span(range)))
+    /// Keys of the points that pass `test`, if an index of this kind knows: points pass that every one of the
+    /// lookups finds.
+    pub(super) fn lookup(&self, test: &Test) -> Option<Vec<Lookup>> {
+        let one = match (self, test) {
+            (_, Test::IsEmpty(wanted)) => Lookup::class(FILLED, *wanted),
+            (_, Test::IsNull(wanted)) => Lookup::class(NULL, !*wanted),
+            (Self::Integer | Self::Float, Test::Range(range)) => Lookup::sure(number_span(range)),
+            (Self::Datetime, Test::Datetime(range)) => Lookup::sure(datetime_span(range)),
+            (Self::Geo, Test::Geo(area)) => Lookup::within(area),
+            (Self::Text(params), Test::Match(Match::Text(text))) => {
+                return Some(lookup_text(text, params));
             }
-            Test::Datetime(range) => {
-                (self == Self::Datetime).then(|| Lookup::sure(datetime_span(range)))
-            }
-            Test::Geo(area) => (self == Self::Geo).then(|| Lookup::within(area)),
-            Test::ValuesCount(_) => None,
-            Test::IsEmpty(wanted) => Some(Lookup::class(FILLED, *wanted)),
-            Test::IsNull(wanted) => Some(Lookup::class(NULL, !*wanted)),
-        }
-    }
-
-    fn lookup_match(self, matched: &Match) -> Option<Lookup> {
-        let answer = match (self, matched) {
-            (Self::Keyword, Match::Value(Scalar::String(value))) => Lookup::any([keyword(value)]),
-            (Self::Keyword, Match::Any(Scalars::Strings(values))) => {
-                Lookup::any(values.iter().map(|value| keyword(value)))
-            }
-            (Self::Keyword, Match::Except(Scalars::Strings(values))) => {
-                Lookup::except(values.iter().map(|value| keyword(value)))
-            }
-            (Self::Integer, Match::Value(Scalar::Integer(value))) => {
-                Lookup::any([integer_key(*value)])
-            }
-            (Self::Integer, Match::Any(Scalars::Integers(values))) => {
-                Lookup::any(values.iter().map(|&value| integer_key(value)))
-            }
-            (Self::Integer, Match::Except(Scalars::Integers(values))) => {
-                Lookup::except(values.iter().map(|&value| integer_key(value)))
-            }
-            (Self::Bool, Match::Value(Scalar::Bool(value))) => Lookup::any([bool_key(*value)]),
+            (_, Test::Match(matched)) => self.lookup_match(matched)?,
             _ => return None,
         };
-        Some(answer)
+        Some(vec![one])
+    }
+
+    fn lookup_match(&self, matched: &Match) -> Option<Lookup> {
+        let strings = || match matched {
+            Match::Value(Scalar::String(value)) => Some(vec![value.as_str()]),
+            Match::Any(Scalars::Strings(values)) => Some(values.iter().map(|it| &**it).collect()),
+            _ => None,
+        };
+        let integers = || match matched {
+            Match::Value(Scalar::Integer(value)) => Some(vec![*value]),
+            Match::Any(Scalars::Integers(values)) => Some(values.iter().copied().collect()),
+            _ => None,
+        };
+        let keys = match (self, matched) {
+            (Self::Keyword, Match::Except(Scalars::Strings(values))) => {
+                return Some(Lookup::except(values.iter().map(|value| keyword(value))));
+            }
+            (Self::Keyword, Match::Prefix(prefix)) => return Some(Lookup::prefix(prefix)),
+            (Self::Integer, Match::Except(Scalars::Integers(values))) => {
+                return Some(Lookup::except(values.iter().map(|&value| integer_key(value))));
+            }
+            (Self::Bool, Match::Value(Scalar::Bool(value))) => vec![bool_key(*value)],
+            (Self::Keyword, _) => strings()?.into_iter().map(keyword).collect(),
+            (Self::Integer, _) => integers()?.into_iter().map(integer_key).collect(),
+            (Self::Uuid, _) => {
+                let key = |it| uuid_key(it).unwrap_or_else(|| vec![OTHER]);
+                strings()?.into_iter().map(key).collect()
+            }
+            _ => return None,
+        };
+        Some(Lookup::any(keys))
+    }
+}
+
+/// Every word of a text, or any of them. Whether they are side by side, only the text itself says.
+fn lookup_text(text: &TextMatch, params: &TextParams) -> Vec<Lookup> {
+    let words = text.wanted(params);
+    if words.is_empty() {
+        return vec![Lookup::default()];
+    }
+    match text {
+        TextMatch::Any(_) => vec![Lookup::any(words.iter().map(|it| keyword(it)))],
+        TextMatch::All(_) => words.iter().map(|it| Lookup::any([keyword(it)])).collect(),
+        TextMatch::Phrase(phrase) => {
+            let tokens = params.query_tokens(phrase);
+            tokens.iter().map(|it| Lookup::any([keyword(it)]).unsure()).collect()
+        }
     }
 }
 
@@ -171,6 +222,20 @@ impl std::fmt::Display for IndexKind {
 impl Lookup {
     fn sure(span: Option<Span>) -> Self {
         Self { sure: span.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Points with a string that begins with a prefix.
+    fn prefix(prefix: &str) -> Self {
+        let start = [&[VALUE], prefix.as_bytes()].concat();
+        let mut end = start.clone();
+        // No byte of UTF-8 is the last one.
+        end.last_mut().into_iter().for_each(|last| *last += 1);
+        Self { sure: vec![Span { start, end }], possible: vec![Span::class(LONG)], inverted: false }
+    }
+
+    /// The same points, none of them for sure.
+    fn unsure(self) -> Self {
+        Self { possible: [self.sure, self.possible].concat(), ..Self::default() }
     }
 
     /// Points with a place in an area.
@@ -192,7 +257,7 @@ impl Lookup {
     fn any(keys: impl IntoIterator<Item = Vec<u8>>) -> Self {
         let mut lookup = Self::default();
         for key in keys {
-            let spans = if key[0] == LONG { &mut lookup.possible } else { &mut lookup.sure };
+            let spans = if key[0] == VALUE { &mut lookup.sure } else { &mut lookup.possible };
             spans.push(Span::of(key));
         }
         lookup
@@ -229,6 +294,14 @@ fn keyword(text: &str) -> Vec<u8> {
         return vec![LONG];
     }
     [&[VALUE], text.as_bytes()].concat()
+}
+
+/// A UUID spelled in another way than ours is found by reading the payload.
+fn uuid_key(text: &str) -> Option<Vec<u8>> {
+    let uuid = Uuid::from_str(text).ok()?;
+    let mut spelled = Uuid::encode_buffer();
+    let class = if uuid.hyphenated().encode_lower(&mut spelled) == text { VALUE } else { LONG };
+    Some([&[class], uuid.as_bytes().as_slice()].concat())
 }
 
 fn bool_key(value: bool) -> Vec<u8> {

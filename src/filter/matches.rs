@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::path::elements;
 use super::{
-    Condition, Datetime, Filter, GeoPoint, Match, Payload, PointId, Range, Scalar, Scalars, Test,
+    Condition, Datetime, FieldPath, Filter, GeoPoint, Match, Payload, PointId, Range, Scalar,
+    Scalars, Test, TextParams,
 };
 use crate::Result;
 
@@ -17,6 +18,8 @@ pub struct Subject<'a> {
     pub payload: &'a Payload,
     /// The names of the vectors that it has.
     pub vectors: &'a [&'a str],
+    /// The text indexes of fields: what matching of text means there.
+    pub texts: &'a [(FieldPath, TextParams)],
 }
 
 impl Filter {
@@ -60,7 +63,11 @@ fn condition_holds(
     subject: Option<&Subject<'_>>,
 ) -> bool {
     match condition {
-        Condition::Field(key, test) => test.holds(key.values(payload)),
+        Condition::Field(key, test) => {
+            let texts = subject.map(|it| it.texts).unwrap_or_default();
+            let index = texts.iter().find(|(field, _)| field == key).map(|(_, params)| params);
+            test.holds(key.values(payload), index)
+        }
         Condition::HasId(ids) => subject.is_some_and(|it| ids.contains(&it.id)),
         Condition::HasVector(name) => subject.is_some_and(|it| it.vectors.contains(&&**name)),
         Condition::Nested(key, filter) => {
@@ -73,10 +80,14 @@ fn condition_holds(
 }
 
 impl Test {
-    /// Returns `true` if the values of a field pass.
-    pub(super) fn holds<'a>(&self, mut values: impl Iterator<Item = &'a Value>) -> bool {
+    /// Returns `true` if the values of a field, which may have a text index, pass.
+    fn holds<'a>(
+        &self,
+        mut values: impl Iterator<Item = &'a Value>,
+        index: Option<&TextParams>,
+    ) -> bool {
         match self {
-            Self::Match(matched) => elements(values).any(|value| matched.holds(value)),
+            Self::Match(matched) => matched.holds(elements(values), index),
             Self::Range(range) => elements(values).any(|value| number_within(value, range)),
             Self::Datetime(range) => elements(values).any(|value| datetime_within(value, range)),
             Self::Geo(area) => {
@@ -109,13 +120,21 @@ fn count(value: &Value) -> usize {
 }
 
 impl Match {
-    fn holds(&self, value: &Value) -> bool {
+    fn holds<'a>(
+        &self,
+        mut values: impl Iterator<Item = &'a Value>,
+        index: Option<&TextParams>,
+    ) -> bool {
+        let mut strings = values.by_ref().filter_map(Value::as_str);
         match self {
-            Self::Value(Scalar::String(wanted)) => value.as_str() == Some(wanted),
-            Self::Value(Scalar::Integer(wanted)) => value.as_i64() == Some(*wanted),
-            Self::Value(Scalar::Bool(wanted)) => value.as_bool() == Some(*wanted),
-            Self::Any(values) => values.contains(value),
-            Self::Except(values) => !value.is_null() && !values.contains(value),
+            Self::Value(Scalar::String(wanted)) => strings.any(|it| it == wanted),
+            Self::Text(wanted) => wanted.holds(strings, index),
+            Self::Prefix(wanted) => strings.any(|it| it.starts_with(wanted)),
+            Self::Substring(wanted) => strings.any(|it| it.contains(wanted)),
+            Self::Value(Scalar::Integer(wanted)) => values.any(|it| it.as_i64() == Some(*wanted)),
+            Self::Value(Scalar::Bool(wanted)) => values.any(|it| it.as_bool() == Some(*wanted)),
+            Self::Any(wanted) => values.any(|it| wanted.contains(it)),
+            Self::Except(wanted) => values.any(|it| !it.is_null() && !wanted.contains(it)),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Filter`] is built in Rust or read from JSON. [`Filter::matches`] evaluates it on one payload;
 //! [`Snapshot::select`](crate::collection::Snapshot::select) gives the points of a collection that match,
-//! with payload indexes where there are any. Which points match never depends on which indexes there are.
+//! with payload indexes where there are any. Which points match never depends on which indexes there are, but
+//! for text: an index says what its words are.
 //!
 //! ```
 //! use maxfold::filter::{Filter, Subject};
@@ -16,7 +17,7 @@
 //! }"#.parse()?;
 //! let payload = serde_json::json!({"year": 2024, "tags": ["gpu", "wgsl"]});
 //! let payload = payload.as_object().unwrap();
-//! assert!(filter.matches(&Subject { id: 1.into(), payload, vectors: &[] })?);
+//! assert!(filter.matches(&Subject { id: 1.into(), payload, vectors: &[], texts: &[] })?);
 //!
 //! let error = r#"{"must": [{"key": "year", "range": {"from": 2000}}]}"#.parse::<Filter>();
 //! assert_eq!(
@@ -36,7 +37,8 @@
 //! | `read.rs`, `write.rs` | from and to JSON |
 //! | `matches.rs` | evaluation on one payload |
 //! | `geo_area.rs`, `geo_cells.rs` | [`GeoArea`]; which cells of the Earth it takes up |
-//! | `index.rs` | [`IndexKind`]: the keys of a payload in an index, the keys that answer a test |
+//! | `text_match.rs`, `text_params.rs` | [`TextMatch`], [`TextParams`]: matching of text |
+//! | `index.rs`, `index_json.rs` | [`IndexKind`]: the keys of a payload in an index, the keys that answer a test |
 //! | `points.rs` | the points that match a filter |
 
 mod condition;
@@ -45,6 +47,7 @@ mod geo;
 mod geo_area;
 mod geo_cells;
 mod index;
+mod index_json;
 mod matches;
 mod path;
 pub mod payload;
@@ -54,6 +57,8 @@ mod point_set;
 mod points;
 mod range;
 mod read;
+mod text_match;
+mod text_params;
 mod write;
 
 pub use condition::{Condition, Filter, Match, MinShould, Scalar, Scalars, Test};
@@ -69,3 +74,5 @@ pub use point_number::PointNumber;
 pub use point_set::PointSet;
 pub use points::{Points, Selected};
 pub use range::Range;
+pub use text_match::TextMatch;
+pub use text_params::{TextParams, Tokenizer};

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::index::Lookup;
 use super::{
-    Condition, FieldPath, Filter, IndexKind, MinShould, Payload, PointId, PointNumber, PointSet,
-    Span, Subject, Test,
+    Condition, FieldPath, Filter, IndexKind, Match, MinShould, Payload, PointId, PointNumber,
+    PointSet, Span, Subject, Test, TextParams,
 };
 use crate::Result;
 use crate::background::Cancellation;
@@ -30,7 +31,7 @@ pub trait Points {
     ///
     /// # Errors
     /// What the storage finds.
-    fn with_keys(&self, field: &FieldPath, kind: IndexKind, spans: &[Span]) -> Result<PointSet>;
+    fn with_keys(&self, field: &FieldPath, kind: &IndexKind, spans: &[Span]) -> Result<PointSet>;
 
     /// The points with these ids.
     ///
@@ -79,14 +80,14 @@ impl Filter {
         let search = Search { points, all: &all };
         let Bounds { mut sure, possible } = search.filter(self)?;
         let open = possible - &sure;
-        let vectors = search.vectors(self)?;
+        let (vectors, texts) = (search.vectors(self)?, search.texts(self)?);
         let cancellation = Cancellation::current();
         for point in &open {
             cancellation.check()?;
             let (id, payload) = points.payload(point)?;
             let named = vectors.iter().filter(|(_, having)| having.contains(point));
             let vectors: Vec<&str> = named.map(|(name, _)| *name).collect();
-            if self.holds_for(&Subject { id, payload: &payload, vectors: &vectors }) {
+            if self.holds_for(&Subject { id, payload: &payload, vectors: &vectors, texts: &texts }) {
                 sure.insert(point);
             }
         }
@@ -144,9 +145,17 @@ impl<P: Points> Search<'_, P> {
 
     fn field(&self, key: &FieldPath, test: &Test) -> Result<Bounds> {
         let kinds = self.points.indexes(key)?;
-        let Some((kind, lookup)) = kinds.iter().find_map(|it| Some((*it, it.lookup(test)?))) else {
+        let Some((kind, lookups)) = kinds.iter().find_map(|it| Some((it, it.lookup(test)?))) else {
             return Ok(self.unknown());
         };
+        let mut bounds = self.exactly(self.all.clone());
+        for lookup in lookups {
+            bounds.intersect(&self.found(key, kind, &lookup)?);
+        }
+        Ok(bounds)
+    }
+
+    fn found(&self, key: &FieldPath, kind: &IndexKind, lookup: &Lookup) -> Result<Bounds> {
         let mut bounds = self.exactly(self.points.with_keys(key, kind, &lookup.sure)?);
         if !lookup.possible.is_empty() {
             bounds.possible |= self.points.with_keys(key, kind, &lookup.possible)? & self.all;
@@ -163,6 +172,21 @@ impl<P: Points> Search<'_, P> {
         Bounds { sure: PointSet::new(), possible: self.all.clone() }
     }
 
+    /// The text indexes of the fields whose text a filter matches.
+    fn texts(&self, filter: &Filter) -> Result<Vec<(FieldPath, TextParams)>> {
+        let mut fields = BTreeSet::new();
+        collect_texts(filter, &mut fields);
+        let mut texts = Vec::new();
+        for field in fields {
+            let kinds = self.points.indexes(field)?;
+            texts.extend(kinds.into_iter().find_map(|kind| match kind {
+                IndexKind::Text(params) => Some((field.clone(), params)),
+                _ => None,
+            }));
+        }
+        Ok(texts)
+    }
+
     /// The vectors that a filter names, and the points that have them.
     fn vectors<'f>(&self, filter: &'f Filter) -> Result<Vec<(&'f str, PointSet)>> {
         let mut names = BTreeSet::new();
@@ -176,6 +200,16 @@ fn collect_vectors<'f>(filter: &'f Filter, names: &mut BTreeSet<&'f str>) {
         match condition {
             Condition::HasVector(name) => drop(names.insert(name)),
             Condition::Filter(filter) => collect_vectors(filter, names),
+            _ => {}
+        }
+    }
+}
+
+fn collect_texts<'f>(filter: &'f Filter, fields: &mut BTreeSet<&'f FieldPath>) {
+    for condition in filter.conditions() {
+        match condition {
+            Condition::Field(field, Test::Match(Match::Text(_))) => drop(fields.insert(field)),
+            Condition::Filter(filter) => collect_texts(filter, fields),
             _ => {}
         }
     }

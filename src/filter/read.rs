@@ -34,9 +34,8 @@ const FIELD: &[&str] = &[
     "is_empty",
     "is_null",
 ];
-const MATCHES: &[&str] = &["value", "any", "except"];
-
-const TEXT: &str = "matching of text";
+const MATCHES: &[&str] =
+    &["value", "any", "except", "text", "text_any", "phrase", "prefix", "substring"];
 
 /// Other fields that may stand beside those of a condition, as `null`: those that we don't have, and
 /// those of other kinds of conditions.
@@ -58,14 +57,6 @@ const BESIDE: &[Foreign] = &[
     Foreign::elsewhere("should"),
     Foreign::elsewhere("must_not"),
     Foreign::elsewhere("min_should"),
-];
-
-const BESIDE_MATCH: &[Foreign] = &[
-    Foreign::new("text", TEXT),
-    Foreign::new("text_any", TEXT),
-    Foreign::new("phrase", TEXT),
-    Foreign::new("prefix", TEXT),
-    Foreign::new("substring", TEXT),
 ];
 
 impl std::str::FromStr for Filter {
@@ -206,14 +197,21 @@ fn read_test(kind: &str, node: &Node<'_>) -> Result<Test> {
 }
 
 fn read_match(node: &Node<'_>) -> Result<Match> {
-    let object = node.object_beside(MATCHES, BESIDE_MATCH)?;
+    let object = node.object(MATCHES)?;
     let Some((kind, values)) = object.only(MATCHES) else {
-        return Err(node.expected("an object with exactly one of value, any, except"));
+        let expected = format!("an object with exactly one of {}", MATCHES.join(", "));
+        return Err(node.expected(expected));
     };
+    let string = || values.string().map(String::from);
     match kind {
         "value" => read_scalar(&values).map(Match::Value),
         "any" => read_scalars(&values).map(Match::Any),
-        _ => read_scalars(&values).map(Match::Except),
+        "except" => read_scalars(&values).map(Match::Except),
+        "text" => string().map(Match::text),
+        "text_any" => string().map(Match::text_any),
+        "phrase" => string().map(Match::phrase),
+        "prefix" => string().map(Match::Prefix),
+        _ => string().map(Match::Substring),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::ser::{Error as _, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::{Condition, Filter, Match, MinShould, Range, Scalar, Scalars, Test};
+use super::{Condition, Filter, Match, MinShould, Range, Scalar, Scalars, Test, TextMatch};
 use crate::{Error, Result};
 
 impl Serialize for Filter {
@@ -111,6 +111,11 @@ fn matching(matched: &Match) -> Value {
         Match::Value(Scalar::Bool(value)) => json!({"value": value}),
         Match::Any(values) => json!({"any": scalars(values)}),
         Match::Except(values) => json!({"except": scalars(values)}),
+        Match::Text(TextMatch::All(text)) => json!({"text": text}),
+        Match::Text(TextMatch::Any(text)) => json!({"text_any": text}),
+        Match::Text(TextMatch::Phrase(text)) => json!({"phrase": text}),
+        Match::Prefix(prefix) => json!({"prefix": prefix}),
+        Match::Substring(substring) => json!({"substring": substring}),
     }
 }
 

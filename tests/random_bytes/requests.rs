@@ -43,7 +43,7 @@ fn filters_select_what_they_match() {
             let (id, payload) = snapshot.payload(number).unwrap();
             let names = having.iter().filter(|(_, having)| having.contains(number));
             let vectors: Vec<&str> = names.map(|(name, _)| *name).collect();
-            let subject = Subject { id, payload: &payload, vectors: &vectors };
+            let subject = Subject { id, payload: &payload, vectors: &vectors, texts: &[] };
             assert_eq!(filter.matches(&subject).unwrap(), selected.contains(number), "point {id}");
         }
         true

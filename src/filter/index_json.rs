@@ -1,0 +1,52 @@
+//! [`IndexKind`] from JSON and to it.
+
+use serde_json::{Value, json};
+
+use super::{IndexKind, TextParams};
+use crate::Result;
+use crate::json::{Foreign, Node};
+
+/// Parameters that change at most what an answer costs.
+const HINTS: &[Foreign] = &[
+    Foreign::flag("is_tenant"),
+    Foreign::flag("is_principal"),
+    Foreign::flag("on_disk"),
+    Foreign::hint("memory"),
+    Foreign::flag("enable_hnsw"),
+    Foreign::flag("lookup"),
+    Foreign::flag("range"),
+    Foreign::flag("prefix"),
+];
+
+impl IndexKind {
+    /// Reads `"keyword"`, or `{"type": "keyword", …}`.
+    pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
+        let name = match node.value() {
+            Value::Object(_) => node.any_object()?.required("type")?,
+            _ => node.clone(),
+        };
+        let known =
+            || Self::ALL.into_iter().find(|kind| Some(kind.name()) == name.value().as_str());
+        let expected = || Self::ALL.map(|kind| kind.name().to_owned()).join(", ");
+        let kind = known().ok_or_else(|| name.expected(format!("one of {}", expected())))?;
+        match (node.value(), kind) {
+            (Value::Object(_), Self::Text(_)) => TextParams::read(node).map(Self::Text),
+            (Value::Object(_), kind) => node.object_beside(&["type"], HINTS).map(|_| kind),
+            (_, kind) => Ok(kind),
+        }
+    }
+
+    /// The name alone, or, of an index with parameters, an object.
+    pub(crate) fn to_json(&self) -> Value {
+        let params = match self {
+            Self::Text(params) => params.to_json(),
+            _ => return self.name().into(),
+        };
+        if params.is_empty() {
+            return self.name().into();
+        }
+        let mut object = params;
+        object.insert("type".into(), json!(self.name()));
+        object.into()
+    }
+}
