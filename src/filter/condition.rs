@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Datetime, FieldPath, GeoArea, PointId, Range, TextMatch};
+use super::{Datetime, FieldPath, GeoArea, Match, PointId, Range};
 use crate::{Error, Result};
 
 /// Conditions that a point has to match, in Qdrant's terms.
@@ -86,45 +86,6 @@ pub enum Test {
     IsEmpty(bool),
     /// `true` for a field that is `null` or an array with `null` in it; a missing field is not.
     IsNull(bool),
-}
-
-/// Values that a field's value is compared with. Values of other types are never equal: 5 is not
-/// "5", nor is 5.0.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Match {
-    /// A value is this.
-    Value(Scalar),
-    /// A value is one of these.
-    Any(Scalars),
-    /// A value is there, is not `null`, and is none of these.
-    Except(Scalars),
-    /// A string has words of a text.
-    Text(TextMatch),
-    /// A string begins with this, byte for byte.
-    Prefix(String),
-    /// A string contains this, byte for byte.
-    Substring(String),
-}
-
-/// A value to compare with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scalar {
-    /// A string; equal byte for byte.
-    String(String),
-    /// An integer of 64 bits.
-    Integer(i64),
-    /// `true` or `false`.
-    Bool(bool),
-}
-
-/// Values to compare with, all of one type; of none at all it doesn't matter which.
-#[derive(Clone, Debug, Eq)]
-pub enum Scalars {
-    /// Strings.
-    Strings(BTreeSet<String>),
-    /// Integers of 64 bits.
-    Integers(BTreeSet<i64>),
 }
 
 impl Filter {
@@ -250,48 +211,6 @@ impl Condition {
     }
 }
 
-impl Match {
-    /// A string has every token of `text`.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(TextMatch::All(text.into()))
-    }
-
-    /// A string has a token of `text`.
-    pub fn text_any(text: impl Into<String>) -> Self {
-        Self::Text(TextMatch::Any(text.into()))
-    }
-
-    /// A string has the tokens of `phrase` side by side.
-    pub fn phrase(phrase: impl Into<String>) -> Self {
-        Self::Text(TextMatch::Phrase(phrase.into()))
-    }
-
-    /// A string begins with `prefix`.
-    pub fn prefix(prefix: impl Into<String>) -> Self {
-        Self::Prefix(prefix.into())
-    }
-
-    /// A string contains `substring`.
-    pub fn substring(substring: impl Into<String>) -> Self {
-        Self::Substring(substring.into())
-    }
-
-    /// A value is `value`.
-    pub fn value(value: impl Into<Scalar>) -> Self {
-        Self::Value(value.into())
-    }
-
-    /// A value is one of `values`.
-    pub fn any(values: impl Into<Scalars>) -> Self {
-        Self::Any(values.into())
-    }
-
-    /// A value is there, is not `null`, and is none of `values`.
-    pub fn except(values: impl Into<Scalars>) -> Self {
-        Self::Except(values.into())
-    }
-}
-
 macro_rules! from {
     ($($from:ty => $to:ident :: $variant:ident),* $(,)?) => {$(
         impl From<$from> for $to {
@@ -309,45 +228,4 @@ from! {
     Range<Datetime> => Test::Datetime,
     GeoArea => Test::Geo,
     Range<usize> => Test::ValuesCount,
-    &str => Scalar::String,
-    String => Scalar::String,
-    i64 => Scalar::Integer,
-    bool => Scalar::Bool,
-}
-
-impl PartialEq for Scalars {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Strings(a), Self::Strings(b)) => a == b,
-            (Self::Integers(a), Self::Integers(b)) => a == b,
-            (Self::Strings(strings), Self::Integers(integers))
-            | (Self::Integers(integers), Self::Strings(strings)) => {
-                strings.is_empty() && integers.is_empty()
-            }
-        }
-    }
-}
-
-impl<const N: usize> From<[&str; N]> for Scalars {
-    fn from(values: [&str; N]) -> Self {
-        values.into_iter().map(String::from).collect()
-    }
-}
-
-impl<const N: usize> From<[i64; N]> for Scalars {
-    fn from(values: [i64; N]) -> Self {
-        values.into_iter().collect()
-    }
-}
-
-impl FromIterator<String> for Scalars {
-    fn from_iter<I: IntoIterator<Item = String>>(values: I) -> Self {
-        Self::Strings(values.into_iter().collect())
-    }
-}
-
-impl FromIterator<i64> for Scalars {
-    fn from_iter<I: IntoIterator<Item = i64>>(values: I) -> Self {
-        Self::Integers(values.into_iter().collect())
-    }
 }

@@ -33,12 +33,13 @@
 //! | `point_number.rs`, `point_set.rs` | [`PointNumber`], [`PointSet`] |
 //! | `path.rs` | [`FieldPath`]: `a.b`, `a[].b`, `a[0]` |
 //! | `payload.rs` | [`Payload`], and what may be done with one |
-//! | `condition.rs` | [`Filter`] and its conditions |
+//! | `condition.rs`, `match_value.rs` | [`Filter`] and its conditions; [`Match`] |
 //! | `read.rs`, `write.rs` | from and to JSON |
 //! | `matches.rs` | evaluation on one payload |
 //! | `geo_area.rs`, `geo_cells.rs` | [`GeoArea`]; which cells of the Earth it takes up |
 //! | `text_match.rs`, `text_params.rs` | [`TextMatch`], [`TextParams`]: matching of text |
-//! | `index.rs`, `index_json.rs` | [`IndexKind`]: the keys of a payload in an index, the keys that answer a test |
+//! | `index.rs`, `index_json.rs` | [`IndexKind`]: the keys of a payload in an index |
+//! | `index_keys.rs`, `lookup.rs` | what a key is made of; the keys that answer a test |
 //! | `points.rs` | the points that match a filter |
 
 mod condition;
@@ -48,6 +49,9 @@ mod geo_area;
 mod geo_cells;
 mod index;
 mod index_json;
+mod index_keys;
+mod lookup;
+mod match_value;
 mod matches;
 mod path;
 pub mod payload;
@@ -61,11 +65,13 @@ mod text_match;
 mod text_params;
 mod write;
 
-pub use condition::{Condition, Filter, Match, MinShould, Scalar, Scalars, Test};
+pub use condition::{Condition, Filter, MinShould, Test};
 pub use datetime::Datetime;
 pub use geo::GeoPoint;
 pub use geo_area::{GeoArea, GeoRing};
-pub use index::{IndexKind, LONGEST_KEY, Span};
+pub use index::IndexKind;
+pub use index_keys::{LONGEST_KEY, Span};
+pub use match_value::{Match, Scalar, Scalars};
 pub use matches::Subject;
 pub use path::FieldPath;
 pub use payload::{Payload, PayloadSelector};

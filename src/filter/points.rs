@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::index::Lookup;
+use super::lookup::Lookup;
 use super::{
     Condition, FieldPath, Filter, IndexKind, Match, MinShould, Payload, PointId, PointNumber,
     PointSet, Span, Subject, Test, TextParams,
@@ -87,7 +87,8 @@ impl Filter {
             let (id, payload) = points.payload(point)?;
             let named = vectors.iter().filter(|(_, having)| having.contains(point));
             let vectors: Vec<&str> = named.map(|(name, _)| *name).collect();
-            if self.holds_for(&Subject { id, payload: &payload, vectors: &vectors, texts: &texts }) {
+            if self.holds_for(&Subject { id, payload: &payload, vectors: &vectors, texts: &texts })
+            {
                 sure.insert(point);
             }
         }
