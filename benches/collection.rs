@@ -1,12 +1,13 @@
 //! A collection of 10,000 points (384 dense, 60 to 180 tokens × 128): write, open, read, filter. And
-//! one of 20,000 points in clusters: recall under filters that keep more or less.
+//! one of 20,000 points in clusters: recall under filters that keep more or less. And sparse vectors.
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use maxfold::collection::{
-    Collection, CollectionConfig, PayloadIndex, Point, Vector, VectorConfig,
+    Collection, CollectionConfig, Modifier, PayloadIndex, Point, SparseConfig, Vector, VectorConfig,
 };
 use maxfold::filter::{Filter, IndexKind, Payload, PointNumber};
 use maxfold::maxsim::CpuMaxSim;
@@ -212,5 +213,85 @@ fn two_stages(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, write, read, filtered, two_stages);
+/// Terms of sparse vectors: as many as a vocabulary has.
+const TERMS: usize = 30_000;
+
+/// Draws terms as often as each other, or as words are: the n-th as often as 1 / n says.
+struct Terms(Vec<f64>);
+
+impl Terms {
+    fn new(share: impl Fn(usize) -> f64) -> Self {
+        let mut sum = 0.0;
+        let ends = (1..=TERMS).map(|rank| {
+            sum += share(rank);
+            sum
+        });
+        Self(ends.collect())
+    }
+
+    fn vector(&self, rng: &mut StdRng, count: usize) -> Vector {
+        let mut indices = BTreeSet::new();
+        while indices.len() < count {
+            let at = rng.random_range(0.0..self.0[TERMS - 1]);
+            indices.insert(self.0.partition_point(|end| *end <= at) as u32);
+        }
+        let values = indices.iter().map(|_| rng.random_range(0.1..2.0)).collect();
+        Vector::Sparse { indices: indices.into_iter().collect(), values }
+    }
+}
+
+/// Sparse vectors of 100 terms: written, and compared with queries of 10. `MAXFOLD_SPARSE_POINTS` says how
+/// many.
+fn sparse(criterion: &mut Criterion) {
+    let points = std::env::var("MAXFOLD_SPARSE_POINTS").map_or(20_000, |it| it.parse().unwrap());
+    let distributions =
+        [("even", Terms::new(|_| 1.0)), ("Zipf's", Terms::new(|rank| 1.0 / rank as f64))];
+    for (name, terms) in distributions {
+        let mut rng = StdRng::seed_from_u64(4);
+        let directory = tempfile::tempdir().unwrap();
+        let config = CollectionConfig::new()
+            .sparse_vector("words", SparseConfig { modifier: Modifier::Idf });
+        let collection = Collection::create(directory.path(), config).unwrap();
+        let mut batch = |from: u64, count: u64| {
+            let point = |id| Point::new(id).vector("words", terms.vector(&mut rng, 100));
+            (from..from + count).map(point).collect::<Vec<_>>()
+        };
+        let (mut next, mut time) = (0, Duration::ZERO);
+        while next < points {
+            let points = batch(next, 10_000);
+            let start = Instant::now();
+            collection.upsert(points).unwrap();
+            (next, time) = (next + 10_000, time + start.elapsed());
+        }
+        let bytes = &collection.statistics().unwrap().bytes;
+        println!("{name} terms: {next} points in {time:?}, bytes {bytes:?}");
+        let mut group = criterion.benchmark_group(format!("{points} sparse vectors, {name} terms"));
+        group.sample_size(10);
+        group.bench_function("upsert 1,000", |bencher| {
+            let setup = || {
+                next += 1000;
+                batch(next, 1000)
+            };
+            bencher.iter_batched(
+                setup,
+                |it| collection.upsert(it).unwrap(),
+                BatchSize::PerIteration,
+            );
+        });
+        drop(collection);
+        let start = Instant::now();
+        let searcher = Searcher::new(Collection::open(directory.path()).unwrap()).unwrap();
+        println!("{name} terms: opened in {:?}", start.elapsed());
+        let mut rng = StdRng::seed_from_u64(5);
+        let request = |_| QueryRequest::new(terms.vector(&mut rng, 10)).using("words");
+        let requests: Vec<_> = (0..100).map(request).collect();
+        println!("{name} terms: {}", searcher.query(&requests[0]).unwrap().plan);
+        let mut requests = requests.iter().cycle();
+        group.bench_function("a query of 10 terms", |bencher| {
+            bencher.iter(|| searcher.query(requests.next().unwrap()).unwrap());
+        });
+    }
+}
+
+criterion_group!(benches, write, read, filtered, two_stages, sparse);
 criterion_main!(benches);

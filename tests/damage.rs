@@ -27,7 +27,7 @@ const CONFIG: &str = r#"{"vectors": {
     "dense": {"size": 4, "distance": "Dot", "hnsw_config": {"m": 8, "ef_construct": 32}},
     "other": {"size": 4, "distance": "Dot", "hnsw_config": {"m": 8, "ef_construct": 32}},
     "tokens": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}
-}}"#;
+}, "sparse_vectors": {"words": {}}}"#;
 
 const POINTS: u64 = 1200;
 
@@ -47,6 +47,11 @@ fn tokens(id: u64) -> Vec<f32> {
     values(id, 2, rows * 4)
 }
 
+/// Indices that few, some and most points have.
+fn words(id: u64) -> [u32; 3] {
+    [id as u32 % 3, 10 + id as u32 % 40, 100 + id as u32 / 2]
+}
+
 fn color(id: u64) -> &'static str {
     ["red", "green", "blue"][id as usize % 3]
 }
@@ -60,6 +65,7 @@ fn point(id: u64) -> Point {
         .vector("dense", dense(id))
         .vector("other", values(id, 1, 4))
         .vector("tokens", Vector::Multi { values: tokens(id), dim: 4 })
+        .vector("words", Vector::Sparse { indices: words(id).to_vec(), values: values(id, 5, 3) })
         .payload(payload(id).as_object().unwrap().clone())
 }
 
@@ -157,6 +163,10 @@ fn ask(path: &Path, rng: &mut StdRng) -> maxfold::Result<bool> {
     let all = searcher.query(&rerank.using("tokens").limit(POINTS as usize))?;
     assert_eq!(all.points.len() as u64, POINTS);
     all.points.iter().for_each(|point| check_point(point, max_sim(&rows, id(point))));
+    let index = words(rng.random_range(0..POINTS))[rng.random_range(0..3)];
+    let query = Vector::Sparse { indices: vec![index], values: vec![1.0] };
+    let by_word = QueryRequest { query, ..request() }.using("words").limit(POINTS as usize);
+    check_words(&searcher.query(&by_word)?, index);
     let Method::Dense { strategy, .. } = walked.plan.query.method else { panic!() };
     searcher.close()?;
     Ok(matches!(strategy, Strategy::Graph { .. }))
@@ -184,6 +194,17 @@ fn check_dense(response: &QueryResponse, query: &[f32], wanted: impl Fn(u64) -> 
         // A graph that is not what it was may miss some, though not many.
         let found = response.points.iter().filter(|it| f64::from(it.score) >= best[19]).count();
         assert!(found >= 10, "{found} of 20: {}", response.plan);
+    }
+}
+
+/// All points that have an index are found, with its value.
+fn check_words(response: &QueryResponse, index: u32) {
+    let at = |id: u64| words(id).iter().position(|it| *it == index);
+    let expected = (0..POINTS).filter(|id| at(*id).is_some()).count();
+    assert_eq!(response.points.len(), expected);
+    for point in &response.points {
+        let id = id(point);
+        check_point(point, f64::from(values(id, 5, 3)[at(id).unwrap()]));
     }
 }
 

@@ -90,7 +90,7 @@ fn hints_are_kept() {
         },
         "on_disk_payload": true, "shard_number": 1, "replication_factor": 1, "wal_config": {},
         "optimizers_config": {"indexing_threshold": 20000}, "metadata": {"owner": "us"},
-        "sharding_method": "auto", "sparse_vectors": {}, "strict_mode_config": {"enabled": false},
+        "sharding_method": "auto", "strict_mode_config": {"enabled": false},
         "hnsw_config": {"max_indexing_threads": 2},
     });
     let read = config(&json.to_string());
@@ -160,7 +160,7 @@ fn configurations_that_are_refused() {
         ("{}".into(), "expected config to be an object with vectors, got {}"),
         (
             r#"{"vectors": {}, "shards": 2}"#.into(),
-            "expected only vectors, vectors_config, hnsw_config in config, got \"shards\"",
+            "expected only vectors, vectors_config, sparse_vectors, hnsw_config in config, got \"shards\"",
         ),
         (vector(r#""size": 4"#), "expected config.vectors.v.distance to be given, got nothing"),
         (
@@ -206,10 +206,6 @@ fn configurations_that_are_refused() {
         (
             r#"{"vectors": {}, "vectors_config": {}}"#.into(),
             "expected config.vectors_config to be left out, as it is another name of vectors, got {}",
-        ),
-        (
-            r#"{"vectors": {}, "sparse_vectors": {"s": {}}}"#.into(),
-            "config.sparse_vectors: a sparse vector is not supported",
         ),
         (
             r#"{"vectors": {}, "strict_mode_config": {"enabled": true}}"#.into(),

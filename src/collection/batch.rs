@@ -7,8 +7,9 @@ use std::sync::Arc;
 use heed::RwTxn;
 
 use super::PayloadIndex;
-use super::config::CollectionConfig;
-use super::point::{Prepared, payload_json};
+use super::config::{CollectionConfig, Shape};
+use super::point::{Prepared, Values, payload_json};
+use super::postings::{self, PostingChanges};
 use super::record::{self, Table};
 use super::state::State;
 use super::store::Store;
@@ -21,8 +22,12 @@ pub(super) struct Batch<'s> {
     txn: RwTxn<'s>,
     old: Arc<State>,
     state: State,
+    /// Shapes of the vectors, by slot.
+    shapes: Vec<Shape>,
     /// Changes of the payload indexes, by key.
     changes: BTreeMap<Vec<u8>, Change>,
+    /// Changes of the inverted indexes.
+    postings: PostingChanges,
 }
 
 /// Change of a set of points.
@@ -34,14 +39,22 @@ struct Change {
 
 impl<'s> Batch<'s> {
     /// `txn` sees `state`.
-    pub fn new(store: &'s Store, txn: RwTxn<'s>, state: Arc<State>) -> Self {
+    pub fn new(
+        store: &'s Store,
+        txn: RwTxn<'s>,
+        state: Arc<State>,
+        config: &CollectionConfig,
+    ) -> Self {
         let (old, state) = (state.clone(), State::clone(&state));
-        Self { store, txn, old, state, changes: BTreeMap::new() }
+        let shapes = config.vectors.values().map(|it| it.kind.shape()).collect();
+        let (changes, postings) = (BTreeMap::new(), PostingChanges::default());
+        Self { store, txn, old, state, shapes, changes, postings }
     }
 
     /// Writes what is left to write, and makes all of it last.
     pub fn commit(mut self) -> Result<State> {
         self.write_changes()?;
+        std::mem::take(&mut self.postings).write(self.store, &mut self.txn)?;
         self.state.transaction = self.txn.id() as u64;
         self.state.write(self.store, &mut self.txn, &self.old)?;
         self.store.commit(self.txn)?;
@@ -62,7 +75,10 @@ impl<'s> Batch<'s> {
         self.put_point(*id, number, json)?;
         for (slot, values) in vectors {
             let key = record::vector_key(*slot, number);
-            self.store.put(&mut self.txn, Table::Vectors, &key, values.bytes())?;
+            self.store.put(&mut self.txn, Table::Vectors, &key, &values.bytes())?;
+            if let Values::Sparse(vector) = values {
+                self.postings.insert(*slot, number, vector);
+            }
             self.state.having[usize::from(*slot)].insert(number);
         }
         self.state.all.insert(number);
@@ -77,8 +93,13 @@ impl<'s> Batch<'s> {
         self.note(number, &payload, |change| &mut change.remove);
         self.store.delete(&mut self.txn, Table::Ids, &record::id_key(id))?;
         self.store.delete(&mut self.txn, Table::Points, &record::point_key(number))?;
-        for (slot, having) in (0..).zip(&mut self.state.having) {
+        let vectors = self.state.having.iter_mut().zip(&self.shapes);
+        for (slot, (having, shape)) in (0..).zip(vectors) {
             if having.remove(number) {
+                if *shape == Shape::Sparse {
+                    let vector = postings::vector(self.store, &self.txn, slot, number)?;
+                    self.postings.remove(slot, number, &vector);
+                }
                 let key = record::vector_key(slot, number);
                 self.store.delete(&mut self.txn, Table::Vectors, &key)?;
             }

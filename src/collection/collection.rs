@@ -259,7 +259,7 @@ impl Collection {
     fn write<T>(&self, change: impl FnOnce(&mut Batch<'_>) -> Result<T>) -> Result<T> {
         let txn = self.store.write()?;
         let state = self.state(&txn)?;
-        let mut batch = Batch::new(&self.store, txn, state);
+        let mut batch = Batch::new(&self.store, txn, state, &self.config);
         let answer = change(&mut batch)?;
         let state = Arc::new(batch.commit()?);
         self.keep(&state);

@@ -37,17 +37,17 @@ pub struct CollectionConfig {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VectorConfig {
-    /// The dimension: 1 to 65,536.
+    /// The dimension: 1 to 65,536; of sparse vectors, which may have any index, 0.
     pub size: usize,
     /// Distance by which vectors are compared; of multivectors, of their rows, and then not
-    /// [`Distance::Euclid`].
+    /// [`Distance::Euclid`]; of sparse vectors the dot product.
     pub distance: Distance,
-    /// One vector a point, or many.
+    /// One vector a point, many, or a sparse one.
     pub kind: VectorKind,
     pub(super) hints: Map<String, Value>,
 }
 
-/// Kind of a vector: one or many a point.
+/// Kind of a vector: one or many a point, or a sparse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VectorKind {
@@ -55,6 +55,34 @@ pub enum VectorKind {
     Dense(Option<HnswParams>),
     /// Many, compared by MaxSim and kept in f16; never in a graph.
     Multi,
+    /// One of which only some columns are not 0, in an inverted index.
+    Sparse(SparseConfig),
+}
+
+/// Parameters of a sparse vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SparseConfig {
+    /// Change of a query's values before they are compared.
+    pub modifier: Modifier,
+}
+
+/// Change of a sparse query's values before they are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Modifier {
+    /// None.
+    #[default]
+    None,
+    /// Inverse document frequency: a value is multiplied by ln((N − n + 0.5) / (n + 0.5) + 1), if N points
+    /// have the vector and n of them this index, whatever a filter says.
+    Idf,
+}
+
+/// A kind without its parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Dense,
+    Multi,
+    Sparse,
 }
 
 /// Qdrant's limit.
@@ -73,6 +101,21 @@ impl CollectionConfig {
     pub fn vector(mut self, name: impl Into<String>, config: VectorConfig) -> Self {
         self.vectors.insert(name.into(), config.without_an_empty_graph());
         self
+    }
+
+    /// Adds a sparse vector, or replaces the vector of this name.
+    ///
+    /// ```
+    /// use maxfold::collection::{CollectionConfig, Modifier, SparseConfig};
+    ///
+    /// let words = SparseConfig { modifier: Modifier::Idf };
+    /// let config = CollectionConfig::new().sparse_vector("words", words);
+    /// let json = r#"{"sparse_vectors": {"words": {"modifier": "idf"}}}"#;
+    /// assert_eq!(config, json.parse()?);
+    /// # Ok::<(), maxfold::Error>(())
+    /// ```
+    pub fn sparse_vector(self, name: impl Into<String>, config: SparseConfig) -> Self {
+        self.vector(name, VectorConfig::sparse(config))
     }
 
     /// Hints of Qdrant's JSON, which change no answer, only what it may cost there:
@@ -105,7 +148,38 @@ impl CollectionConfig {
             let got = count.to_string();
             return Err(Error::InvalidParameter { name: "the number of vectors", expected, got });
         }
+        if let Some(VectorKind::Sparse(_)) = self.vectors.get("").map(|it| it.kind) {
+            let (expected, got) = ("one that is not empty".into(), "\"\"".into());
+            return Err(Error::InvalidParameter { name: "a sparse vector's name", expected, got });
+        }
         self.vectors.values().try_for_each(VectorConfig::check)
+    }
+}
+
+impl VectorKind {
+    pub(super) fn shape(self) -> Shape {
+        match self {
+            Self::Dense(_) => Shape::Dense,
+            Self::Multi => Shape::Multi,
+            Self::Sparse(_) => Shape::Sparse,
+        }
+    }
+}
+
+impl Shape {
+    /// Error of a vector `name` that is to be of this shape, and is of another.
+    pub fn expected(self, name: &str, got: Self) -> Error {
+        let expected = match self {
+            Self::Dense => "one vector",
+            Self::Multi => "many vectors",
+            Self::Sparse => "a sparse vector",
+        };
+        let got = match got {
+            Self::Dense => "one",
+            Self::Multi => "many",
+            Self::Sparse => "a sparse one",
+        };
+        Error::VectorKind { name: name.into(), expected, got }
     }
 }
 
@@ -125,6 +199,12 @@ impl VectorConfig {
         Self { size, distance, kind: VectorKind::Multi, hints: Map::new() }
     }
 
+    /// A sparse vector a point.
+    pub fn sparse(config: SparseConfig) -> Self {
+        let (distance, kind) = (Distance::Dot, VectorKind::Sparse(config));
+        Self { size: 0, distance, kind, hints: Map::new() }
+    }
+
     /// Hints of Qdrant's JSON, which change no answer: `on_disk`, `quantization_config` and
     /// the like.
     pub fn hints(&self) -> &Map<String, Value> {
@@ -140,7 +220,8 @@ impl VectorConfig {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        if !(1..=MAX_SIZE).contains(&self.size) {
+        let is_sparse = matches!(self.kind, VectorKind::Sparse(_));
+        if !is_sparse && !(1..=MAX_SIZE).contains(&self.size) {
             let (expected, got) = (format!("1 to {MAX_SIZE}"), self.size.to_string());
             return Err(Error::InvalidParameter { name: "size", expected, got });
         }

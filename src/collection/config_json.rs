@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::config::{CollectionConfig, VectorConfig, VectorKind};
+use super::config::{CollectionConfig, Modifier, SparseConfig, VectorConfig, VectorKind};
 use crate::json::{self, Foreign, Node, Object};
 use crate::recall::HnswParams;
 use crate::{Error, Result};
 
-const TOP: &[&str] = &["vectors", "vectors_config", "hnsw_config"];
+const TOP: &[&str] = &["vectors", "vectors_config", "sparse_vectors", "hnsw_config"];
 const BESIDE_TOP: &[Foreign] = &[
     Foreign::hint("optimizers_config"),
     Foreign::hint("optimizer_config"),
@@ -24,7 +24,6 @@ const BESIDE_TOP: &[Foreign] = &[
     Foreign::count("replication_factor"),
     Foreign::count("write_consistency_factor"),
     Foreign::unless("sharding_method", "sharding by key", |method| method == "auto"),
-    Foreign::unless("sparse_vectors", "a sparse vector", is_empty_object),
     Foreign::unless("strict_mode_config", "strict mode", |mode| {
         mode.is_object() && mode["enabled"] != true
     }),
@@ -34,6 +33,10 @@ const BESIDE_TOP: &[Foreign] = &[
 const VECTOR: &[&str] = &["size", "distance", "hnsw_config", "multivector_config", "datatype"];
 const BESIDE_VECTOR: &[Foreign] =
     &[Foreign::flag("on_disk"), Foreign::hint("memory"), Foreign::hint("quantization_config")];
+
+const SPARSE: &[&str] = &["modifier"];
+/// What an index takes, and how it rounds: ours is exact.
+const BESIDE_SPARSE: &[Foreign] = &[Foreign::hint("index")];
 
 /// `ef_search` is ours: in Qdrant each search says it.
 const HNSW: &[&str] = &["m", "ef_construct", "ef_search"];
@@ -46,33 +49,40 @@ const BESIDE_HNSW: &[Foreign] = &[
     Foreign::hint("memory"),
 ];
 
-fn is_empty_object(value: &Value) -> bool {
-    value.as_object().is_some_and(Map::is_empty)
-}
-
 impl CollectionConfig {
     /// Reads Qdrant's JSON, in which what is not said is the default.
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let object = node.object_beside(TOP, BESIDE_TOP)?;
         let hnsw = Hnsw::read(&object)?;
-        let Some(vectors) = object.either(["vectors", "vectors_config"])? else {
+        let dense = object.either(["vectors", "vectors_config"])?;
+        let sparse = object.get("sparse_vectors");
+        if dense.is_none() && sparse.is_none() {
             return Err(node.expected("an object with vectors"));
-        };
-        let hints = object.beside(TOP);
-        let config =
-            Self { vectors: read_vectors(&vectors, &hnsw)?, hints: hnsw.beside(HNSW, hints) };
+        }
+        let dense = dense.map(|node| read_vectors(&node, &hnsw)).transpose()?;
+        let mut vectors = dense.unwrap_or_default();
+        if let Some(sparse) = sparse {
+            read_sparse_vectors(&sparse, &mut vectors)?;
+        }
+        let hints = hnsw.beside(HNSW, object.beside(TOP));
+        let config = Self { vectors, hints };
         config.check().map_err(|error| node.wrong(error)).map(|()| config)
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let vectors = match self.vectors.get("") {
-            Some(config) if self.vectors.len() == 1 => config.to_json(),
-            _ => {
-                let vectors = self.vectors.iter();
-                vectors.map(|(name, config)| (name.clone(), config.to_json())).collect()
-            }
+        let is_sparse =
+            |(_, it): &(&String, &VectorConfig)| matches!(it.kind, VectorKind::Sparse(_));
+        let (sparse, dense): (Vec<_>, Vec<_>) = self.vectors.iter().partition(is_sparse);
+        let by_name = |vectors: Vec<(&String, &VectorConfig)>| -> Value {
+            vectors.into_iter().map(|(name, config)| (name.clone(), config.to_json())).collect()
         };
-        with_hints(json!({"vectors": vectors}), &self.hints)
+        let dense = match dense[..] {
+            [(name, config)] if name.is_empty() => config.to_json(),
+            _ => by_name(dense),
+        };
+        let sparse = (!sparse.is_empty()).then(|| by_name(sparse));
+        let own = json::object([("vectors", dense), ("sparse_vectors", json!(sparse))]);
+        with_hints(own, &self.hints)
     }
 
     /// In what another configuration differs first, if it does, for example
@@ -89,6 +99,10 @@ impl VectorConfig {
             VectorKind::Dense(hnsw) => (Value::Null, Value::Null, write_hnsw(*hnsw)),
             VectorKind::Multi => {
                 (json!({"comparator": "max_sim"}), json!("float16"), write_hnsw(None))
+            }
+            VectorKind::Sparse(SparseConfig { modifier }) => {
+                let idf = (*modifier == Modifier::Idf).then_some("idf");
+                return with_hints(json::object([("modifier", json!(idf))]), hints);
             }
         };
         let own = json::object([
@@ -120,7 +134,8 @@ fn write_hnsw(hnsw: Option<HnswParams>) -> Value {
 }
 
 impl VectorConfig {
-    /// With a graph of these parameters, or without one. Multivectors have none: for them it is a hint.
+    /// With a graph of these parameters, or without one. Multivectors have none: for them it is a hint;
+    /// for sparse vectors it is nothing.
     pub fn hnsw(mut self, hnsw: Option<HnswParams>) -> Self {
         match &mut self.kind {
             VectorKind::Dense(graph) => *graph = hnsw,
@@ -131,6 +146,7 @@ impl VectorConfig {
                         .map(|it| ("hnsw_config".into(), write_hnsw(Some(it)))),
                 );
             }
+            VectorKind::Sparse(_) => {}
         }
         self
     }
@@ -210,6 +226,27 @@ fn read_vector(node: &Node<'_>, all: &Hnsw) -> Result<VectorConfig> {
     };
     let config = VectorConfig { size, distance, kind, hints: own.beside(known, hints) };
     config.check().map_err(|error| node.wrong(error)).map(|()| config)
+}
+
+/// Adds sparse vectors, whose names no others have.
+fn read_sparse_vectors(
+    node: &Node<'_>,
+    vectors: &mut BTreeMap<String, VectorConfig>,
+) -> Result<()> {
+    for (name, node) in node.any_object()?.entries() {
+        let object = node.object_beside(SPARSE, BESIDE_SPARSE)?;
+        let modifier = object.map("modifier", |node| match node.string()? {
+            "none" => Ok(Modifier::None),
+            "idf" => Ok(Modifier::Idf),
+            _ => Err(node.expected("none or idf")),
+        })?;
+        let config = SparseConfig { modifier: modifier.unwrap_or_default() };
+        let config = VectorConfig { hints: object.beside(SPARSE), ..VectorConfig::sparse(config) };
+        if vectors.insert(name.into(), config).is_some() {
+            return Err(node.expected("a name that no other vector has"));
+        }
+    }
+    Ok(())
 }
 
 /// Reads what is asked of a multivector, and gives what of it changes nothing: numbers are kept in f16

@@ -4,11 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use heed::types::Bytes;
-use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
+use heed::{Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 
-use super::record::Table;
+use super::record::{FORMAT, Table};
 use super::structure;
+use super::tables::{self, Tables};
 use crate::{Error, Result};
 
 /// An open collection's files.
@@ -18,11 +18,6 @@ pub(super) struct Environment {
     /// Held by the one that may write.
     pub lock: Option<Lock>,
 }
-
-pub(super) type Database = heed::Database<'static, Bytes, Bytes>;
-
-/// Every [`Table`], in their order.
-pub(super) type Tables = [Database; 5];
 
 /// A locked file.
 pub(super) struct Lock(File);
@@ -81,7 +76,9 @@ pub(super) fn create(
         Durability::Unsynced => EnvFlags::NO_SYNC,
     };
     let env = open_env(path, flags)?;
-    let tables = create_tables(&env, path, records)?;
+    let failed = |source| storage_error("write", path, source);
+    let missing = || Error::NoCollection { path: path.into() };
+    let tables = tables::create(&env, records).map_err(failed)?.ok_or_else(missing)?;
     sync_directories(path)?;
     Ok(Environment { env, tables, lock: Some(lock) })
 }
@@ -101,7 +98,11 @@ pub(super) fn open(path: &Path) -> Result<Environment> {
     }
     make_reader_table(path)?;
     let env = open_env(path, EnvFlags::empty())?;
-    let tables = open_tables(&env, path)?.ok_or_else(missing)?;
+    let tables = match tables::open(&env).map_err(|it| storage_error("read", path, it))? {
+        None => tables::upgrade(&env).map_err(|it| storage_error("write", path, it))?,
+        tables => tables,
+    };
+    let tables = tables.ok_or_else(missing)?;
     Ok(Environment { env, tables, lock: Some(lock) })
 }
 
@@ -110,6 +111,7 @@ pub(super) fn open_read_only(path: &Path) -> Result<Environment> {
     check_platform()?;
     let data = path.join(DATA);
     let missing = || Error::NoCollection { path: path.into() };
+    let older = |got| Error::FormatVersion { path: path.into(), expected: FORMAT, got };
     if length_of(&data)?.unwrap_or(0) == 0 || structure::check_head(&data, LARGEST_MAP)? == 0 {
         return Err(missing());
     }
@@ -117,7 +119,11 @@ pub(super) fn open_read_only(path: &Path) -> Result<Environment> {
     drop(make_reader_table(path));
     let env = open_env(path, EnvFlags::READ_ONLY)?;
     check_as_reader(&env, path)?;
-    let tables = open_tables(&env, path)?.ok_or_else(missing)?;
+    let failed = |source| storage_error("read", path, source);
+    let tables = match tables::open(&env).map_err(failed)? {
+        Some(tables) => tables,
+        None => return Err(tables::version(&env).map_err(failed)?.map_or_else(missing, older)),
+    };
     Ok(Environment { env, tables, lock: None })
 }
 
@@ -282,43 +288,4 @@ fn map_env(path: &Path, flags: EnvFlags, size: usize) -> heed::Result<Env<Withou
 
 fn is_no_memory(error: &io::Error) -> bool {
     error.kind() == ErrorKind::OutOfMemory
-}
-
-fn create_tables(
-    env: &Env<WithoutTls>,
-    path: &Path,
-    records: &[(Table, &[u8], Vec<u8>)],
-) -> Result<Tables> {
-    let failed = |source| storage_error("write", path, source);
-    let txn = env.write_txn().map_err(failed)?;
-    let made = env.create_databases_and_commit(txn, |opener, txn| {
-        let mut create =
-            |table: Table| opener.create_database::<Bytes, Bytes>(txn, Some(table.name()));
-        let [a, b, c, d, e] = Table::ALL;
-        let tables = [create(a)?, create(b)?, create(c)?, create(d)?, create(e)?];
-        for (table, key, body) in records {
-            tables[*table as usize].put(txn, key, &table.seal(key, body))?;
-        }
-        heed::Result::Ok(CommitOrAbort::<_, ()>::Commit(tables))
-    });
-    match made.map_err(failed)? {
-        CommitOrAbort::Commit(tables) => Ok(tables),
-        CommitOrAbort::Abort(()) => Err(Error::NoCollection { path: path.into() }),
-    }
-}
-
-/// `None` if one of them is missing.
-fn open_tables(env: &Env<WithoutTls>, path: &Path) -> Result<Option<Tables>> {
-    let failed = |source| storage_error("read", path, source);
-    let txn = env.read_txn().map_err(failed)?;
-    let opened = env.open_databases_and_commit(txn, |opener, txn| {
-        let open = |table: Table| opener.open_database::<Bytes, Bytes>(txn, Some(table.name()));
-        let [a, b, c, d, e] = Table::ALL;
-        let tables = (open(a)?, open(b)?, open(c)?, open(d)?, open(e)?);
-        heed::Result::Ok(match tables {
-            (Some(a), Some(b), Some(c), Some(d), Some(e)) => CommitOrAbort::Commit([a, b, c, d, e]),
-            _ => CommitOrAbort::Abort(()),
-        })
-    });
-    Ok(opened.map_err(failed)?.commit())
 }

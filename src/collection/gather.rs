@@ -5,7 +5,7 @@ use std::ops::Bound;
 use rayon::prelude::*;
 
 use super::Snapshot;
-use super::config::VectorKind;
+use super::config::Shape;
 use super::record::{self, Table};
 use super::store::Store;
 use crate::background::Cancellation;
@@ -29,7 +29,7 @@ impl Snapshot<'_> {
     /// Checksums are compared. It runs on rayon's current thread pool if there is enough to do.
     ///
     /// # Errors
-    /// There is no such vector, or it is a multivector; a record is damaged or can't be read.
+    /// There is no such vector, or it is of another kind; a record is damaged or can't be read.
     pub(crate) fn map_dense<T: Send>(
         &self,
         name: &str,
@@ -66,11 +66,7 @@ impl Snapshot<'_> {
 
     /// The slot and the size of a dense vector, and the values of those points that have it.
     fn dense_values(&self, name: &str, numbers: &PointSet) -> Result<(u8, usize, Vec<Value<'_>>)> {
-        let (slot, config) = self.collection.slot(name)?;
-        if let VectorKind::Multi = config.kind {
-            let (name, expected, got) = (name.into(), "one vector", "many");
-            return Err(Error::VectorKind { name, expected, got });
-        }
+        let (slot, config) = self.slot(name, Shape::Dense)?;
         let numbers = numbers & &self.state.having[usize::from(slot)];
         Ok((slot, config.size, self.values(slot, &numbers)?))
     }
@@ -85,11 +81,7 @@ impl Snapshot<'_> {
         name: &str,
         numbers: &PointSet,
     ) -> Result<Vec<TokenMatrixRef<'_>>> {
-        let (slot, config) = self.collection.slot(name)?;
-        if let VectorKind::Dense(_) = config.kind {
-            let (name, expected, got) = (name.into(), "many vectors", "one");
-            return Err(Error::VectorKind { name, expected, got });
-        }
+        let (slot, config) = self.slot(name, Shape::Multi)?;
         let cancellation = Cancellation::current();
         let matrices = numbers.iter().map(|number| {
             cancellation.check()?;

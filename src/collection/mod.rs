@@ -36,11 +36,12 @@
 //! | `vector.rs`, `point.rs`, `point_json.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point; a point a line |
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
 //! | `payload_index.rs` | [`PayloadIndex`] |
-//! | `environment.rs` | the files: locks, opening, removing |
+//! | `environment.rs`, `tables.rs` | the files: locks, opening, removing; the databases in one |
 //! | `store.rs` | reading and writing records, with checksums |
 //! | `record.rs` | keys and values |
 //! | `state.rs` | what a collection knows of itself |
 //! | `batch.rs` | one transaction of changes |
+//! | `sparse.rs`, `postings.rs`, `sparse_search.rs` | sparse vectors, their inverted index, search in it |
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
 //! | `gather.rs`, `matrices.rs` | reading vectors of many points; [`TokenMatrices`] |
 //! | `backup.rs`, `statistics.rs` | [`Collection::backup`], [`Collection::statistics`] |
@@ -58,23 +59,29 @@ mod matrices;
 mod payload_index;
 mod point;
 mod point_json;
+mod postings;
 mod record;
 mod snapshot;
+mod sparse;
+mod sparse_search;
 mod state;
 mod statistics;
 mod store;
 mod structure;
+mod tables;
 mod vector;
 mod verified;
 mod verify;
 
 pub use collection::Collection;
-pub use config::{CollectionConfig, VectorConfig, VectorKind};
+pub use config::{CollectionConfig, Modifier, SparseConfig, VectorConfig, VectorKind};
 pub use matrices::TokenMatrices;
 pub use payload_index::PayloadIndex;
 pub(crate) use point::Values;
 pub use point::{Point, Selector};
 pub use point_json::PointLines;
 pub use snapshot::Snapshot;
+pub(crate) use sparse::SparseVector;
+pub(crate) use sparse_search::SparseScores;
 pub use statistics::CollectionStatistics;
 pub use vector::Vector;

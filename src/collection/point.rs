@@ -1,11 +1,13 @@
 //! [`Point`], and which points a call selects.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use half::f16;
 
 use super::Vector;
-use super::config::{CollectionConfig, VectorKind};
+use super::config::{CollectionConfig, Shape};
+use super::sparse::SparseVector;
 use crate::filter::{Filter, Payload, PointId};
 use crate::json;
 use crate::multivector::{DenseVectors, TokenMatrix, check_dimension, unit};
@@ -83,13 +85,15 @@ pub(super) struct Prepared {
 pub(crate) enum Values {
     Dense(Vec<f32>),
     Tokens(TokenMatrix),
+    Sparse(SparseVector),
 }
 
 impl Values {
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
-            Self::Dense(values) => bytemuck::cast_slice(values),
-            Self::Tokens(matrix) => bytemuck::cast_slice::<f16, u8>(matrix.values()),
+            Self::Dense(values) => bytemuck::cast_slice(values).into(),
+            Self::Tokens(matrix) => bytemuck::cast_slice::<f16, u8>(matrix.values()).into(),
+            Self::Sparse(vector) => vector.bytes().into(),
         }
     }
 }
@@ -135,19 +139,17 @@ pub(super) fn prepare(
     let (slot, expected) = config.slot(&name)?;
     let in_vector = |source| Error::InVector { name: name.clone(), source: Box::new(source) };
     let cosine = expected.distance == Distance::Cosine;
-    let values = match (expected.kind, vector) {
-        (VectorKind::Dense(_), Vector::Dense(values)) => {
+    let values = match (expected.kind.shape(), vector) {
+        (Shape::Dense, Vector::Dense(values)) => {
             dense(values, expected.size, cosine).map(Values::Dense)
         }
-        (VectorKind::Multi, Vector::Multi { values, dim }) => {
+        (Shape::Multi, Vector::Multi { values, dim }) => {
             tokens(&values, dim, expected.size, cosine).map(Values::Tokens)
         }
-        (VectorKind::Dense(_), Vector::Multi { .. }) => {
-            return Err(Error::VectorKind { name, expected: "one vector", got: "many" });
+        (Shape::Sparse, Vector::Sparse { indices, values }) => {
+            SparseVector::new(indices, values).map(Values::Sparse)
         }
-        (VectorKind::Multi, Vector::Dense(_)) => {
-            return Err(Error::VectorKind { name, expected: "many vectors", got: "one" });
-        }
+        (expected, got) => return Err(expected.expected(&name, got.shape())),
     };
     Ok((slot, values.map_err(in_vector)?))
 }

@@ -21,10 +21,13 @@ pub(super) enum Table {
     Vectors,
     /// Sets of points, by payload index and key.
     Index,
+    /// Points and their values, by the slot of a sparse vector, segment and index.
+    Postings,
 }
 
 impl Table {
-    pub const ALL: [Self; 5] = [Self::Meta, Self::Ids, Self::Points, Self::Vectors, Self::Index];
+    pub const ALL: [Self; 6] =
+        [Self::Meta, Self::Ids, Self::Points, Self::Vectors, Self::Index, Self::Postings];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -33,6 +36,7 @@ impl Table {
             Self::Points => "points",
             Self::Vectors => "vectors",
             Self::Index => "index",
+            Self::Postings => "postings",
         }
     }
 
@@ -57,6 +61,13 @@ impl Table {
     }
 }
 
+/// The version of the format; see FORMAT.md.
+pub(super) const FORMAT: u32 = 2;
+
+/// Keys in [`Table::Meta`] that are the same in every version.
+pub(super) const FORMAT_KEY: &[u8] = b"format";
+pub(super) const STATE_KEY: &[u8] = b"state";
+
 /// Bytes of a checksum. Even, and so are keys of vectors: LMDB puts values at even addresses, where
 /// f16 can be read in place.
 pub(super) const CHECKSUM: usize = 4;
@@ -75,6 +86,15 @@ pub(super) fn vector_key(slot: u8, number: PointNumber) -> [u8; 6] {
 /// The number in the key of a vector.
 pub(super) fn parse_vector_number(key: &[u8]) -> Option<PointNumber> {
     key.last_chunk().map(|bytes| PointNumber::new(u32::from_be_bytes(*bytes)))
+}
+
+/// Bytes of the key of a block of postings.
+pub(super) const POSTINGS_KEY: usize = 10;
+
+/// The key of a block of postings: the slot of a sparse vector, the segment, and the index.
+pub(super) fn postings_key(slot: u8, segment: u32, index: u32) -> [u8; POSTINGS_KEY] {
+    let ([a, b, c, d], [e, f, g, h]) = (segment.to_be_bytes(), index.to_be_bytes());
+    [0, slot, a, b, c, d, e, f, g, h]
 }
 
 /// The key of a set: its index, and what the point has in there.
@@ -121,6 +141,10 @@ pub(super) fn parse_point_id(body: &[u8]) -> Option<PointId> {
 pub(super) fn parse_point(body: &[u8]) -> Option<(PointId, Payload)> {
     let (id, payload) = read_id(body)?;
     Some((id, serde_json::from_slice(payload).ok()?))
+}
+
+pub(super) fn parse_format(body: &[u8]) -> Option<u32> {
+    body.try_into().ok().map(u32::from_le_bytes)
 }
 
 pub(super) fn parse_number(body: &[u8]) -> Option<PointNumber> {

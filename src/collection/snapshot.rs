@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use heed::{RoTxn, WithoutTls};
 
-use super::config::{VectorConfig, VectorKind};
+use super::config::{Shape, VectorConfig, VectorKind};
+use super::postings;
 use super::record::{self, Table};
 use super::state::State;
 use super::{Collection, PayloadIndex, Point, Vector};
@@ -137,21 +138,23 @@ impl<'c> Snapshot<'c> {
         body.map(|body| (key, body)).ok_or_else(|| store.damaged(Table::Points, &key))
     }
 
+    /// The slot and the configuration of a vector, which is to be of this shape.
+    pub(super) fn slot(&self, name: &str, shape: Shape) -> Result<(u8, &VectorConfig)> {
+        let (slot, config) = self.collection.slot(name)?;
+        match config.kind.shape() {
+            got if got == shape => Ok((slot, config)),
+            other => Err(shape.expected(name, other)),
+        }
+    }
+
     /// The dense vector `name` of a point, as it is compared: with [`Distance::Cosine`] at length 1.
     ///
     /// # Errors
-    /// There is no such vector, or it is a multivector; a record is damaged or can't be read.
+    /// There is no such vector, or it is of another kind; a record is damaged or can't be read.
     ///
     /// [`Distance::Cosine`]: crate::recall::Distance::Cosine
     pub fn dense(&self, name: &str, number: PointNumber) -> Result<Option<Vec<f32>>> {
-        let (slot, config) = self.collection.slot(name)?;
-        if let VectorKind::Multi = config.kind {
-            return Err(Error::VectorKind {
-                name: name.into(),
-                expected: "one vector",
-                got: "many",
-            });
-        }
+        let (slot, config) = self.slot(name, Shape::Dense)?;
         if !self.state.having[usize::from(slot)].contains(number) {
             return Ok(None);
         }
@@ -167,20 +170,25 @@ impl<'c> Snapshot<'c> {
     /// The checksum is compared at the first reading since the collection was opened.
     ///
     /// # Errors
-    /// There is no such vector, or it is a dense one; a record is damaged or can't be read.
+    /// There is no such vector, or it is of another kind; a record is damaged or can't be read.
     pub fn tokens(&self, name: &str, number: PointNumber) -> Result<Option<TokenMatrixRef<'_>>> {
-        let (slot, config) = self.collection.slot(name)?;
-        if let VectorKind::Dense(_) = config.kind {
-            return Err(Error::VectorKind {
-                name: name.into(),
-                expected: "many vectors",
-                got: "one",
-            });
-        }
+        let (slot, config) = self.slot(name, Shape::Multi)?;
         if !self.state.having[usize::from(slot)].contains(number) {
             return Ok(None);
         }
         self.matrix(slot, config, number).map(Some)
+    }
+
+    /// The sparse vector `name` of a point, in the order of its indices.
+    ///
+    /// # Errors
+    /// There is no such vector, or it is of another kind; a record is damaged or can't be read.
+    pub fn sparse(&self, name: &str, number: PointNumber) -> Result<Option<Vector>> {
+        let (slot, _) = self.slot(name, Shape::Sparse)?;
+        if !self.state.having[usize::from(slot)].contains(number) {
+            return Ok(None);
+        }
+        postings::vector(&self.collection.store, &self.txn, slot, number).map(|it| Some(it.into()))
     }
 
     pub(super) fn matrix(
@@ -231,6 +239,7 @@ impl<'c> Snapshot<'c> {
             let vector = match config.kind {
                 VectorKind::Dense(_) => self.dense(name, number)?.map(Vector::Dense),
                 VectorKind::Multi => self.tokens(name, number)?.map(Vector::from),
+                VectorKind::Sparse(_) => self.sparse(name, number)?,
             };
             vectors.extend(vector.map(|vector| (name.to_owned(), vector)));
         }

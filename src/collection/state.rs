@@ -3,19 +3,14 @@
 use heed::{AnyTls, RoTxn, RwTxn};
 use serde_json::{Value, json};
 
-use super::record::{Table, parse_set, set_body};
+use super::record::{FORMAT, FORMAT_KEY, STATE_KEY, Table, parse_set, set_body};
 use super::store::Store;
 use super::{CollectionConfig, PayloadIndex};
 use crate::filter::{IndexKind, PointNumber, PointSet};
 use crate::json::Node;
 use crate::{Error, Result};
 
-/// The version of the format; see FORMAT.md.
-pub(super) const FORMAT: u32 = 1;
-
-const FORMAT_KEY: &[u8] = b"format";
 const CONFIG_KEY: &[u8] = b"config";
-const STATE_KEY: &[u8] = b"state";
 const INDEXES_KEY: &[u8] = b"indexes";
 const ALL_KEY: &[u8] = b"all";
 

@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use heed::{AnyTls, CompactionOption, Env, RoTxn, RwTxn, WithoutTls};
 
-use super::environment::{
-    self, DATA, Database, Durability, Environment, Lock, Tables, storage_error,
-};
+use super::environment::{self, DATA, Durability, Environment, Lock, storage_error};
 use super::record::{Table, shown};
+use super::tables::{Database, Tables};
 use crate::{Error, Result};
 
 /// Keys, from one bound to the other.
@@ -224,7 +223,7 @@ impl Store {
         Error::Damaged { path: self.path.join(DATA), what }
     }
 
-    fn table(&self, table: Table) -> Database {
+    fn table(&self, table: Table) -> Database<'static> {
         self.tables[table as usize]
     }
 

@@ -1,8 +1,10 @@
 //! [`Vector`]: a vector as it is given, before a collection knows its distance.
 
-use serde::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
 
+use super::config::Shape;
+use super::sparse::SparseVector;
 use crate::decimal::spelled;
 use crate::json::Node;
 use crate::multivector::{Element, TokenMatrixRef, check_finite, flatten, rows};
@@ -20,6 +22,14 @@ pub enum Vector {
         values: Vec<f32>,
         /// Number of columns.
         dim: usize,
+    },
+    /// One of which only some columns are not 0; in JSON an object of these two arrays. A collection
+    /// gives it back in the order of its indices.
+    Sparse {
+        /// Columns, each once.
+        indices: Vec<u32>,
+        /// The value of each.
+        values: Vec<f32>,
     },
 }
 
@@ -41,18 +51,28 @@ impl Vector {
         Ok(Self::Multi { values, dim })
     }
 
-    /// Rows of a multivector, or the one row of a dense vector.
+    /// Rows of a multivector, or the one row of a dense vector; of a sparse vector none.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         match self {
             Self::Dense(values) => values.chunks(values.len().max(1)),
             Self::Multi { values, dim } => values.chunks(*dim.max(&1)),
+            Self::Sparse { .. } => [].chunks(1),
+        }
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        match self {
+            Self::Dense(_) => Shape::Dense,
+            Self::Multi { .. } => Shape::Multi,
+            Self::Sparse { .. } => Shape::Sparse,
         }
     }
 
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
-        let expected = "numbers, or arrays of numbers";
+        let expected = "numbers, arrays of numbers, or indices and values";
         let first = match node.value() {
             Value::Array(values) => values.first(),
+            Value::Object(_) => return read_sparse(node),
             _ => return Err(node.expected(expected)),
         };
         match first {
@@ -67,6 +87,9 @@ impl Vector {
         let (values, dim) = match self {
             Self::Dense(values) => (values, values.len()),
             Self::Multi { values, dim } => (values, *dim),
+            Self::Sparse { indices, values } => {
+                return SparseVector::new(indices.clone(), values.clone()).map(drop);
+            }
         };
         if rows(values.len(), dim)? == 0 {
             return Err(Error::NoTokens { item: 0 });
@@ -81,6 +104,12 @@ impl Serialize for Vector {
         match self {
             Self::Dense(values) => Row(values).serialize(serializer),
             Self::Multi { .. } => serializer.collect_seq(self.rows().map(Row)),
+            Self::Sparse { indices, values } => {
+                let mut vector = serializer.serialize_struct("SparseVector", 2)?;
+                vector.serialize_field("indices", indices)?;
+                vector.serialize_field("values", &Row(values))?;
+                vector.end()
+            }
         }
     }
 }
@@ -106,6 +135,26 @@ fn read_rows(node: &Node<'_>, dim: usize) -> Result<Vector> {
         values.extend(numbers);
     }
     Ok(Vector::Multi { values, dim })
+}
+
+fn read_sparse(node: &Node<'_>) -> Result<Vector> {
+    let object = node.object(&["indices", "values"])?;
+    let index = |node: &Node<'_>| {
+        let index = node.value().as_u64().and_then(|it| u32::try_from(it).ok());
+        index.ok_or_else(|| node.expected("an integer of 32 bits"))
+    };
+    let indices = object.required("indices")?.array()?;
+    let indices = indices.iter().map(index).collect::<Result<Vec<_>>>()?;
+    let values = object.required("values")?.f32s()?;
+    let vector = SparseVector::new(indices, values).map_err(|error| node.wrong(error))?;
+    Ok(vector.into())
+}
+
+impl From<SparseVector> for Vector {
+    fn from(vector: SparseVector) -> Self {
+        let (indices, values) = vector.into_parts();
+        Self::Sparse { indices, values }
+    }
 }
 
 impl From<Vec<f32>> for Vector {

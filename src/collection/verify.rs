@@ -19,6 +19,7 @@ pub(super) fn verify(store: &Store, txn: &RoTxn<'_, AnyTls>, state: &State) -> R
     }
     store.scan(txn, Table::Meta, EVERY_KEY, |_, _| Ok(()))?;
     store.scan(txn, Table::Index, EVERY_KEY, |_, _| Ok(()))?;
+    store.scan(txn, Table::Postings, EVERY_KEY, |_, _| Ok(()))?;
     let ids = numbers(store, txn)?;
     if ids != state.all {
         let (ids, all) = (ids.len(), state.all.len());

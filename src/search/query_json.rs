@@ -135,11 +135,12 @@ impl WithVector {
 fn read_query(node: &Node<'_>) -> Result<Vector> {
     match node.value() {
         Value::Array(_) => Vector::read(node),
+        Value::Object(fields) if fields.contains_key("indices") => Vector::read(node),
         Value::Object(_) => {
             Vector::read(&node.object_beside(&["nearest"], BESIDE_NEAREST)?.required("nearest")?)
         }
         Value::String(_) | Value::Number(_) => Err(node.unsupported("a point as a query")),
-        _ => Err(node.expected("a vector: numbers, or arrays of numbers")),
+        _ => Err(node.expected("a vector: numbers, arrays of numbers, or indices and values")),
     }
 }
 

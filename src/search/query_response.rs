@@ -86,6 +86,13 @@ pub enum Method {
         /// Number of points that were scanned because the graph doesn't have them yet.
         unindexed: u64,
     },
+    /// By a sparse vector, every allowed point.
+    Sparse {
+        /// Number of indices of the query.
+        indices: usize,
+        /// Number of postings that were read for them.
+        postings: u64,
+    },
     /// By MaxSim, every allowed point.
     MaxSim {
         /// On which backend, and why.
@@ -99,7 +106,7 @@ impl QueryPlan {
         let stages = std::iter::once(&self.query).chain(&self.prefetch);
         stages.into_iter().find_map(|stage| match &stage.method {
             Method::MaxSim { execution } => Some(execution),
-            Method::Dense { .. } => None,
+            Method::Dense { .. } | Method::Sparse { .. } => None,
         })
     }
 
@@ -198,6 +205,9 @@ impl fmt::Display for Method {
             Self::Dense { strategy, unindexed: 0 } => strategy.fmt(f),
             Self::Dense { strategy, unindexed } => {
                 write!(f, "{strategy}, and a scan of {unindexed} points not in the graph yet")
+            }
+            Self::Sparse { indices, postings } => {
+                write!(f, "{postings} postings of {indices} indices")
             }
             Self::MaxSim { execution } => write!(f, "MaxSim on {execution}"),
         }

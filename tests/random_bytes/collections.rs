@@ -53,6 +53,7 @@ fn constant(kind: VectorKind, size: usize) -> Vector {
     let values = vec![0.5; size];
     match kind {
         VectorKind::Dense(_) => values.into(),
+        VectorKind::Sparse(_) => Vector::Sparse { indices: vec![7], values: vec![0.5] },
         _ => Vector::Multi { values, dim: size },
     }
 }

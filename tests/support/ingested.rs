@@ -23,7 +23,7 @@ pub const TOKENS: usize = 16;
 pub const CONFIG: &str = r#"{"vectors": {
     "dense": {"size": 12, "distance": "Dot"},
     "tokens": {"size": 16, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}
-}}"#;
+}, "sparse_vectors": {"words": {}}}"#;
 
 /// A command of the program.
 pub fn maxfold(command: &str) -> Command {
@@ -35,6 +35,12 @@ pub fn maxfold(command: &str) -> Command {
 pub fn payload(item: usize) -> Value {
     let color = ["red", "green", "blue"][item % 3];
     json!({"n": item, "color": color})
+}
+
+/// Indices that few and many points have.
+fn words(item: usize) -> Vector {
+    let (indices, value) = (vec![item as u32 % 4, 100 + item as u32 / 3], item as f32 / 16.0);
+    Vector::Sparse { indices, values: vec![value, 1.0] }
 }
 
 /// A folder with what `ingest` takes, and room for a collection.
@@ -55,7 +61,10 @@ impl Files {
         vectors.write(folder.path().join("vectors")).unwrap();
         let files = Self { folder, vectors };
         files.write("config", CONFIG);
-        let line = |item| json!({"id": item, "payload": payload(item)}).to_string() + "\n";
+        let line = |item| {
+            let vector = json!({"words": words(item)});
+            json!({"id": item, "payload": payload(item), "vector": vector}).to_string() + "\n"
+        };
         files.write("points", &(0..POINTS).map(line).collect::<String>());
         files
     }
@@ -136,6 +145,7 @@ impl Files {
             assert_eq!(point.vectors["dense"], Vector::Dense(dense));
             let tokens = Vector::from(self.vectors.tokens.get(item).unwrap());
             assert_eq!(point.vectors["tokens"], tokens);
+            assert_eq!(point.vectors["words"], words(item));
         }
         snapshot.len()
     }
@@ -153,6 +163,12 @@ impl Files {
         let request = json!({"query": query, "using": "dense", "limit": 5});
         let (results, _) = self.answer(collection, &request, &["--backend", "cpu"]);
         assert_eq!(found(&results[0]), ids);
+        // Those with the index 3: the value of a later one is larger.
+        let query = json!({"indices": [3], "values": [1.0]});
+        let request = json!({"query": query, "using": "words", "limit": POINTS});
+        let (results, _) = self.answer(collection, &request, &["--backend", "cpu"]);
+        let expected: Vec<usize> = (0..count).rev().filter(|id| id % 4 == 3).collect();
+        assert_eq!(found(&results[0]), expected);
     }
 }
 

@@ -126,7 +126,7 @@ impl Source<'_> {
                 self.found += cleanup.apply(&mut values, dim)?;
                 Vector::Multi { values, dim }
             }
-            kind => return Err(unreadable(kind).into()),
+            _ => return Err(no_sparse_file(self.path).into()),
         };
         if point.vectors.insert(self.name.into(), vector).is_none() {
             return Ok(());
@@ -157,9 +157,11 @@ fn open_sources<'a>(
     Ok(sources)
 }
 
-/// A file of vectors has one kind or the other.
-fn unreadable(kind: VectorKind) -> String {
-    format!("expected a dense vector or a multivector, got {kind:?}")
+fn no_sparse_file(path: &Path) -> String {
+    let path = path.display();
+    format!(
+        "expected dense vectors or multivectors in {path}, got a sparse vector's name: those stand in --points"
+    )
 }
 
 /// A file with a vector for each point, as the configuration has them.
@@ -171,7 +173,7 @@ fn open_source(
     let file = match config.kind {
         VectorKind::Dense(_) => VectorFile::dense(path)?,
         VectorKind::Multi => VectorFile::tokens(path)?,
-        kind => return Err(unreadable(kind).into()),
+        _ => return Err(no_sparse_file(path).into()),
     };
     let (path, count, dim, size) = (path.display(), file.len(), file.dim(), config.size);
     if count != points {

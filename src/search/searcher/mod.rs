@@ -8,7 +8,7 @@
 //! | `upkeep.rs` | the threads that keep them in step, of all searchers |
 //! | `answer.rs` | a request, from its stages to its points |
 //! | `stage.rs` | one stage: which points may be found, and the best of them |
-//! | `dense.rs`, `max_sim.rs` | how points are compared |
+//! | `dense.rs`, `sparse.rs`, `max_sim.rs` | how points are compared |
 //! | `statistics.rs` | [`SearcherStatistics`] |
 //! | `reader.rs` | one state of the collection, for the requests of a call |
 
@@ -21,6 +21,7 @@ mod reader;
 #[cfg(feature = "gpu")]
 mod resident;
 mod shared;
+mod sparse;
 mod stage;
 mod statistics;
 mod upkeep;

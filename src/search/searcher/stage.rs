@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::reader::{Reader, Scored, Search};
-use super::{dense, max_sim};
+use super::{dense, max_sim, sparse};
 use crate::Result;
 use crate::collection::{Snapshot, Values};
 use crate::filter::{PointId, PointSet};
@@ -23,6 +23,7 @@ pub(super) fn search<'r>(
     let filter_time = start.elapsed();
     let (contenders, method) = match query {
         Values::Dense(query) => dense::contenders(reader, search, &query, &points)?,
+        Values::Sparse(query) => sparse::contenders(reader, search, &query, &points)?,
         Values::Tokens(query) => max_sim::contenders(reader, search, &query, &points)?,
     };
     let mut found = best(&reader.snapshot, contenders, search.limit)?;

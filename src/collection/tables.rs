@@ -1,0 +1,98 @@
+//! The databases in a collection's file: made, opened, and brought to our version of the format.
+
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Env, RwTxn, WithoutTls};
+
+use super::record::{self, Table};
+
+pub(super) type Database<'e> = heed::Database<'e, Bytes, Bytes>;
+
+/// Every [`Table`], in their order.
+pub(super) type Tables = [Database<'static>; Table::ALL.len()];
+
+/// Makes all of them, with `records`.
+pub(super) fn create(
+    env: &Env<WithoutTls>,
+    records: &[(Table, &[u8], Vec<u8>)],
+) -> heed::Result<Option<Tables>> {
+    let txn = env.write_txn()?;
+    let made = env.create_databases_and_commit(txn, |opener, txn| {
+        let mut create = |table: Table| opener.create_database(txn, Some(table.name()));
+        let [a, b, c, d, e, f] = Table::ALL;
+        let tables = [create(a)?, create(b)?, create(c)?, create(d)?, create(e)?, create(f)?];
+        for (table, key, body) in records {
+            put(tables[*table as usize], txn, *table, key, body)?;
+        }
+        heed::Result::Ok(CommitOrAbort::<_, ()>::Commit(tables))
+    });
+    Ok(made?.commit())
+}
+
+/// Opens all of them; `None` if one is missing.
+pub(super) fn open(env: &Env<WithoutTls>) -> heed::Result<Option<Tables>> {
+    let txn = env.read_txn()?;
+    let opened = env.open_databases_and_commit(txn, |opener, txn| {
+        let open = |table: Table| opener.open_database(txn, Some(table.name()));
+        let [a, b, c, d, e, f] = Table::ALL;
+        let tables = (open(a)?, open(b)?, open(c)?, open(d)?, open(e)?, open(f)?);
+        heed::Result::Ok(match tables {
+            (Some(a), Some(b), Some(c), Some(d), Some(e), Some(f)) => {
+                CommitOrAbort::Commit([a, b, c, d, e, f])
+            }
+            _ => CommitOrAbort::Abort(()),
+        })
+    });
+    Ok(opened?.commit())
+}
+
+/// The version of the format; `None` if there is no such record, or none that is whole.
+pub(super) fn version(env: &Env<WithoutTls>) -> heed::Result<Option<u32>> {
+    let txn = env.read_txn()?;
+    let version = env.open_databases_and_commit(txn, |opener, txn| {
+        let meta: Option<Database<'_>> = opener.open_database(txn, Some(Table::Meta.name()))?;
+        let value = meta.map(|it| it.get(txn, record::FORMAT_KEY)).transpose()?.flatten();
+        let body = value.and_then(|it| Table::Meta.open(record::FORMAT_KEY, it));
+        // Nothing is kept open.
+        heed::Result::Ok(CommitOrAbort::<(), _>::Abort(body.and_then(record::parse_format)))
+    });
+    match version? {
+        CommitOrAbort::Abort(version) => Ok(version),
+        CommitOrAbort::Commit(()) => Ok(None),
+    }
+}
+
+/// Makes a collection of version 1 one of our version, in one transaction: it gets a table more.
+/// `None`, and nothing changed, if it is not one.
+pub(super) fn upgrade(env: &Env<WithoutTls>) -> heed::Result<Option<Tables>> {
+    if version(env)? != Some(1) {
+        return Ok(None);
+    }
+    let txn = env.write_txn()?;
+    let upgraded = env.create_databases_and_commit(txn, |opener, txn| {
+        let meta = opener.create_database(txn, Some(Table::Meta.name()))?;
+        let state = meta.get(txn, record::STATE_KEY)?;
+        let state = state.and_then(|it| Table::Meta.open(record::STATE_KEY, it));
+        let Some((_, rest)) = state.and_then(|it| it.split_first_chunk::<8>()) else {
+            return heed::Result::Ok(CommitOrAbort::Abort(()));
+        };
+        let state = [&(txn.id() as u64).to_le_bytes(), rest].concat();
+        put(meta, txn, Table::Meta, record::STATE_KEY, &state)?;
+        put(meta, txn, Table::Meta, record::FORMAT_KEY, &record::FORMAT.to_le_bytes())?;
+        let _: Database<'_> = opener.create_database(txn, Some(Table::Postings.name()))?;
+        Ok(CommitOrAbort::Commit(()))
+    });
+    match upgraded? {
+        CommitOrAbort::Commit(()) => open(env),
+        CommitOrAbort::Abort(()) => Ok(None),
+    }
+}
+
+fn put(
+    database: Database<'_>,
+    txn: &mut RwTxn<'_>,
+    table: Table,
+    key: &[u8],
+    body: &[u8],
+) -> heed::Result<()> {
+    database.put(txn, key, &table.seal(key, body))
+}
