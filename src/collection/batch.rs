@@ -11,6 +11,7 @@ use super::config::{CollectionConfig, Shape};
 use super::point::{Prepared, Values, payload_json};
 use super::postings::{self, PostingChanges};
 use super::record::{self, Table};
+use super::sparse::SparseVector;
 use super::state::State;
 use super::store::Store;
 use crate::filter::{Payload, PointId, PointNumber, PointSet};
@@ -18,10 +19,11 @@ use crate::{Error, Result};
 
 /// Changes that are applied together, or, if this is dropped, not at all.
 pub(super) struct Batch<'s> {
-    store: &'s Store,
-    txn: RwTxn<'s>,
+    pub(super) store: &'s Store,
+    pub(super) txn: RwTxn<'s>,
     old: Arc<State>,
-    state: State,
+    pub(super) state: State,
+    pub(super) config: &'s CollectionConfig,
     /// Shapes of the vectors, by slot.
     shapes: Vec<Shape>,
     /// Changes of the payload indexes, by key.
@@ -43,12 +45,12 @@ impl<'s> Batch<'s> {
         store: &'s Store,
         txn: RwTxn<'s>,
         state: Arc<State>,
-        config: &CollectionConfig,
+        config: &'s CollectionConfig,
     ) -> Self {
         let (old, state) = (state.clone(), State::clone(&state));
         let shapes = config.vectors.values().map(|it| it.kind.shape()).collect();
         let (changes, postings) = (BTreeMap::new(), PostingChanges::default());
-        Self { store, txn, old, state, shapes, changes, postings }
+        Self { store, txn, old, state, config, shapes, changes, postings }
     }
 
     /// Writes what is left to write, and makes all of it last.
@@ -63,29 +65,61 @@ impl<'s> Batch<'s> {
 
     /// Adds a point, in the place of the one with its id.
     pub fn upsert(&mut self, point: &Prepared) -> Result<()> {
-        self.delete(point.id)?;
-        let number = self.state.take_number()?;
         let Prepared { id, vectors, payload, json } = point;
-        self.store.put(
-            &mut self.txn,
-            Table::Ids,
-            &record::id_key(*id),
-            &number.get().to_le_bytes(),
-        )?;
-        self.put_point(*id, number, json)?;
-        for (slot, values) in vectors {
-            let key = record::vector_key(*slot, number);
-            self.store.put(&mut self.txn, Table::Vectors, &key, &values.bytes())?;
-            if let Values::Sparse(vector) = values {
-                self.postings.insert(*slot, number, vector);
+        self.delete(*id)?;
+        let number = self.insert(*id, payload, json)?;
+        vectors.iter().try_for_each(|(slot, it)| self.put_vector(number, *slot, &it.bytes()))
+    }
+
+    /// Replaces vectors of a point that is there, or adds them, and removes those of other slots. The point
+    /// gets another number, as the vectors of one never change.
+    pub fn change_vectors(
+        &mut self,
+        id: PointId,
+        new: &[(u8, Values)],
+        removed: &[u8],
+    ) -> Result<()> {
+        let number = self.known_number(id)?;
+        let (_, payload) = self.point(number)?;
+        let json = payload_json(&payload).map_err(|error| error.in_point(id))?;
+        let mut vectors = Vec::new();
+        for (slot, having) in (0..).zip(&self.state.having) {
+            let changed = removed.contains(&slot) || new.iter().any(|(it, _)| *it == slot);
+            if having.contains(number) && !changed {
+                let key = record::vector_key(slot, number);
+                let body = self.store.get(&self.txn, Table::Vectors, &key)?;
+                let body = body.ok_or_else(|| self.store.damaged(Table::Vectors, &key))?;
+                vectors.push((slot, body.to_vec()));
             }
-            self.state.having[usize::from(*slot)].insert(number);
         }
-        self.state.all.insert(number);
-        self.note(number, payload, |change| &mut change.insert);
+        self.delete(id)?;
+        let number = self.insert(id, &payload, &json)?;
+        vectors.extend(new.iter().map(|(slot, values)| (*slot, values.bytes().into_owned())));
+        vectors.iter().try_for_each(|(slot, bytes)| self.put_vector(number, *slot, bytes))
+    }
+
+    fn put_vector(&mut self, number: PointNumber, slot: u8, bytes: &[u8]) -> Result<()> {
+        let (key, at) = (record::vector_key(slot, number), usize::from(slot));
+        self.store.put(&mut self.txn, Table::Vectors, &key, bytes)?;
+        if self.shapes[at] == Shape::Sparse {
+            let vector = SparseVector::parse(bytes);
+            let vector = vector.ok_or_else(|| self.store.damaged(Table::Vectors, &key))?;
+            self.postings.insert(slot, number, &vector);
+        }
+        self.state.having[at].insert(number);
         Ok(())
     }
 
+    /// Adds a point without vectors.
+    fn insert(&mut self, id: PointId, payload: &Payload, json: &[u8]) -> Result<PointNumber> {
+        let number = self.state.take_number()?;
+        let (key, body) = (record::id_key(id), number.get().to_le_bytes());
+        self.store.put(&mut self.txn, Table::Ids, &key, &body)?;
+        self.put_point(id, number, json)?;
+        self.state.all.insert(number);
+        self.note(number, payload, |change| &mut change.insert);
+        Ok(number)
+    }
     /// Removes a point; whether there was one.
     pub fn delete(&mut self, id: PointId) -> Result<bool> {
         let Some(number) = self.number(id)? else { return Ok(false) };
@@ -110,7 +144,7 @@ impl<'s> Batch<'s> {
 
     /// Changes the payload of a point that is there.
     pub fn change_payload(&mut self, id: PointId, change: impl FnOnce(&mut Payload)) -> Result<()> {
-        let number = self.number(id)?.ok_or(Error::UnknownPoint { id: id.to_string() })?;
+        let number = self.known_number(id)?;
         let (_, old) = self.point(number)?;
         let mut new = old.clone();
         change(&mut new);
@@ -159,21 +193,26 @@ impl<'s> Batch<'s> {
         self.store.delete_range(&mut self.txn, Table::Index, keys)
     }
 
-    fn number(&self, id: PointId) -> Result<Option<PointNumber>> {
+    fn known_number(&self, id: PointId) -> Result<PointNumber> {
+        self.number(id)?.ok_or_else(|| Error::UnknownPoint { id: id.to_string() })
+    }
+
+    pub fn number(&self, id: PointId) -> Result<Option<PointNumber>> {
         let key = record::id_key(id);
         let body = self.store.get(&self.txn, Table::Ids, &key)?;
         let damaged = || self.store.damaged(Table::Ids, &key);
         body.map(|body| record::parse_number(body).ok_or_else(damaged)).transpose()
     }
 
-    fn point(&self, number: PointNumber) -> Result<(PointId, Payload)> {
+    pub fn point(&self, number: PointNumber) -> Result<(PointId, Payload)> {
         let key = record::point_key(number);
         let body = self.store.get(&self.txn, Table::Points, &key)?;
         body.and_then(record::parse_point).ok_or_else(|| self.store.damaged(Table::Points, &key))
     }
 
     fn put_point(&mut self, id: PointId, number: PointNumber, json: &[u8]) -> Result<()> {
-        let (key, body) = (record::point_key(number), record::point_body(id, json));
+        let (key, body) =
+            (record::point_key(number), record::point_body(id, self.txn.id() as u64, json));
         self.store.put(&mut self.txn, Table::Points, &key, &body)
     }
 
@@ -194,7 +233,8 @@ impl<'s> Batch<'s> {
         }
     }
 
-    fn write_changes(&mut self) -> Result<()> {
+    /// Writes the changes of the payload indexes so far.
+    pub fn write_changes(&mut self) -> Result<()> {
         for (key, Change { insert, remove }) in std::mem::take(&mut self.changes) {
             let damaged = || self.store.damaged(Table::Index, &key);
             let mut set = match self.store.get(&self.txn, Table::Index, &key)? {

@@ -4,20 +4,20 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use heed::{AnyTls, RoTxn};
-use rayon::prelude::*;
 use tempfile::TempDir;
 
 use super::batch::Batch;
+use super::change::Change;
 use super::config::{CollectionConfig, VectorConfig};
 use super::environment::{self, Durability};
+use super::operation::{Operation, PointVectors, UpsertOptions};
 use super::payload_index::PayloadIndex;
-use super::point::{Point, Prepared, Selector, check_depth};
+use super::point::{Point, Selector};
 use super::state::{self, State};
 use super::store::Store;
 use super::verified::Verified;
 use super::verify::verify;
-use crate::background::Cancellation;
-use crate::filter::{FieldPath, Filter, Payload, PointId, payload};
+use crate::filter::{FieldPath, Filter, Payload};
 use crate::{Error, Result};
 
 /// Points kept in a directory, written by one process at a time, and read by any number meanwhile.
@@ -139,6 +139,22 @@ impl Collection {
         Ok(self.snapshot()?.select(filter)?.points.len())
     }
 
+    /// Makes changes, one after the other, in one transaction: all of them, or, if one fails, none. Gives the number
+    /// of points that each was about. Filters match what is there after the changes before.
+    ///
+    /// # Errors
+    /// As the calls for one change, which follow.
+    pub fn apply(&self, operations: Vec<Operation>) -> Result<Vec<u64>> {
+        let changes = operations.into_iter().map(|it| Change::new(it, &self.config));
+        let changes = changes.collect::<Result<Vec<_>>>()?;
+        self.write(|batch| changes.iter().map(|change| change.make(batch)).collect())
+    }
+
+    fn apply_one(&self, operation: Operation) -> Result<u64> {
+        let change = Change::new(operation, &self.config)?;
+        self.write(|batch| change.make(batch))
+    }
+
     /// Adds points, each in the place of the one that has its id: its vectors and its payload are
     /// gone. Of points with the same id in one call the last counts, as in Qdrant; a file of points, which
     /// [`PointLines`](super::PointLines) reads, has each id once.
@@ -148,17 +164,15 @@ impl Collection {
     /// # Errors
     /// [`Error::InPoint`](crate::Error::InPoint) around what is wrong with a point; what the operating system or LMDB says.
     pub fn upsert(&self, points: Vec<Point>) -> Result<()> {
-        let prepare = |point| Prepared::new(point, &self.config);
-        let points: Vec<Result<Prepared>> = points.into_par_iter().map(prepare).collect();
-        // The first error of several, whichever thread met one first.
-        let points: Vec<Prepared> = points.into_iter().collect::<Result<_>>()?;
-        let cancellation = Cancellation::current();
-        self.write(|batch| {
-            points.iter().try_for_each(|point| {
-                cancellation.check()?;
-                batch.upsert(point)
-            })
-        })
+        self.apply_one(Operation::upsert(points)).map(drop)
+    }
+
+    /// Adds points, but for those that the options leave out; gives how many were written.
+    ///
+    /// # Errors
+    /// As [`Collection::upsert`].
+    pub fn upsert_if(&self, points: Vec<Point>, options: UpsertOptions) -> Result<u64> {
+        self.apply_one(Operation::Upsert { points, options })
     }
 
     /// Removes points; gives how many there were. Ids that no point has are no error.
@@ -166,14 +180,7 @@ impl Collection {
     /// # Errors
     /// A record is damaged; what the operating system or LMDB says.
     pub fn delete(&self, which: impl Into<Selector>) -> Result<u64> {
-        let which = which.into();
-        self.write_selected(&which, |batch, ids| {
-            let mut deleted = 0;
-            for id in ids {
-                deleted += u64::from(batch.delete(*id)?);
-            }
-            Ok(deleted)
-        })
+        self.apply_one(Operation::Delete(which.into()))
     }
 
     /// Sets fields of payloads; a field that is `null` in `fields` is removed. Gives how many points
@@ -181,10 +188,24 @@ impl Collection {
     ///
     /// # Errors
     /// An id that no point has; a payload of too many levels; a record is damaged; what the operating
-    /// system or LMDB says. So with all that change payloads.
+    /// system or LMDB says. So with all that change payloads or vectors.
     pub fn set_payload(&self, which: impl Into<Selector>, fields: &Payload) -> Result<u64> {
-        check_depth(fields)?;
-        self.change_payloads(which.into(), |old| payload::merge(old, fields))
+        let (which, fields) = (which.into(), fields.clone());
+        self.apply_one(Operation::SetPayload { which, fields, key: None })
+    }
+
+    /// Sets fields of the objects that stand in payloads at a key. What stands there and is none gives way to one.
+    ///
+    /// # Errors
+    /// As [`Collection::set_payload`].
+    pub fn set_payload_at(
+        &self,
+        which: impl Into<Selector>,
+        key: FieldPath,
+        fields: &Payload,
+    ) -> Result<u64> {
+        let (which, fields) = (which.into(), fields.clone());
+        self.apply_one(Operation::SetPayload { which, fields, key: Some(key) })
     }
 
     /// Puts a payload in the place of what was there.
@@ -192,8 +213,8 @@ impl Collection {
     /// # Errors
     /// As [`Collection::set_payload`].
     pub fn overwrite_payload(&self, which: impl Into<Selector>, payload: &Payload) -> Result<u64> {
-        check_depth(payload)?;
-        self.change_payloads(which.into(), |old| old.clone_from(payload))
+        let (which, payload) = (which.into(), payload.clone());
+        self.apply_one(Operation::OverwritePayload { which, payload })
     }
 
     /// Removes fields of payloads.
@@ -201,9 +222,8 @@ impl Collection {
     /// # Errors
     /// As [`Collection::set_payload`].
     pub fn delete_payload(&self, which: impl Into<Selector>, keys: &[FieldPath]) -> Result<u64> {
-        self.change_payloads(which.into(), |old| {
-            keys.iter().for_each(|key| payload::remove(old, key));
-        })
+        let (which, keys) = (which.into(), keys.to_vec());
+        self.apply_one(Operation::DeletePayload { which, keys })
     }
 
     /// Removes all fields of payloads.
@@ -211,7 +231,25 @@ impl Collection {
     /// # Errors
     /// As [`Collection::set_payload`].
     pub fn clear_payload(&self, which: impl Into<Selector>) -> Result<u64> {
-        self.change_payloads(which.into(), Payload::clear)
+        self.apply_one(Operation::ClearPayload(which.into()))
+    }
+
+    /// Replaces vectors of points, or adds them; their other vectors and their payloads stay. Gives how many
+    /// points were given.
+    ///
+    /// # Errors
+    /// As [`Collection::upsert`] and [`Collection::set_payload`].
+    pub fn update_vectors(&self, points: Vec<PointVectors>) -> Result<u64> {
+        self.apply_one(Operation::UpdateVectors { points, filter: None })
+    }
+
+    /// Removes vectors of points, which need not have them. Gives how many points were selected.
+    ///
+    /// # Errors
+    /// A name that no vector has; as [`Collection::set_payload`].
+    pub fn delete_vectors(&self, which: impl Into<Selector>, names: &[&str]) -> Result<u64> {
+        let names = names.iter().map(|name| (*name).into()).collect();
+        self.apply_one(Operation::DeleteVectors { which: which.into(), names })
     }
 
     /// Makes a payload index of the points that are there, and keeps it from now on.
@@ -228,31 +266,6 @@ impl Collection {
     /// There is none like it; what the operating system or LMDB says.
     pub fn drop_index(&self, index: PayloadIndex) -> Result<()> {
         self.write(|batch| batch.drop_index(index))
-    }
-
-    fn change_payloads(&self, which: Selector, change: impl Fn(&mut Payload)) -> Result<u64> {
-        self.write_selected(&which, |batch, ids| {
-            ids.iter().try_for_each(|id| batch.change_payload(*id, &change))?;
-            Ok(ids.len() as u64)
-        })
-    }
-
-    /// One transaction of changes to the points that a call selects.
-    fn write_selected<T>(
-        &self,
-        which: &Selector,
-        change: impl FnOnce(&mut Batch<'_>, &[PointId]) -> Result<T>,
-    ) -> Result<T> {
-        self.write(|batch| match which {
-            Selector::Ids(ids) => change(batch, ids),
-            Selector::Filter(filter) => {
-                // No one writes meanwhile, so this is what the transaction sees.
-                let snapshot = self.snapshot()?;
-                let numbers = snapshot.select(filter)?.points;
-                let ids = numbers.iter().map(|number| Ok(snapshot.payload(number)?.0));
-                change(batch, &ids.collect::<Result<Vec<_>>>()?)
-            }
-        })
     }
 
     /// One transaction of changes: all of them, or, if `change` fails, none.

@@ -40,15 +40,19 @@
 //! | `store.rs` | reading and writing records, with checksums |
 //! | `record.rs` | keys and values |
 //! | `state.rs` | what a collection knows of itself |
-//! | `batch.rs` | one transaction of changes |
+//! | `operation.rs`, `operation_json.rs` | [`Operation`]: changes that are asked for |
+//! | `batch.rs`, `batch_points.rs`, `change.rs` | one transaction of changes; what it selects; making them |
 //! | `sparse.rs`, `postings.rs`, `sparse_search.rs` | sparse vectors, their inverted index, search in it |
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
+//! | `scroll.rs` | points in the order of their ids |
 //! | `gather.rs`, `matrices.rs` | reading vectors of many points; [`TokenMatrices`] |
 //! | `backup.rs`, `statistics.rs` | [`Collection::backup`], [`Collection::statistics`] |
 //! | `collection.rs` | [`Collection`]: create, open, write, read |
 
 mod backup;
 mod batch;
+mod batch_points;
+mod change;
 #[expect(clippy::module_inception)]
 mod collection;
 mod config;
@@ -56,11 +60,14 @@ mod config_json;
 mod environment;
 mod gather;
 mod matrices;
+mod operation;
+mod operation_json;
 mod payload_index;
 mod point;
 mod point_json;
 mod postings;
 mod record;
+mod scroll;
 mod snapshot;
 mod sparse;
 mod sparse_search;
@@ -76,10 +83,12 @@ mod verify;
 pub use collection::Collection;
 pub use config::{CollectionConfig, Modifier, SparseConfig, VectorConfig, VectorKind};
 pub use matrices::TokenMatrices;
+pub use operation::{Operation, PointVectors, UpdateMode, UpsertOptions};
 pub use payload_index::PayloadIndex;
 pub(crate) use point::Values;
 pub use point::{Point, Selector};
 pub use point_json::PointLines;
+pub use scroll::ScrollPage;
 pub use snapshot::Snapshot;
 pub(crate) use sparse::SparseVector;
 pub(crate) use sparse_search::SparseScores;

@@ -117,10 +117,16 @@ impl Prepared {
                 return Err(error);
             }
         };
-        let vectors = vectors.into_iter().map(|(name, vector)| prepare(name, vector, config));
-        let vectors = vectors.collect::<Result<_>>()?;
-        Ok(Self { id, vectors, payload, json })
+        Ok(Self { id, vectors: prepare_vectors(vectors, config)?, payload, json })
     }
+}
+
+/// Vectors of a point as they are compared, by slot.
+pub(super) fn prepare_vectors(
+    vectors: BTreeMap<String, Vector>,
+    config: &CollectionConfig,
+) -> Result<Vec<(u8, Values)>> {
+    vectors.into_iter().map(|(name, vector)| prepare(name, vector, config)).collect()
 }
 
 impl CollectionConfig {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{Point, Vector};
-use crate::filter::PointId;
+use crate::filter::{Payload, PointId};
 use crate::json::{self, Node};
 use crate::text::{self, Line};
 use crate::{Error, Result};
@@ -15,9 +15,7 @@ use crate::{Error, Result};
 impl Point {
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let object = node.object(&["id", "payload", "vector"])?;
-        let payload = object.map("payload", |node| {
-            node.value().as_object().cloned().ok_or_else(|| node.expected("an object"))
-        })?;
+        let payload = object.map("payload", read_payload)?;
         Ok(Self {
             id: PointId::read(&object.required("id")?)?,
             vectors: object.map("vector", read_vectors)?.unwrap_or_default(),
@@ -26,8 +24,12 @@ impl Point {
     }
 }
 
+pub(super) fn read_payload(node: &Node<'_>) -> Result<Payload> {
+    node.value().as_object().cloned().ok_or_else(|| node.expected("an object"))
+}
+
 /// Vectors by name, or the one without a name.
-fn read_vectors(node: &Node<'_>) -> Result<BTreeMap<String, Vector>> {
+pub(super) fn read_vectors(node: &Node<'_>) -> Result<BTreeMap<String, Vector>> {
     if let Value::Array(_) = node.value() {
         return Ok([(String::new(), Vector::read(node)?)].into());
     }

@@ -129,17 +129,35 @@ pub(super) fn parse_id(bytes: &[u8]) -> Option<PointId> {
     read_id(bytes).filter(|(_, rest)| rest.is_empty()).map(|(id, _)| id)
 }
 
-/// An id and the JSON of a payload.
-pub(super) fn point_body(id: PointId, payload: &[u8]) -> Vec<u8> {
-    [id_key(id).as_slice(), payload].concat()
+/// Stands between the id and the version of a point; the payload of one that has no version begins with `{`.
+const VERSION: u8 = 1;
+
+/// An id, a version and the JSON of a payload.
+pub(super) fn point_body(id: PointId, version: u64, payload: &[u8]) -> Vec<u8> {
+    [id_key(id).as_slice(), &[VERSION], &version.to_le_bytes(), payload].concat()
+}
+
+fn read_point(body: &[u8]) -> Option<(PointId, u64, &[u8])> {
+    let (id, rest) = read_id(body)?;
+    match rest.split_first() {
+        Some((&VERSION, rest)) => {
+            let (version, payload) = rest.split_first_chunk()?;
+            Some((id, u64::from_le_bytes(*version), payload))
+        }
+        _ => Some((id, 0, rest)),
+    }
 }
 
 pub(super) fn parse_point_id(body: &[u8]) -> Option<PointId> {
     read_id(body).map(|(id, _)| id)
 }
 
+pub(super) fn parse_version(body: &[u8]) -> Option<u64> {
+    read_point(body).map(|(_, version, _)| version)
+}
+
 pub(super) fn parse_point(body: &[u8]) -> Option<(PointId, Payload)> {
-    let (id, payload) = read_id(body)?;
+    let (id, _, payload) = read_point(body)?;
     Some((id, serde_json::from_slice(payload).ok()?))
 }
 

@@ -1,7 +1,6 @@
 //! [`Snapshot`]: a collection as one transaction sees it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 
 use heed::{RoTxn, WithoutTls};
@@ -124,6 +123,17 @@ impl<'c> Snapshot<'c> {
     pub fn payload(&self, number: PointNumber) -> Result<(PointId, Payload)> {
         let (key, body) = self.point(number)?;
         record::parse_point(body).ok_or_else(|| self.collection.store.damaged(Table::Points, &key))
+    }
+
+    /// The version of a point: the number of the transaction that wrote it last, and 0 if that was one of
+    /// version 1 of the format.
+    ///
+    /// # Errors
+    /// As [`Snapshot::payload`].
+    pub fn version(&self, number: PointNumber) -> Result<u64> {
+        let (key, body) = self.point(number)?;
+        record::parse_version(body)
+            .ok_or_else(|| self.collection.store.damaged(Table::Points, &key))
     }
 
     /// The record of a point, with its key.
@@ -253,27 +263,11 @@ impl Points for Snapshot<'_> {
     }
 
     fn indexes(&self, field: &FieldPath) -> Result<Vec<IndexKind>> {
-        let indexes = self.state.indexes.iter().filter(|(_, index)| index.field == *field);
-        Ok(indexes.map(|(_, index)| index.kind.clone()).collect())
+        Ok(self.state.kinds(field))
     }
 
     fn with_keys(&self, field: &FieldPath, kind: &IndexKind, spans: &[Span]) -> Result<PointSet> {
-        let mut indexes = self.state.indexes.iter();
-        let index = indexes.find(|(_, index)| index.field == *field && index.kind == *kind);
-        let Some((number, _)) = index else { return Ok(PointSet::new()) };
-        let store = &self.collection.store;
-        let mut sets = Vec::new();
-        for span in spans {
-            let start = record::index_key(*number, &span.start);
-            let end = record::index_key(*number, &span.end);
-            let keys = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
-            store.scan(&self.txn, Table::Index, keys, |key, body| {
-                let set = record::parse_set(body);
-                sets.push(set.ok_or_else(|| store.damaged(Table::Index, key))?);
-                Ok(())
-            })?;
-        }
-        Ok(PointSet::union(sets))
+        self.state.with_keys(&self.collection.store, &self.txn, (field, kind), spans)
     }
 
     fn with_ids(&self, ids: &BTreeSet<PointId>) -> Result<PointSet> {

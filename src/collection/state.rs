@@ -1,12 +1,14 @@
 //! State of a collection in one transaction: counters, and sets of points.
 
+use std::ops::Bound;
+
 use heed::{AnyTls, RoTxn, RwTxn};
 use serde_json::{Value, json};
 
-use super::record::{FORMAT, FORMAT_KEY, STATE_KEY, Table, parse_set, set_body};
+use super::record::{FORMAT, FORMAT_KEY, STATE_KEY, Table, index_key, parse_set, set_body};
 use super::store::Store;
 use super::{CollectionConfig, PayloadIndex};
-use crate::filter::{IndexKind, PointNumber, PointSet};
+use crate::filter::{FieldPath, IndexKind, PointNumber, PointSet, Span};
 use crate::json::Node;
 use crate::{Error, Result};
 
@@ -90,6 +92,37 @@ impl State {
         let having = having.collect::<Result<_>>()?;
         let indexes = parse_indexes(record(INDEXES_KEY)?).ok_or_else(|| damaged(INDEXES_KEY))?;
         Ok(Self { transaction, next, next_index, all, having, indexes })
+    }
+
+    /// The kinds of the indexes of a field.
+    pub fn kinds(&self, field: &FieldPath) -> Vec<IndexKind> {
+        let indexes = self.indexes.iter().filter(|(_, index)| index.field == *field);
+        indexes.map(|(_, index)| index.kind.clone()).collect()
+    }
+
+    /// The points that stand in an index under any key in these spans.
+    pub fn with_keys(
+        &self,
+        store: &Store,
+        txn: &RoTxn<'_, AnyTls>,
+        (field, kind): (&FieldPath, &IndexKind),
+        spans: &[Span],
+    ) -> Result<PointSet> {
+        let mut indexes = self.indexes.iter();
+        let index = indexes.find(|(_, index)| index.field == *field && index.kind == *kind);
+        let Some((number, _)) = index else { return Ok(PointSet::new()) };
+        let mut sets = Vec::new();
+        for span in spans {
+            let start = index_key(*number, &span.start);
+            let end = index_key(*number, &span.end);
+            let keys = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
+            store.scan(txn, Table::Index, keys, |key, body| {
+                let set = parse_set(body);
+                sets.push(set.ok_or_else(|| store.damaged(Table::Index, key))?);
+                Ok(())
+            })?;
+        }
+        Ok(PointSet::union(sets))
     }
 
     /// Writes what differs from `old`.

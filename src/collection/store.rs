@@ -166,13 +166,26 @@ impl Store {
         span: KeySpan<'_>,
         mut each: impl FnMut(&'t [u8], &'t [u8]) -> Result<()>,
     ) -> Result<()> {
+        self.records(txn, table, span)?.try_for_each(|record| {
+            let (key, body) = record?;
+            each(key, body)
+        })
+    }
+
+    /// The records from key `start` to before `end`.
+    pub fn records<'s, 't>(
+        &'s self,
+        txn: &'t RoTxn<'_, AnyTls>,
+        table: Table,
+        span: KeySpan<'_>,
+    ) -> Result<impl Iterator<Item = Result<(&'t [u8], &'t [u8])>> + use<'s, 't>> {
         let failed = |source| self.error("read", source);
-        for record in self.table(table).range(txn, &span).map_err(failed)? {
+        let records = self.table(table).range(txn, &span).map_err(failed)?;
+        Ok(records.map(move |record| {
             let (key, value) = record.map_err(failed)?;
             let body = table.open(key, value).ok_or_else(|| self.damaged(table, key))?;
-            each(key, body)?;
-        }
-        Ok(())
+            Ok((key, body))
+        }))
     }
 
     /// Calls `each` with every key and value of a span, checksums included and not compared.

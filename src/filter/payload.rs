@@ -18,6 +18,37 @@ pub fn merge(payload: &mut Payload, new: &Payload) {
     }
 }
 
+/// Merges `new` into the object at a path. What stands on the way or there and is of another kind gives way to
+/// an object, or, before an index or `[]`, to an empty array; elements that are not there aren't made.
+pub fn merge_at(payload: &mut Payload, path: &FieldPath, new: &Payload) {
+    let value = payload.entry(path.first.clone()).or_insert_with(|| Payload::new().into());
+    merge_in(value, &path.rest, new);
+}
+
+fn merge_in(value: &mut Value, steps: &[Step], new: &Payload) {
+    match steps.first() {
+        None | Some(Step::Key(_)) if !value.is_object() => *value = Payload::new().into(),
+        Some(Step::Index(_) | Step::Every) if !value.is_array() => {
+            *value = Value::Array(Vec::new())
+        }
+        _ => {}
+    }
+    match (steps, value) {
+        ([], Value::Object(fields)) => merge(fields, new),
+        ([Step::Key(key), rest @ ..], Value::Object(fields)) => {
+            let below = fields.entry(key.clone()).or_insert_with(|| Payload::new().into());
+            merge_in(below, rest, new);
+        }
+        ([Step::Index(index), rest @ ..], Value::Array(elements)) => {
+            elements.get_mut(*index).into_iter().for_each(|it| merge_in(it, rest, new));
+        }
+        ([Step::Every, rest @ ..], Value::Array(elements)) => {
+            elements.iter_mut().for_each(|it| merge_in(it, rest, new));
+        }
+        _ => {}
+    }
+}
+
 /// Removes what stands at a path. `a[]` empties an array; an element can't be removed by its index,
 /// because doing so twice would remove two.
 pub fn remove(payload: &mut Payload, path: &FieldPath) {
