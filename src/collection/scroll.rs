@@ -38,18 +38,26 @@ impl Snapshot<'_> {
             return Err(Error::InvalidParameter { name: "limit", expected, got });
         }
         let selected = filter.map(|filter| self.select(filter)).transpose()?;
-        let mut points = match &selected {
-            Some(selected) if selected.points.len() * FEW < self.len() as u64 => {
-                self.sorted(&selected.points, offset)?
-            }
-            _ => {
-                let wanted = selected.as_ref().map_or(self.numbers(), |it| &it.points);
-                self.first(wanted, offset, limit.saturating_add(1))?
-            }
-        };
+        let wanted = selected.as_ref().map_or(self.numbers(), |it| &it.points);
+        let mut points = self.first_by_id(wanted, offset, limit.saturating_add(1))?;
         let next = points.get(limit).map(|(id, _)| *id);
         points.truncate(limit);
         Ok(ScrollPage { points, next })
+    }
+
+    /// The first of these points by their ids, from an id on.
+    pub(crate) fn first_by_id(
+        &self,
+        wanted: &PointSet,
+        offset: Option<PointId>,
+        most: usize,
+    ) -> Result<Vec<(PointId, PointNumber)>> {
+        if wanted.len() * FEW >= self.len() as u64 {
+            return self.first(wanted, offset, most);
+        }
+        let mut points = self.sorted(wanted, offset)?;
+        points.truncate(most);
+        Ok(points)
     }
 
     /// All of these points from an id on.

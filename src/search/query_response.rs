@@ -32,6 +32,8 @@ pub struct QueryResponse {
 pub struct ScoredPoint {
     /// Its id.
     pub id: PointId,
+    /// Number of the transaction that wrote it last.
+    pub version: u64,
     /// Score: larger is nearer, except with the distance Euclid, where smaller is; 1 where nothing is scored.
     pub score: f32,
     /// The value that it is ordered by, with [`OrderBy`](super::OrderBy).
@@ -231,6 +233,7 @@ impl Serialize for ScoredPoint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut point = serializer.serialize_map(None)?;
         point.serialize_entry("id", &self.id)?;
+        point.serialize_entry("version", &self.version)?;
         point.serialize_entry("score", &spelled(self.score))?;
         json::entry(&mut point, "order_value", self.order_value)?;
         json::entry(&mut point, "payload", self.payload.as_ref())?;

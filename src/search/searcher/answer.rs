@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use super::max_sim;
+use super::outcome::Scored;
+use super::outcome::{Outcome, Run};
 use super::plan::{Collections, Plan, Rule, plan};
-use super::reader::{Reader, Scored};
-use super::run::{Outcome, Run, run};
+use super::reader::Reader;
+use super::run::run;
 use crate::collection::Values;
 use crate::filter::{PayloadSelector, PointNumber};
 use crate::ranking::TokenMatch;
@@ -86,5 +88,6 @@ fn point(
             Some(reader.snapshot.vectors(number, |name| names.iter().any(|it| it == name))?)
         }
     };
-    Ok(ScoredPoint { id, score, order_value: None, payload, vectors, matches })
+    let version = reader.snapshot.version(number)?;
+    Ok(ScoredPoint { id, version, score, order_value: None, payload, vectors, matches })
 }

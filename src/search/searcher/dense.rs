@@ -2,7 +2,8 @@
 
 use roaring::RoaringBitmap;
 
-use super::reader::{Reader, Scored, Search};
+use super::outcome::Scored;
+use super::reader::{Reader, Search};
 use crate::Result;
 use crate::filter::{PointNumber, PointSet};
 use crate::recall::{Allowed, HnswView, Recalled, ScanReason, SearchParams, Strategy};

@@ -1,7 +1,8 @@
 //! Points compared with several examples, and the similarities put together.
 
 use super::max_sim;
-use super::reader::{Reader, Scored};
+use super::outcome::Scored;
+use super::reader::Reader;
 use crate::Result;
 use crate::collection::Values;
 use crate::filter::{PointNumber, PointSet};

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::reader::{Reader, Scored};
+use super::outcome::Scored;
+use super::reader::Reader;
 use crate::Result;
 use crate::filter::{PointNumber, PointSet, Subject};
 use crate::search::query::Fusion;

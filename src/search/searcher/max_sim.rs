@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::reader::{Reader, Scored, Search};
+use super::outcome::Scored;
+use super::reader::{Reader, Search};
 #[cfg(feature = "gpu")]
 use super::resident::is_missing;
 use crate::Result;

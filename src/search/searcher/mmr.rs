@@ -1,9 +1,11 @@
 //! Near points that are unlike one another: maximal marginal relevance.
 
 use super::examples::similarities;
+use super::nearest::nearest;
+use super::outcome::Scored;
+use super::outcome::{Outcome, best};
 use super::plan::Planned;
-use super::reader::{Reader, Scored};
-use super::run::{Outcome, best, nearest};
+use super::reader::Reader;
 use crate::Result;
 use crate::collection::Values;
 use crate::filter::{PointNumber, PointSet};

@@ -9,7 +9,9 @@
 //! | `answer.rs` | a request, from its plan to its points |
 //! | `plan.rs` | a request as a tree of stages, checked, with the vectors of examples |
 //! | `run.rs` | a stage: which points may be found, and the best of them |
-//! | `dense.rs`, `sparse.rs`, `max_sim.rs`, `examples.rs` | how points are compared: with one vector, with several |
+//! | `outcome.rs` | what a stage has found, and its order |
+//! | `nearest.rs`, `dense.rs`, `sparse.rs`, `max_sim.rs` | how points are compared with a vector |
+//! | `examples.rs` | how they are compared with several |
 //! | `mmr.rs`, `fusion.rs`, `unscored.rs` | how they are chosen else: diverse, fused, by payload or id |
 //! | `statistics.rs` | [`SearcherStatistics`] |
 //! | `reader.rs` | one state of the collection, for the requests of a call |
@@ -21,7 +23,9 @@ mod fusion;
 mod graphs;
 mod max_sim;
 mod mmr;
+mod nearest;
 mod options;
+mod outcome;
 mod plan;
 mod reader;
 #[cfg(feature = "gpu")]

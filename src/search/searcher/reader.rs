@@ -2,17 +2,14 @@
 
 use std::rc::Rc;
 
-use super::run::Run;
+use super::outcome::Run;
 use super::shared::Shared;
 use crate::Result;
 use crate::background::Cancellation;
 use crate::collection::Snapshot;
-use crate::filter::{Filter, PointNumber, PointSet, Selected};
+use crate::filter::{Filter, PointSet, Selected};
 use crate::recall::{Distance, HnswView, SearchParams};
 use crate::search::query::Asked;
-
-/// Number of a point, and its score: larger is nearer.
-pub(super) type Scored = (PointNumber, f32);
 
 /// State of a collection, for the requests of one call.
 pub(super) struct Reader<'s, 'r> {

@@ -1,6 +1,7 @@
 //! Points compared by a sparse vector: exactly, through its inverted index.
 
-use super::reader::{Reader, Scored, Search};
+use super::outcome::Scored;
+use super::reader::{Reader, Search};
 use crate::Result;
 use crate::collection::{SparseScores, SparseVector};
 use crate::filter::PointSet;

@@ -2,8 +2,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use super::outcome::Outcome;
 use super::reader::Reader;
-use super::run::Outcome;
 use crate::Result;
 use crate::filter::{PointNumber, PointSet};
 use crate::ranking::first;
@@ -68,7 +68,6 @@ pub(super) fn by_ids(
     points: &PointSet,
     limit: usize,
 ) -> Result<(Outcome, Method)> {
-    let with_id = |number| Ok((reader.snapshot.id(number)?, number));
-    let ids = points.iter().map(with_id).collect::<Result<Vec<_>>>()?;
-    Ok((outcome(first(ids, limit, Ord::cmp).into_iter().map(|(_, it)| it)), Method::Ids))
+    let found = reader.snapshot.first_by_id(points, None, limit)?;
+    Ok((outcome(found.into_iter().map(|(_, number)| number)), Method::Ids))
 }

@@ -1,0 +1,34 @@
+//! Points nearest to a vector of any kind.
+
+use super::outcome::Outcome;
+use super::plan::Planned;
+use super::reader::{Reader, Search};
+use super::{dense, max_sim, sparse};
+use crate::Result;
+use crate::collection::Values;
+use crate::filter::PointSet;
+use crate::recall::Distance;
+use crate::search::Method;
+
+/// The nearest `limit` of the points, and all that tie with the last.
+pub(super) fn nearest(
+    reader: &Reader<'_, '_>,
+    plan: &Planned<'_>,
+    query: &Values,
+    points: &PointSet,
+    limit: usize,
+) -> Result<(Outcome, Method)> {
+    let search = Search {
+        using: plan.asked.using,
+        candidates: !plan.prefetch.is_empty(),
+        params: plan.asked.params,
+        limit,
+    };
+    let (scored, method) = match query {
+        Values::Dense(query) => dense::contenders(reader, &search, query, points)?,
+        Values::Sparse(query) => sparse::contenders(reader, &search, query, points)?,
+        Values::Tokens(query) => max_sim::contenders(reader, &search, query, points)?,
+    };
+    let negated = reader.distance(search.using)? == Distance::Euclid;
+    Ok((Outcome { scored, negated, ..Outcome::default() }, method))
+}
