@@ -190,8 +190,9 @@ fn upsert(rng: &mut StdRng, model: &mut Model) -> (Operation, Option<u64>) {
             count += 1;
         }
     }
-    let filter = filtered.then(|| parsed(&json));
-    (Operation::Upsert { points, options: UpsertOptions { mode, filter } }, Some(count))
+    let options = UpsertOptions::new().mode(mode);
+    let options = if filtered { options.filter(parsed(&json)) } else { options };
+    (Operation::Upsert { points, options }, Some(count))
 }
 
 fn update_vectors(rng: &mut StdRng, model: &mut Model) -> (Vec<PointVectors>, Option<u64>) {
@@ -353,7 +354,7 @@ fn operations_are_read_from_json() {
     let expected = vec![
         Operation::Upsert {
             points: vec![first.clone().payload(fields.clone())],
-            options: UpsertOptions { mode: UpdateMode::UpdateOnly, filter: Some(one.clone()) },
+            options: UpsertOptions::new().mode(UpdateMode::UpdateOnly).filter(one.clone()),
         },
         Operation::upsert(vec![first.clone(), second]),
         Operation::Delete(Selector::Ids(vec![1.into(), uuid])),
@@ -511,4 +512,32 @@ fn pages_follow_on_one_another_while_points_are_written() {
     let from = snapshot.scroll(None, Some(50_000.into()), 1).unwrap();
     assert_eq!(from.points[0].0, *ids.range(PointId::from(50_000)..).next().unwrap());
     assert!(snapshot.scroll(None, None, 0).is_err());
+}
+
+#[test]
+fn a_list_with_payloads_of_any_depth_is_refused() {
+    let collection = Collection::temporary(config()).unwrap();
+    let deep = || {
+        let inside = (0..100_000).fold(json!(1), |inside, _| Value::Array(vec![inside]));
+        Payload::from_iter([("a".to_owned(), inside)])
+    };
+    let which = || Selector::Ids(vec![1.into()]);
+    let list = vec![
+        Operation::DeleteVectors { which: which(), names: vec!["x".into()] },
+        Operation::SetPayload { which: which(), fields: deep(), key: None },
+        Operation::OverwritePayload { which: which(), payload: deep() },
+        Operation::upsert(vec![Point::new(1), Point::new(2).payload(deep())]),
+    ];
+    assert!(matches!(collection.apply(list), Err(Error::UnknownVector { .. })));
+    // A payload that is deep because of where it is set.
+    collection.upsert(vec![Point::new(1)]).unwrap();
+    for levels in [101, 100_000] {
+        let key = vec!["a"; levels].join(".").parse().unwrap();
+        let error = collection.set_payload_at([1], key, &Payload::new()).unwrap_err().to_string();
+        assert_eq!(error, "expected a payload of at most 100 levels, got more");
+    }
+    let fields = Payload::from_iter([("a".into(), json!([[1]]))]);
+    let key = vec!["a"; 100].join(".").parse().unwrap();
+    let error = collection.set_payload_at([1], key, &fields).unwrap_err().to_string();
+    assert_eq!(error, "point 1: expected a payload of at most 100 levels, got more");
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::batch::Batch;
 use super::config::CollectionConfig;
 use super::operation::{Operation, PointVectors, UpdateMode, UpsertOptions};
-use super::point::{Prepared, Selector, Values, check_depth, prepare_vectors};
+use super::point::{Prepared, Selector, Values, check_path, checked_payload, prepare_vectors};
 use crate::Result;
 use crate::background::Cancellation;
 use crate::filter::{Condition, FieldPath, Filter, Payload, PointId, payload};
@@ -41,18 +41,18 @@ impl Change {
             }
             Operation::Delete(which) => Self::Delete(which),
             Operation::SetPayload { which, fields, key } => {
-                check_depth(&fields)?;
-                Self::Payload(
-                    which,
-                    match key {
-                        Some(key) => Edit::MergeAt(key, fields),
-                        None => Edit::Merge(fields),
-                    },
-                )
+                let fields = checked_payload(fields)?;
+                let edit = match key {
+                    None => Edit::Merge(fields),
+                    Some(key) => {
+                        check_path(&key)?;
+                        Edit::MergeAt(key, fields)
+                    }
+                };
+                Self::Payload(which, edit)
             }
             Operation::OverwritePayload { which, payload } => {
-                check_depth(&payload)?;
-                Self::Payload(which, Edit::Replace(payload))
+                Self::Payload(which, Edit::Replace(checked_payload(payload)?))
             }
             Operation::DeletePayload { which, keys } => Self::Payload(which, Edit::Remove(keys)),
             Operation::ClearPayload(which) => Self::Payload(which, Edit::Clear),

@@ -12,7 +12,7 @@ use super::config::{CollectionConfig, VectorConfig};
 use super::environment::{self, Durability};
 use super::operation::{Operation, PointVectors, UpsertOptions};
 use super::payload_index::PayloadIndex;
-use super::point::{Point, Selector};
+use super::point::{Point, Selector, check_depth};
 use super::state::{self, State};
 use super::store::Store;
 use super::verified::Verified;
@@ -145,8 +145,10 @@ impl Collection {
     /// # Errors
     /// As the calls for one change, which follow.
     pub fn apply(&self, operations: Vec<Operation>) -> Result<Vec<u64>> {
+        // Each is taken apart, also after one that is refused: what it holds may be too deep to be dropped.
         let changes = operations.into_iter().map(|it| Change::new(it, &self.config));
-        let changes = changes.collect::<Result<Vec<_>>>()?;
+        let changes: Vec<Result<Change>> = changes.collect();
+        let changes = changes.into_iter().collect::<Result<Vec<_>>>()?;
         self.write(|batch| changes.iter().map(|change| change.make(batch)).collect())
     }
 
@@ -190,6 +192,7 @@ impl Collection {
     /// An id that no point has; a payload of too many levels; a record is damaged; what the operating
     /// system or LMDB says. So with all that change payloads or vectors.
     pub fn set_payload(&self, which: impl Into<Selector>, fields: &Payload) -> Result<u64> {
+        check_depth(fields)?;
         let (which, fields) = (which.into(), fields.clone());
         self.apply_one(Operation::SetPayload { which, fields, key: None })
     }
@@ -204,6 +207,7 @@ impl Collection {
         key: FieldPath,
         fields: &Payload,
     ) -> Result<u64> {
+        check_depth(fields)?;
         let (which, fields) = (which.into(), fields.clone());
         self.apply_one(Operation::SetPayload { which, fields, key: Some(key) })
     }
@@ -213,6 +217,7 @@ impl Collection {
     /// # Errors
     /// As [`Collection::set_payload`].
     pub fn overwrite_payload(&self, which: impl Into<Selector>, payload: &Payload) -> Result<u64> {
+        check_depth(payload)?;
         let (which, payload) = (which.into(), payload.clone());
         self.apply_one(Operation::OverwritePayload { which, payload })
     }

@@ -80,6 +80,7 @@ pub struct PointVectors {
 
 /// Which points an upsert leaves as they are. By default none.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct UpsertOptions {
     /// Points that are written.
     pub mode: UpdateMode,
@@ -89,6 +90,7 @@ pub struct UpsertOptions {
 
 /// Points that an upsert writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum UpdateMode {
     /// All.
     #[default]
@@ -97,6 +99,23 @@ pub enum UpdateMode {
     InsertOnly,
     /// Those whose ids points have; `update_only` in JSON.
     UpdateOnly,
+}
+
+impl UpsertOptions {
+    /// No point is left as it is.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets which points are written.
+    pub fn mode(self, mode: UpdateMode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// Sets a filter that points have to match which are there already.
+    pub fn filter(self, filter: Filter) -> Self {
+        Self { filter: Some(filter), ..self }
+    }
 }
 
 impl Operation {

@@ -8,7 +8,7 @@ use half::f16;
 use super::Vector;
 use super::config::{CollectionConfig, Shape};
 use super::sparse::SparseVector;
-use crate::filter::{Filter, Payload, PointId};
+use crate::filter::{FieldPath, Filter, Payload, PointId};
 use crate::json;
 use crate::multivector::{DenseVectors, TokenMatrix, check_dimension, unit};
 use crate::recall::Distance;
@@ -193,6 +193,22 @@ pub(super) fn check_depth(payload: &Payload) -> Result<()> {
     match payload.values().any(|value| is_deeper(value, DEEPEST)) {
         true => Err(Error::DeepPayload { expected: DEEPEST }),
         false => Ok(()),
+    }
+}
+
+/// Refuses a path to where no payload reaches.
+pub(super) fn check_path(path: &FieldPath) -> Result<()> {
+    if path.depth() > DEEPEST { Err(Error::DeepPayload { expected: DEEPEST }) } else { Ok(()) }
+}
+
+/// A payload that is not nested too deeply. One that is may be too deep to be dropped as values are.
+pub(super) fn checked_payload(payload: Payload) -> Result<Payload> {
+    match check_depth(&payload) {
+        Ok(()) => Ok(payload),
+        Err(error) => {
+            json::discard(payload);
+            Err(error)
+        }
     }
 }
 

@@ -55,6 +55,11 @@ impl FieldPath {
         elements(self.values(payload))
     }
 
+    /// Number of steps down from the payload.
+    pub(crate) fn depth(&self) -> usize {
+        1 + self.rest.len()
+    }
+
     /// The same path, with `[]` at its end, if it has none there.
     pub(super) fn every_element(&self) -> Self {
         let mut path = self.clone();

@@ -48,6 +48,7 @@ pub enum Variable {
 
 /// Expression of a [`Formula`]. It is computed in f64.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Expression {
     /// A number.
     Constant(f64),
@@ -92,6 +93,7 @@ pub enum Expression {
 
 /// Operation that makes one number of many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Fold {
     /// The sum; of none 0.
     Sum,
@@ -105,6 +107,7 @@ pub enum Fold {
 
 /// Function of one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Function {
     /// −x
     Neg,
@@ -139,6 +142,7 @@ pub struct Decay {
 
 /// Course of a [`Decay`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum DecayShape {
     /// A line, down to 0.
     Lin,
