@@ -87,6 +87,7 @@ pub use operation::{Operation, PointVectors, UpdateMode, UpsertOptions};
 pub use payload_index::PayloadIndex;
 pub(crate) use point::Values;
 pub use point::{Point, Selector};
+pub(crate) use point_json::NamedVectors;
 pub use point_json::PointLines;
 pub use scroll::ScrollPage;
 pub use snapshot::Snapshot;

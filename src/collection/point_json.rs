@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use super::{Point, Vector};
@@ -35,6 +36,28 @@ pub(super) fn read_vectors(node: &Node<'_>) -> Result<BTreeMap<String, Vector>> 
     }
     let vectors = node.any_object()?;
     vectors.entries().map(|(name, node)| Ok((name.into(), Vector::read(&node)?))).collect()
+}
+
+/// Vectors by name. Alone, the vector without a name is no object.
+pub(crate) struct NamedVectors<'a>(pub &'a BTreeMap<String, Vector>);
+
+impl Serialize for NamedVectors<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.get("") {
+            Some(vector) if self.0.len() == 1 => vector.serialize(serializer),
+            _ => self.0.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Point {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut point = serializer.serialize_map(Some(3))?;
+        point.serialize_entry("id", &self.id)?;
+        point.serialize_entry("payload", &self.payload)?;
+        point.serialize_entry("vector", &NamedVectors(&self.vectors))?;
+        point.end()
+    }
 }
 
 impl std::str::FromStr for Point {

@@ -1,4 +1,4 @@
-//! Matches of query tokens: for hits alone, so it is not blocked.
+//! Matches and similarities of query tokens: for hits alone, so it is not blocked.
 
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
@@ -10,6 +10,20 @@ use crate::ranking::TokenMatch;
 
 /// Columns that are added up in one chain at most in each lane, and so numbers in one chain.
 const CHAIN: usize = 256;
+
+/// Similarities of query tokens to the tokens of a document, `[query tokens, document tokens]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimilarityMatrix {
+    values: Vec<f32>,
+    tokens: usize,
+}
+
+impl SimilarityMatrix {
+    /// The similarities of each query token to all document tokens, in their order.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.values.chunks(self.tokens)
+    }
+}
 
 impl CpuMaxSim {
     /// For each document, and in it for each query token, the document token that is most similar to
@@ -39,6 +53,37 @@ impl CpuMaxSim {
         let rows: Vec<Vec<f32>> = query.rows().map(HalfFloatSliceExt::to_f32_vec).collect();
         let find = |document: &TokenMatrixRef<'_>| self.document_matches(&rows, *document);
         Ok(self.in_pool(|| documents.par_iter().map(find).collect()))
+    }
+
+    /// Compares each query token with each document token: what a picture of the match is made of.
+    ///
+    /// ```
+    /// use maxfold::{maxsim::CpuMaxSim, multivector::TokenMatrix};
+    ///
+    /// let query = TokenMatrix::new(&[1.0_f32, 0.0, 0.0, 1.0], 2)?;
+    /// let document = TokenMatrix::new(&[0.5_f32, -2.0, 0.25, -1.0, 1.0, 1.0], 2)?;
+    /// let similarities = CpuMaxSim::new().similarities(query.view(), document.view())?;
+    /// assert_eq!(similarities.rows().collect::<Vec<_>>(), [[0.5, 0.25, 1.0], [-2.0, -1.0, 1.0]]);
+    /// # Ok::<(), maxfold::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The document's dimension is not the query's.
+    pub fn similarities(
+        &self,
+        query: TokenMatrixRef<'_>,
+        document: TokenMatrixRef<'_>,
+    ) -> Result<SimilarityMatrix> {
+        check_dimensions(query, &[document])?;
+        let widen = |matrix: TokenMatrixRef<'_>| -> Vec<Vec<f32>> {
+            matrix.rows().map(HalfFloatSliceExt::to_f32_vec).collect()
+        };
+        let (query, document) = (widen(query), widen(document));
+        let row = |query: &Vec<f32>| -> Vec<f32> {
+            document.iter().map(|row| self.similarity(query, row)).collect()
+        };
+        let values = query.iter().flat_map(row).collect();
+        Ok(SimilarityMatrix { values, tokens: document.len() })
     }
 
     fn document_matches(

@@ -18,7 +18,7 @@
 //! | `kernel.rs` | the blocked kernel: documents, widened, in tiles |
 //! | `narrow.rs` | its twin for the last few query tokens |
 //! | `dense.rs`, `similarity.rs` | similarities of dense vectors, for recall |
-//! | `matches.rs` | what each query token of a hit matched |
+//! | `matches.rs` | what each query token of a hit matched; all similarities |
 //! | `scorer.rs` | [`CpuMaxSim`]: many documents in parallel |
 //! | `bound/` | bounds on scores, from integers |
 //! | `top_k.rs` | the best k documents, without scoring those that can't be among them |
@@ -42,5 +42,6 @@ mod tile;
 mod top_k;
 
 pub use instruction_set::InstructionSet;
+pub use matches::SimilarityMatrix;
 pub use scorer::CpuMaxSim;
 pub use similarity::{dot, squared_distance};

@@ -6,13 +6,17 @@
 //!
 //! An embedder with its own recall needs no collection: see [`Reranker`](crate::rerank::Reranker).
 
+mod facet;
 mod formula;
+mod groups;
 mod limits;
 mod query;
 mod query_response;
 mod searcher;
 
+pub use facet::{FacetHit, FacetRequest, FacetValue};
 pub use formula::{Decay, DecayShape, Expression, Fold, Formula, Function, Variable};
+pub use groups::{GroupId, GroupRequest, GroupResponse, PointGroup, WithLookup};
 pub use limits::RequestLimits;
 pub use query::{
     ContextPair, Direction, Example, Feedback, Fusion, Lookup, Mmr, OrderBy, OrderValue, Prefetch,

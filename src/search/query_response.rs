@@ -8,7 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use super::query::OrderValue;
-use crate::collection::Vector;
+use crate::collection::{NamedVectors, Vector};
 use crate::decimal::spelled;
 use crate::filter::{Payload, PointId};
 use crate::json;
@@ -206,18 +206,6 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Alone, the vector without a name is no object.
-struct Vectors<'a>(&'a BTreeMap<String, Vector>);
-
-impl Serialize for Vectors<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0.get("") {
-            Some(vector) if self.0.len() == 1 => vector.serialize(serializer),
-            _ => self.0.serialize(serializer),
-        }
-    }
-}
-
 /// `[{"token": 3, "similarity": 0.5}, …]`, one a query token.
 struct Matches<'a>(&'a [TokenMatch]);
 
@@ -237,7 +225,7 @@ impl Serialize for ScoredPoint {
         point.serialize_entry("score", &spelled(self.score))?;
         json::entry(&mut point, "order_value", self.order_value)?;
         json::entry(&mut point, "payload", self.payload.as_ref())?;
-        json::entry(&mut point, "vector", self.vectors.as_ref().map(Vectors))?;
+        json::entry(&mut point, "vector", self.vectors.as_ref().map(NamedVectors))?;
         json::entry(&mut point, "matches", self.matches.as_deref().map(Matches))?;
         point.end()
     }

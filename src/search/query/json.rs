@@ -29,6 +29,25 @@ const REQUEST: &[&str] = &[
     "with_vectors",
     "with_matches",
 ];
+/// Those of a request for groups.
+pub(in crate::search) const GROUPED: &[&str] = &[
+    "prefetch",
+    "query",
+    "using",
+    "filter",
+    "params",
+    "score_threshold",
+    "lookup_from",
+    "limit",
+    "offset",
+    "with_payload",
+    "with_vector",
+    "with_vectors",
+    "with_matches",
+    "group_by",
+    "group_size",
+    "with_lookup",
+];
 const BESIDE_REQUEST: &[Foreign] = &[Foreign::new("shard_key", "sharding")];
 
 /// Our answers are as exact as any that these allow.
@@ -43,13 +62,13 @@ const SELECTOR: &[&str] = &["include", "exclude"];
 
 impl QueryRequest {
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
-        let object = node.object_beside(REQUEST, BESIDE_REQUEST)?;
-        Self::read_fields(&object)
+        Self::read_among(node, REQUEST)
     }
 
-    /// Reads a request from an object that may have other fields, too.
-    pub(crate) fn read_fields(object: &Object<'_>) -> Result<Self> {
-        let stage = Prefetch::read_fields(object)?;
+    /// Reads the request in an object that has other fields, too: `known` are all that it may have.
+    pub(crate) fn read_among(node: &Node<'_>, known: &'static [&'static str]) -> Result<Self> {
+        let object = node.object_beside(known, BESIDE_REQUEST)?;
+        let stage = Prefetch::read_fields(&object)?;
         Ok(Self {
             prefetch: stage.prefetch,
             query: stage.query,
@@ -61,7 +80,7 @@ impl QueryRequest {
             limit: stage.limit,
             offset: object.map("offset", Node::count)?.unwrap_or(0),
             with_payload: object
-                .map("with_payload", read_payload)?
+                .map("with_payload", PayloadSelector::read)?
                 .unwrap_or(PayloadSelector::None),
             with_vector: match object.either(["with_vector", "with_vectors"])? {
                 Some(node) => WithVector::read(&node)?,
@@ -108,7 +127,7 @@ impl Lookup {
 }
 
 impl WithVector {
-    fn read(node: &Node<'_>) -> Result<Self> {
+    pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         match node.value() {
             Value::Bool(true) => Ok(Self::All),
             Value::Bool(false) => Ok(Self::None),
@@ -158,18 +177,21 @@ fn write_params(params: SearchParams) -> Option<Value> {
     (params != SearchParams::default()).then_some(given)
 }
 
-fn read_payload(node: &Node<'_>) -> Result<PayloadSelector> {
-    let paths = |node: &Node<'_>| node.array()?.iter().map(FieldPath::read).collect::<Result<_>>();
-    match node.value() {
-        Value::Bool(true) => Ok(PayloadSelector::All),
-        Value::Bool(false) => Ok(PayloadSelector::None),
-        Value::Array(_) => paths(node).map(PayloadSelector::Include),
-        Value::Object(_) => match node.object(SELECTOR)?.only(SELECTOR) {
-            Some(("include", node)) => paths(&node).map(PayloadSelector::Include),
-            Some((_, node)) => paths(&node).map(PayloadSelector::Exclude),
-            None => Err(node.expected("an object with either include or exclude")),
-        },
-        _ => Err(node.expected("true, false, keys, or an object with include or exclude")),
+impl PayloadSelector {
+    pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
+        let paths =
+            |node: &Node<'_>| node.array()?.iter().map(FieldPath::read).collect::<Result<_>>();
+        match node.value() {
+            Value::Bool(true) => Ok(Self::All),
+            Value::Bool(false) => Ok(Self::None),
+            Value::Array(_) => paths(node).map(Self::Include),
+            Value::Object(_) => match node.object(SELECTOR)?.only(SELECTOR) {
+                Some(("include", node)) => paths(&node).map(Self::Include),
+                Some((_, node)) => paths(&node).map(Self::Exclude),
+                None => Err(node.expected("an object with either include or exclude")),
+            },
+            _ => Err(node.expected("true, false, keys, or an object with include or exclude")),
+        }
     }
 }
 

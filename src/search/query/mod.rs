@@ -9,6 +9,7 @@ mod json;
 mod scoring;
 mod scoring_json;
 
+pub(super) use json::GROUPED;
 pub use scoring::{
     ContextPair, Direction, Example, Feedback, Fusion, Mmr, OrderBy, OrderValue, Recommend,
     RecommendStrategy, Scoring,

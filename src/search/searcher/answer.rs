@@ -11,7 +11,7 @@ use super::run::run;
 use crate::collection::Values;
 use crate::filter::{PayloadSelector, PointNumber};
 use crate::ranking::TokenMatch;
-use crate::search::{QueryPlan, QueryRequest, QueryResponse, ScoredPoint, WithVector};
+use crate::search::{QueryPlan, QueryRequest, QueryResponse, ScoredPoint, Stage, WithVector};
 use crate::{Error, Result};
 
 /// Answers a request from one state of a collection.
@@ -24,10 +24,18 @@ pub(super) fn answer<'r>(
     let plan = plan(reader, request, others)?;
     check_matches(request, &plan)?;
     let Run { outcome, stage } = run(reader, &plan.root, &plan.excluded)?;
-    let points = points(reader, request, &plan, &outcome)?;
+    let ranked = outcome.ranked(&reader.snapshot)?;
+    let wanted = ranked.get(request.offset..).unwrap_or_default();
+    let mut points = points(reader, request, &plan, &outcome, wanted)?;
+    let values = outcome.values.iter().skip(request.offset);
+    points.iter_mut().zip(values).for_each(|(point, value)| point.order_value = Some(*value));
+    Ok(QueryResponse { points, plan: query_plan(reader, stage, start) })
+}
+
+/// The plan of a request that has been answered.
+pub(super) fn query_plan(reader: &Reader<'_, '_>, query: Stage, start: Instant) -> QueryPlan {
     let (transaction, behind) = (reader.snapshot.transaction(), reader.behind);
-    let plan = QueryPlan { transaction, behind, query: stage, time: start.elapsed() };
-    Ok(QueryResponse { points, plan })
+    QueryPlan { transaction, behind, query, time: start.elapsed() }
 }
 
 /// Refuses to tell what tokens matched where none were compared.
@@ -43,14 +51,14 @@ fn check_matches(request: &QueryRequest, plan: &Plan<'_>) -> Result<()> {
     }
 }
 
-fn points(
+/// Points that were found, with all that a request wants to know of them.
+pub(super) fn points(
     reader: &Reader<'_, '_>,
     request: &QueryRequest,
     plan: &Plan<'_>,
     outcome: &Outcome,
+    wanted: &[Scored],
 ) -> Result<Vec<ScoredPoint>> {
-    let ranked = outcome.ranked(&reader.snapshot)?;
-    let wanted = ranked.get(request.offset..).unwrap_or_default();
     let mut matches = match &plan.root.rule {
         Rule::Nearest(Values::Tokens(query)) if request.with_matches => {
             let numbers: Vec<PointNumber> = wanted.iter().map(|(number, _)| *number).collect();
@@ -59,11 +67,8 @@ fn points(
         _ => Vec::new(),
     }
     .into_iter();
-    let values = outcome.values.iter().copied().skip(request.offset).map(Some);
-    let values = values.chain(std::iter::repeat(None));
-    let points = wanted.iter().zip(values).map(|(&(number, score), order_value)| {
-        let point = point(reader, request, (number, outcome.reported(score)), matches.next())?;
-        Ok(ScoredPoint { order_value, ..point })
+    let points = wanted.iter().map(|&(number, score)| {
+        point(reader, request, (number, outcome.reported(score)), matches.next())
     });
     points.collect()
 }

@@ -7,6 +7,7 @@
 //! | `graphs.rs`, `resident.rs` | what is derived from the collection: graphs, copies on the GPU |
 //! | `upkeep.rs` | the threads that keep them in step, of all searchers |
 //! | `answer.rs` | a request, from its plan to its points |
+//! | `grouped.rs` | one whose results are grouped |
 //! | `plan.rs` | a request as a tree of stages, checked, with the vectors of examples |
 //! | `run.rs` | a stage: which points may be found, and the best of them |
 //! | `outcome.rs` | what a stage has found, and its order |
@@ -21,6 +22,7 @@ mod dense;
 mod examples;
 mod fusion;
 mod graphs;
+mod grouped;
 mod max_sim;
 mod mmr;
 mod nearest;
@@ -46,15 +48,19 @@ pub use plan::Collections;
 pub use statistics::SearcherStatistics;
 
 use answer::answer;
+use grouped::grouped;
 use reader::Reader;
 use shared::Shared;
 use upkeep::Upkeep;
 
+use super::{FacetHit, FacetRequest, GroupRequest, GroupResponse};
 use super::{QueryRequest, QueryResponse, RequestLimits};
-use crate::Result;
 use crate::background::run_async;
-use crate::collection::Collection;
+use crate::collection::{Collection, Values, Vector};
+use crate::filter::PointId;
+use crate::maxsim::{CpuMaxSim, SimilarityMatrix};
 use crate::rerank::Reranker;
+use crate::{Error, Result};
 
 /// A collection that answers requests.
 ///
@@ -213,6 +219,56 @@ impl Searcher {
     pub async fn query_async(self: &Arc<Self>, request: QueryRequest) -> Result<QueryResponse> {
         let searcher = Arc::clone(self);
         run_async(move || searcher.query(&request)).await
+    }
+
+    /// Answers a request in groups.
+    ///
+    /// # Errors
+    /// As [`Searcher::query`]; an offset.
+    pub fn query_groups(&self, request: &GroupRequest) -> Result<GroupResponse> {
+        self.query_groups_among(request, &|_| None)
+    }
+
+    /// Answers a request in groups, which may look up vectors and groups in other collections.
+    ///
+    /// # Errors
+    /// As [`Searcher::query_groups`]; there is no collection of a name.
+    pub fn query_groups_among(
+        &self,
+        request: &GroupRequest,
+        others: &Collections<'_>,
+    ) -> Result<GroupResponse> {
+        self.limits.check(&request.request)?;
+        grouped(&mut self.reader()?, request, others)
+    }
+
+    /// Counts points by the values of a payload field.
+    ///
+    /// # Errors
+    /// As [`Collection::snapshot`].
+    pub fn facet(&self, request: &FacetRequest) -> Result<Vec<FacetHit>> {
+        request.count(&self.collection().snapshot()?)
+    }
+
+    /// Compares each token of a multivector with each token of a point, which has the multivector `using`:
+    /// `None` if there is no such point, or it doesn't have one.
+    ///
+    /// # Errors
+    /// As [`Searcher::query`].
+    pub fn similarities(
+        &self,
+        id: PointId,
+        using: &str,
+        query: &Vector,
+    ) -> Result<Option<SimilarityMatrix>> {
+        let snapshot = self.collection().snapshot()?;
+        let Values::Tokens(query) = self.collection().config().prepare(using, query)? else {
+            let (name, expected, got) = (using.into(), "many vectors", "one");
+            return Err(Error::VectorKind { name, expected, got });
+        };
+        let Some(number) = snapshot.number(id)? else { return Ok(None) };
+        let Some(document) = snapshot.tokens(using, number)? else { return Ok(None) };
+        CpuMaxSim::new().similarities(query.view(), document).map(Some)
     }
 
     /// Counts points, vectors, bytes, and how far graphs and copies on the GPU are behind; cheap enough to

@@ -1,0 +1,139 @@
+//! [`FacetRequest`]: values of a payload field, counted.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
+
+use super::query::DEFAULT_LIMIT;
+use crate::background::Cancellation;
+use crate::collection::Snapshot;
+use crate::filter::{FieldPath, Filter};
+use crate::json::{self, Foreign, Node};
+use crate::{Error, Result};
+
+/// A count of points by the values of a payload field; in JSON the body of Qdrant's facet call. Counts are
+/// exact.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FacetRequest {
+    /// The field.
+    pub key: FieldPath,
+    /// Filter that points have to match.
+    pub filter: Option<Filter>,
+    /// Most values, after those that more points have.
+    pub limit: usize,
+}
+
+/// Value of a payload field that points are counted by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FacetValue {
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer.
+    Integer(i64),
+    /// A string.
+    String(String),
+}
+
+/// Value, and the number of points that have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FacetHit {
+    /// The value.
+    pub value: FacetValue,
+    /// Number of points.
+    pub count: u64,
+}
+
+impl FacetRequest {
+    /// The ten most frequent values of a field.
+    ///
+    /// # Errors
+    /// `key` is not a [`FieldPath`].
+    pub fn new(key: &str) -> Result<Self> {
+        Ok(Self { key: key.parse()?, filter: None, limit: DEFAULT_LIMIT })
+    }
+
+    /// Only points that match this filter.
+    pub fn filter(self, filter: Filter) -> Self {
+        Self { filter: Some(filter), ..self }
+    }
+
+    /// So many values at most.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
+    fn read(node: &Node<'_>) -> Result<Self> {
+        let beside = &[Foreign::flag("exact"), Foreign::new("shard_key", "sharding")];
+        let object = node.object_beside(&["key", "filter", "limit"], beside)?;
+        let limit = object.map("limit", |node| match node.count()? {
+            0 => Err(node.expected("at least 1")),
+            limit => Ok(limit),
+        })?;
+        Ok(Self {
+            key: FieldPath::read(&object.required("key")?)?,
+            filter: object.map("filter", Filter::read)?,
+            limit: limit.unwrap_or(DEFAULT_LIMIT),
+        })
+    }
+
+    /// Counts the points of a snapshot, by reading the payloads of those that match: values that more points
+    /// have first, then smaller ones.
+    pub(crate) fn count(&self, snapshot: &Snapshot<'_>) -> Result<Vec<FacetHit>> {
+        let selected = self.filter.as_ref().map(|filter| snapshot.select(filter)).transpose()?;
+        let points = selected.as_ref().map_or(snapshot.numbers(), |it| &it.points);
+        let cancellation = Cancellation::current();
+        let mut counts: HashMap<FacetValue, u64> = HashMap::new();
+        for number in points {
+            cancellation.check()?;
+            let (_, payload) = snapshot.payload(number)?;
+            let values: BTreeSet<_> =
+                self.key.elements(&payload).filter_map(FacetValue::of).collect();
+            values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
+        }
+        let mut hits: Vec<_> =
+            counts.into_iter().map(|(value, count)| FacetHit { value, count }).collect();
+        hits.sort_unstable_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
+        hits.truncate(self.limit);
+        Ok(hits)
+    }
+}
+
+impl FacetValue {
+    fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Bool(value) => Some(Self::Bool(*value)),
+            Value::Number(number) => number.as_i64().map(Self::Integer),
+            Value::String(text) => Some(Self::String(text.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl std::str::FromStr for FacetRequest {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        json::read(text, "a request", "request", Self::read)
+    }
+}
+
+impl Serialize for FacetValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Bool(value) => value.serialize(serializer),
+            Self::Integer(value) => value.serialize(serializer),
+            Self::String(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for FacetHit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut hit = serializer.serialize_map(Some(2))?;
+        hit.serialize_entry("value", &self.value)?;
+        hit.serialize_entry("count", &self.count)?;
+        hit.end()
+    }
+}
