@@ -12,6 +12,7 @@ use super::config::{CollectionConfig, VectorConfig};
 use super::environment::{self, Durability};
 use super::payload_index::PayloadIndex;
 use super::point::{Point, Prepared, Selector, check_depth};
+use super::row_warnings::RowWarnings;
 use super::state::{self, State};
 use super::store::Store;
 use super::verified::Verified;
@@ -30,12 +31,27 @@ use crate::{Error, Result};
 /// that was cut off is an error of the next call that begins a transaction, but to a call in the
 /// middle of one, or to a living snapshot, it is a fault that ends the process; and what another
 /// program writes into it may be read as anything.
+///
+/// ```
+/// use maxfold::{Collection, CollectionConfig, Distance, Point, VectorConfig};
+///
+/// let config = CollectionConfig::new().vector("dense", VectorConfig::dense(2, Distance::Dot));
+/// let directory = tempfile::tempdir().unwrap();
+/// let collection = Collection::create(directory.path(), config)?;
+/// collection.upsert(vec![Point::new(1).vector("dense", vec![0.5, 1.0])])?;
+/// drop(collection);
+///
+/// let collection = Collection::open(directory.path())?;
+/// assert_eq!(collection.delete([1, 2])?, 1);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 pub struct Collection {
     pub(super) store: Store,
     config: CollectionConfig,
     /// State that the last transaction left.
     last: Mutex<Arc<State>>,
     pub(super) verified: Verified,
+    rows: RowWarnings,
     /// Removed after the file in it was closed.
     temporary: Option<TempDir>,
 }
@@ -105,7 +121,7 @@ impl Collection {
         verify(&store, &txn, &state)?;
         drop(txn);
         let (last, verified) = (Mutex::new(Arc::new(state)), Verified::default());
-        Ok(Self { store, config, last, verified, temporary: None })
+        Ok(Self { store, config, last, verified, rows: RowWarnings::default(), temporary: None })
     }
 
     /// Ends the collection, with all its points: removes its files, the graphs beside them, and its
@@ -148,6 +164,7 @@ impl Collection {
     /// # Errors
     /// [`Error::InPoint`](crate::Error::InPoint) around what is wrong with a point; what the operating system or LMDB says.
     pub fn upsert(&self, points: Vec<Point>) -> Result<()> {
+        let unusual = self.rows.count(&points, &self.config);
         let prepare = |point| Prepared::new(point, &self.config);
         let points: Vec<Result<Prepared>> = points.into_par_iter().map(prepare).collect();
         // The first error of several, whichever thread met one first.
@@ -158,7 +175,9 @@ impl Collection {
                 cancellation.check()?;
                 batch.upsert(point)
             })
-        })
+        })?;
+        self.rows.warn(&unusual, &self.config);
+        Ok(())
     }
 
     /// Removes points; gives how many there were. Ids that no point has are no error.
