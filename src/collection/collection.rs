@@ -19,6 +19,7 @@ use super::verified::Verified;
 use super::verify::verify;
 use crate::background::Cancellation;
 use crate::filter::{FieldPath, Filter, Payload, PointId, payload};
+use crate::trace::span;
 use crate::{Error, Result};
 
 /// Points kept in a directory, written by one process at a time, and read by any number meanwhile.
@@ -164,6 +165,7 @@ impl Collection {
     /// # Errors
     /// [`Error::InPoint`](crate::Error::InPoint) around what is wrong with a point; what the operating system or LMDB says.
     pub fn upsert(&self, points: Vec<Point>) -> Result<()> {
+        let _span = span!("upsert", points = points.len());
         let unusual = self.rows.count(&points, &self.config);
         let prepare = |point| Prepared::new(point, &self.config);
         let points: Vec<Result<Prepared>> = points.into_par_iter().map(prepare).collect();
@@ -186,6 +188,7 @@ impl Collection {
     /// A record is damaged; what the operating system or LMDB says.
     pub fn delete(&self, which: impl Into<Selector>) -> Result<u64> {
         let which = which.into();
+        let _span = span!("delete");
         self.write_selected(&which, |batch, ids| {
             let mut deleted = 0;
             for id in ids {
@@ -238,6 +241,8 @@ impl Collection {
     /// # Errors
     /// There is one like it; a record is damaged; what the operating system or LMDB says.
     pub fn create_index(&self, index: PayloadIndex) -> Result<()> {
+        let _span =
+            span!("create index", field = index.field.to_string(), kind = index.kind.name());
         self.write(|batch| batch.create_index(index))
     }
 
@@ -250,6 +255,7 @@ impl Collection {
     }
 
     fn change_payloads(&self, which: Selector, change: impl Fn(&mut Payload)) -> Result<u64> {
+        let _span = span!("change payloads");
         self.write_selected(&which, |batch, ids| {
             ids.iter().try_for_each(|id| batch.change_payload(*id, &change))?;
             Ok(ids.len() as u64)
@@ -276,11 +282,13 @@ impl Collection {
 
     /// One transaction of changes: all of them, or, if `change` fails, none.
     fn write<T>(&self, change: impl FnOnce(&mut Batch<'_>) -> Result<T>) -> Result<T> {
+        let span = span!("write", transaction);
         let txn = self.store.write()?;
         let state = self.state(&txn)?;
         let mut batch = Batch::new(&self.store, txn, state);
         let answer = change(&mut batch)?;
         let state = Arc::new(batch.commit()?);
+        span.record("transaction", state.transaction);
         self.keep(&state);
         Ok(answer)
     }

@@ -10,6 +10,7 @@ use crate::gpu::{GpuContext, Statistics};
 use crate::maxsim::CpuMaxSim;
 use crate::multivector::{TokenMatrixRef, check_dimension};
 use crate::ranking::{DocumentId, Matrices, Query, Ranked, Scored, Wanted};
+use crate::trace::span;
 use crate::{Error, Result};
 
 /// Ranks candidates by MaxSim, on the GPU or the CPU.
@@ -130,6 +131,18 @@ impl Reranker {
     /// Queries or documents have different dimensions; a candidate is nowhere; what `matrices` of the
     /// request says.
     pub fn rank<Id: DocumentId>(&self, request: &Request<'_, '_, Id>) -> Result<Rankings<Id>> {
+        let candidates = request.queries.iter().map(|query| query.candidates.len());
+        let (queries, candidates) = (request.queries.len(), candidates.sum::<usize>());
+        let span = span!("rerank", queries = queries, candidates = candidates, backend, reason);
+        let answer = self.rank_anywhere(request)?;
+        if let Some(Ranking { execution, .. }) = answer.rankings.first() {
+            span.record("backend", execution.backend());
+            span.record("reason", &execution.reason);
+        }
+        Ok(answer)
+    }
+
+    fn rank_anywhere<Id: DocumentId>(&self, request: &Request<'_, '_, Id>) -> Result<Rankings<Id>> {
         #[cfg(feature = "gpu")]
         if let Some(gpu) = self.working_gpu() {
             return match rank_on_gpu(gpu, request) {
