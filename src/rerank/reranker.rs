@@ -18,6 +18,16 @@ use crate::{Error, Result};
 /// A GPU that fails in the middle of a request makes it a slower request, answered by the CPU; its
 /// [`Execution`] says so. A device that was lost is not tried again: make a new `Reranker` to look
 /// for a GPU once more. Calls may be made from any number of threads.
+///
+/// ```
+/// use maxfold::{Backend, Reranker, TokenMatrix};
+///
+/// let query = TokenMatrix::new(&[1.0_f32, 0.0, 0.0, 1.0], 2)?;
+/// let document = TokenMatrix::new(&[0.5_f32, -2.0, 0.25, -1.0], 2)?;
+/// let scores = Reranker::new(Backend::Auto)?.score(query.view(), &[document.view()])?;
+/// assert_eq!(scores.scores, [0.5 - 1.0]);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Reranker {
     cpu: CpuMaxSim,
