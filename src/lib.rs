@@ -62,6 +62,7 @@ assert_eq!(searcher.query(&request)?.points[0].id, 8.into());
 //! | `gpu` | yes | `gpu`: WGSL compute shaders through wgpu, on Vulkan, Metal or DirectX 12 |
 //! | `recall` | yes | `recall`: HNSW over dense vectors |
 //! | `collection` | yes | `collection`, `filter`, `search`: points kept on disk, with payloads and filters |
+//! | `tracing` | no | spans of `tracing` around reranking, writes, upkeep and uploads to a GPU, of the target `maxfold` |
 //! | `cli` | no | nothing here: the program `maxfold` |
 //!
 //! The rest, CPU MaxSim included, is always there and has few dependencies.
@@ -89,6 +90,7 @@ pub mod rerank;
 #[cfg(feature = "collection")]
 pub mod search;
 pub mod text;
+mod trace;
 
 pub use background::run_async;
 #[cfg(feature = "collection")]

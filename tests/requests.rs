@@ -277,7 +277,6 @@ fn requests() {
 #[test]
 fn requests_that_are_refused() {
     let cases = [
-        ("{}", "expected request.query to be given, got nothing"),
         (r#"{"query": []}"#, "expected request.query to be a vector with values, got []"),
         (
             r#"{"query": [1, "x"]}"#,
@@ -292,12 +291,35 @@ fn requests_that_are_refused() {
             "expected request.query[1] to be a row of 2 numbers, got [3]",
         ),
         (r#"{"query": [[]]}"#, "expected request.query[0] to be a row of 1 numbers, got []"),
-        (r#"{"query": 43}"#, "request.query: a point as a query is not supported"),
-        (r#"{"query": {"fusion": "rrf"}}"#, "request.query.fusion: fusion is not supported"),
-        (r#"{"query": {"near": [1]}}"#, "expected only nearest in request.query, got \"near\""),
         (
-            r#"{"query": [1], "lookup_from": {"collection": "c"}}"#,
-            "request.lookup_from: a vector of another collection is not supported",
+            r#"{"query": true}"#,
+            "expected request.query to be a vector, the id of a point, or an object with one of nearest, recommend, discover, context, order_by, fusion, rrf, formula, sample, relevance_feedback, got true",
+        ),
+        (r#"{"query": -1}"#, "expected request.query to be an unsigned integer or a UUID, got -1"),
+        (
+            r#"{"query": {"fusion": "max"}}"#,
+            "expected request.query.fusion to be rrf or dbsf, got \"max\"",
+        ),
+        (
+            r#"{"query": {"near": [1]}}"#,
+            "expected only nearest, mmr, recommend, discover, context, order_by, fusion, rrf, sample, relevance_feedback in request.query, got \"near\"",
+        ),
+        (
+            r#"{"query": {"nearest": [1], "fusion": "rrf"}}"#,
+            "expected request.query to be a vector, the id of a point, or an object with one of nearest, recommend, discover, context, order_by, fusion, rrf, formula, sample, relevance_feedback, got {\"fusion\":\"rrf\",\"nearest\":[1]}",
+        ),
+        (
+            r#"{"query": {"nearest": [1], "mmr": {"diversity": 1.5}}}"#,
+            "expected request.query.mmr.diversity to be 0 to 1, got 1.5",
+        ),
+        (r#"{"query": {"rrf": {"k": 0}}}"#, "expected request.query.rrf.k to be at least 1, got 0"),
+        (
+            r#"{"query": {"text": "words", "model": "m"}}"#,
+            "request.query.model: a query in words is not supported",
+        ),
+        (
+            r#"{"query": [1], "lookup_from": {"name": "c"}}"#,
+            "expected only collection, vector in request.lookup_from, got \"name\"",
         ),
         (
             r#"{"query": [1], "with_vector": true, "with_vectors": false}"#,
@@ -318,15 +340,15 @@ fn requests_that_are_refused() {
         ),
         (
             r#"{"query": [1], "vector": [1]}"#,
-            "expected only prefetch, query, using, filter, params, score_threshold, limit, offset, with_payload, with_vector, with_vectors in request, got \"vector\"",
+            "expected only prefetch, query, using, filter, params, score_threshold, lookup_from, limit, offset, with_payload, with_vector, with_vectors, with_matches in request, got \"vector\"",
         ),
         (
-            r#"{"query": [1], "prefetch": [{"query": [1]}, {"query": [1], "prefetch": [{}]}]}"#,
-            "request.prefetch[1].prefetch: a prefetch of a prefetch is not supported",
+            r#"{"query": [1], "prefetch": [{"query": [1]}, {"query": [1], "prefetch": [{"limit": 0}]}]}"#,
+            "expected request.prefetch[1].prefetch[0].limit to be at least 1, got 0",
         ),
         (
             r#"{"query": [1], "prefetch": {"query": [1], "filter": {"must": {"key": "a", "match": {}}}}}"#,
-            "expected request.prefetch.filter.must.match to be an object with exactly one of value, any, except, got {}",
+            "expected request.prefetch.filter.must.match to be an object with exactly one of value, any, except, text, text_any, phrase, prefix, substring, got {}",
         ),
         (
             r#"{"query": [1], "params": {"ef": 3}}"#,
@@ -390,8 +412,9 @@ fn many_requests_in_one_text() {
     ] {
         assert_eq!(QueryRequest::read_all(&json).unwrap(), vec![expected.clone(); count], "{json}");
     }
-    let error = QueryRequest::read_all(&format!(r#"[{one}, {one}, {{"query": 3}}]"#)).unwrap_err();
-    assert!(error.to_string().starts_with("request[2].query: "), "{error}");
+    let error =
+        QueryRequest::read_all(&format!(r#"[{one}, {one}, {{"query": true}}]"#)).unwrap_err();
+    assert!(error.to_string().starts_with("expected request[2].query to be "), "{error}");
     let error = QueryRequest::read_all(&format!("[{one},\n {{\"limit\": 1, \"limit\": 2}}]"));
     assert_eq!(
         error.unwrap_err().to_string(),

@@ -107,6 +107,31 @@ fn answers_are_those_of_qdrants_client() {
     assert_eq!(kinds.keys().map(String::as_str).collect::<Vec<_>>(), rules, "{kinds:?}");
 }
 
+#[test]
+fn groups_and_facets_are_those_of_qdrants_client() {
+    let searcher = searcher();
+    let text = fs::read_to_string(fixture("groups.jsonl")).unwrap();
+    for line in text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let expected = line["found"].as_array().unwrap();
+        if line["facet"].is_object() {
+            let hits = searcher.facet(&line["facet"].to_string().parse().unwrap()).unwrap();
+            assert_eq!(serde_json::to_value(hits).unwrap(), line["found"], "{}", line["facet"]);
+            continue;
+        }
+        let request = &line["groups"];
+        let response = searcher.query_groups(&request.to_string().parse().unwrap()).unwrap();
+        let got = serde_json::to_value(&response.groups).unwrap();
+        let ids = |groups: &[Value]| groups.iter().map(|it| it["id"].clone()).collect::<Vec<_>>();
+        let got = got.as_array().unwrap();
+        assert_eq!(ids(got), ids(expected), "{request}\n{}", response.plan);
+        for (got, group) in got.iter().zip(expected) {
+            let [got, expected] = [got, group].map(|it| it["hits"].as_array().unwrap());
+            let difference = difference(request, got, expected);
+            assert_eq!(difference, None, "{request}\n{}", response.plan);
+        }
+    }
+}
+
 /// Requests of one call that have prefetches in common run them once, and answer as they would alone.
 #[test]
 fn common_prefetches_are_run_once() {

@@ -7,7 +7,7 @@ use std::{fs, io};
 use tempfile::TempDir;
 
 use super::batch::Batch;
-use super::environment::{DATA, exists, sync_directories};
+use super::environment::{DATA, create_directories, exists, sync_directories};
 use super::state::State;
 use super::store::Store;
 use super::{Collection, CollectionConfig};
@@ -37,7 +37,7 @@ impl Collection {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        fs::create_dir_all(parent).map_err(|source| Error::io("create", parent, source))?;
+        create_directories(parent)?;
         let copy = directory_in(parent).map_err(|source| Error::io("create", parent, source))?;
         self.store.copy(&copy.path().join(DATA))?;
         begin_anew(copy.path(), self.config())?;

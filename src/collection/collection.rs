@@ -13,11 +13,14 @@ use super::environment::{self, Durability};
 use super::operation::{Operation, PointVectors, UpsertOptions};
 use super::payload_index::PayloadIndex;
 use super::point::{Point, Selector, check_depth};
+use super::row_warnings::RowWarnings;
 use super::state::{self, State};
 use super::store::Store;
 use super::verified::Verified;
 use super::verify::verify;
 use crate::filter::{FieldPath, Filter, Payload};
+use crate::multivector::RowCounts;
+use crate::trace::span;
 use crate::{Error, Result};
 
 /// Points kept in a directory, written by one process at a time, and read by any number meanwhile.
@@ -30,12 +33,27 @@ use crate::{Error, Result};
 /// that was cut off is an error of the next call that begins a transaction, but to a call in the
 /// middle of one, or to a living snapshot, it is a fault that ends the process; and what another
 /// program writes into it may be read as anything.
+///
+/// ```
+/// use maxfold::{Collection, CollectionConfig, Distance, Point, VectorConfig};
+///
+/// let config = CollectionConfig::new().vector("dense", VectorConfig::dense(2, Distance::Dot));
+/// let directory = tempfile::tempdir().unwrap();
+/// let collection = Collection::create(directory.path(), config)?;
+/// collection.upsert(vec![Point::new(1).vector("dense", vec![0.5, 1.0])])?;
+/// drop(collection);
+///
+/// let collection = Collection::open(directory.path())?;
+/// assert_eq!(collection.delete([1, 2])?, 1);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 pub struct Collection {
     pub(super) store: Store,
     config: CollectionConfig,
     /// State that the last transaction left.
     last: Mutex<Arc<State>>,
     pub(super) verified: Verified,
+    rows: RowWarnings,
     /// Removed after the file in it was closed.
     temporary: Option<TempDir>,
 }
@@ -105,7 +123,7 @@ impl Collection {
         verify(&store, &txn, &state)?;
         drop(txn);
         let (last, verified) = (Mutex::new(Arc::new(state)), Verified::default());
-        Ok(Self { store, config, last, verified, temporary: None })
+        Ok(Self { store, config, last, verified, rows: RowWarnings::default(), temporary: None })
     }
 
     /// Ends the collection, with all its points: removes its files, the graphs beside them, and its
@@ -145,16 +163,26 @@ impl Collection {
     /// # Errors
     /// As the calls for one change, which follow.
     pub fn apply(&self, operations: Vec<Operation>) -> Result<Vec<u64>> {
+        let _span = span!("apply", operations = operations.len());
+        let unusual: Vec<_> = operations.iter().flat_map(|it| self.unusual_rows(it)).collect();
         // Each is taken apart, also after one that is refused: what it holds may be too deep to be dropped.
         let changes = operations.into_iter().map(|it| Change::new(it, &self.config));
         let changes: Vec<Result<Change>> = changes.collect();
         let changes = changes.into_iter().collect::<Result<Vec<_>>>()?;
-        self.write(|batch| changes.iter().map(|change| change.make(batch)).collect())
+        let made = self.write(|batch| changes.iter().map(|change| change.make(batch)).collect())?;
+        self.rows.warn(&unusual, &self.config);
+        Ok(made)
     }
 
     fn apply_one(&self, operation: Operation) -> Result<u64> {
-        let change = Change::new(operation, &self.config)?;
-        self.write(|batch| change.make(batch))
+        Ok(self.apply(vec![operation])?.into_iter().sum())
+    }
+
+    fn unusual_rows(&self, operation: &Operation) -> Vec<(&str, RowCounts)> {
+        match operation {
+            Operation::Upsert { points, .. } => self.rows.count(points, &self.config),
+            _ => Vec::new(),
+        }
     }
 
     /// Adds points, each in the place of the one that has its id: its vectors and its payload are
@@ -262,6 +290,8 @@ impl Collection {
     /// # Errors
     /// There is one like it; a record is damaged; what the operating system or LMDB says.
     pub fn create_index(&self, index: PayloadIndex) -> Result<()> {
+        let _span =
+            span!("create index", field = index.field.to_string(), kind = index.kind.name());
         self.write(|batch| batch.create_index(index))
     }
 
@@ -275,11 +305,13 @@ impl Collection {
 
     /// One transaction of changes: all of them, or, if `change` fails, none.
     fn write<T>(&self, change: impl FnOnce(&mut Batch<'_>) -> Result<T>) -> Result<T> {
+        let span = span!("write", transaction);
         let txn = self.store.write()?;
         let state = self.state(&txn)?;
         let mut batch = Batch::new(&self.store, txn, state, &self.config);
         let answer = change(&mut batch)?;
         let state = Arc::new(batch.commit()?);
+        span.record("transaction", state.transaction);
         self.keep(&state);
         Ok(answer)
     }

@@ -34,6 +34,15 @@ pub struct CollectionConfig {
 }
 
 /// One named vector.
+///
+/// ```
+/// use maxfold::recall::HnswParams;
+/// use maxfold::{Distance, VectorConfig};
+///
+/// let dense = VectorConfig::dense(384, Distance::Cosine).hnsw(Some(HnswParams::new().m(32)));
+/// let tokens = VectorConfig::multi(128, Distance::Dot);
+/// assert_eq!((dense.size, tokens.size), (384, 128));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VectorConfig {

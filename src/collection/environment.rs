@@ -61,7 +61,7 @@ pub(super) fn create(
     durability: Durability,
 ) -> Result<Environment> {
     check_platform()?;
-    fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))?;
+    create_directories(path)?;
     let lock = lock(path)?;
     let data = path.join(DATA);
     match structure_of(&data) {
@@ -172,6 +172,14 @@ fn check_platform() -> Result<()> {
     }
     let (expected, got) = ("64-bit and little-endian".into(), std::env::consts::ARCH.into());
     Err(Error::InvalidParameter { name: "a collection's machine", expected, got })
+}
+
+/// Makes a directory, and those that it lies in, durably.
+pub(super) fn create_directories(path: &Path) -> Result<()> {
+    let missing = |it: &&Path| !it.as_os_str().is_empty() && !it.exists();
+    let made: Vec<_> = path.ancestors().take_while(missing).collect();
+    fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))?;
+    made.into_iter().try_for_each(sync_directories)
 }
 
 /// Makes the names of new files last: of those in a directory, and its own.

@@ -35,6 +35,7 @@
 //! | `config.rs`, `config_json.rs` | [`CollectionConfig`]: which vectors points have; its JSON |
 //! | `vector.rs`, `point.rs`, `point_json.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point; a point a line |
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
+//! | `row_warnings.rs` | warnings of token vectors that hardly any model gives |
 //! | `payload_index.rs` | [`PayloadIndex`] |
 //! | `environment.rs`, `tables.rs` | the files: locks, opening, removing; the databases in one |
 //! | `store.rs` | reading and writing records, with checksums |
@@ -48,6 +49,22 @@
 //! | `gather.rs`, `matrices.rs` | reading vectors of many points; [`TokenMatrices`] |
 //! | `backup.rs`, `statistics.rs` | [`Collection::backup`], [`Collection::statistics`] |
 //! | `collection.rs` | [`Collection`]: create, open, write, read |
+//!
+//! | word | |
+//! |---|---|
+//! | point | an id, a payload, and vectors by name |
+//! | number | a point's [`PointNumber`](crate::filter::PointNumber): given once, so its vectors never change |
+//! | slot | the place of a vector's name among all names, in keys |
+//! | record | a value in the file, with its checksum and its key; a *table* is a database of them |
+//! | body | a record without its checksum |
+//! | state | counters, and the sets of points that a collection knows of itself |
+//! | having | the points that have a vector |
+//! | transaction | changes that show together and last; also their number |
+//! | batch | a transaction that is being made |
+//! | snapshot | a collection as one transaction left it |
+//! | structure | pages and B-trees, which are checked before LMDB follows them |
+//! | map | the file in memory; address space, not memory |
+//! | hint | a setting of Qdrant's that is kept and changes no answer |
 
 mod backup;
 mod batch;
@@ -67,6 +84,7 @@ mod point;
 mod point_json;
 mod postings;
 mod record;
+mod row_warnings;
 mod scroll;
 mod snapshot;
 mod sparse;

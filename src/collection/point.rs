@@ -16,6 +16,14 @@ use crate::{Error, Result};
 
 /// A point: an id, any of the collection's vectors, and a payload. In JSON as Qdrant writes it, with
 /// `id`, `vector` and `payload`.
+///
+/// ```
+/// use maxfold::Point;
+///
+/// let point = Point::new(7).vector("dense", vec![0.5, 1.0]);
+/// assert_eq!(point, r#"{"id": 7, "vector": {"dense": [0.5, 1.0]}}"#.parse()?);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// Id, by which it is replaced, read and deleted.

@@ -23,6 +23,21 @@ use crate::{Error, Result};
 /// Points have numbers, ascending in the order in which they were written. A number's vectors never
 /// change: an upsert of an id that is there gives a new number. Token matrices are borrowed from the
 /// map of the file. As long as a snapshot lives, the file can't reuse the space of what is deleted.
+///
+/// ```
+/// use maxfold::{Collection, CollectionConfig, Distance, Point, VectorConfig};
+///
+/// let config = CollectionConfig::new().vector("dense", VectorConfig::dense(2, Distance::Dot));
+/// let collection = Collection::temporary(config)?;
+/// collection.upsert(vec![Point::new(1).vector("dense", vec![0.5, 1.0])])?;
+///
+/// let before = collection.snapshot()?;
+/// collection.delete([1])?;
+/// let number = before.number(1.into())?.unwrap();
+/// assert_eq!(before.dense("dense", number)?.unwrap(), [0.5, 1.0]);
+/// assert!(collection.snapshot()?.is_empty());
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 pub struct Snapshot<'c> {
     pub(super) collection: &'c Collection,
     pub(super) txn: RoTxn<'c, WithoutTls>,

@@ -14,6 +14,15 @@ use crate::multivector::{Element, TokenMatrixRef, check_finite, flatten, rows};
 use crate::{Error, Result};
 
 /// One vector or many, in f32.
+///
+/// ```
+/// use maxfold::Vector;
+///
+/// let dense = Vector::from(vec![0.5, 1.0]);
+/// let tokens = Vector::from_rows(&[[1.0_f32, 0.0], [0.0, 1.0]])?;
+/// assert_eq!((dense.rows().len(), tokens.rows().len()), (1, 2));
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Vector {

@@ -5,6 +5,19 @@ use std::io::ErrorKind as Io;
 use super::Error;
 
 /// Kind of an [`Error`], for what a host does about it: a status code, another try, an alarm.
+///
+/// ```
+/// use maxfold::ErrorKind;
+///
+/// let status = |kind| match kind {
+///     ErrorKind::InvalidInput => 400,
+///     ErrorKind::NotFound => 404,
+///     ErrorKind::Busy | ErrorKind::Device => 503,
+///     _ => 500,
+/// };
+/// let error = "fast".parse::<maxfold::Backend>().unwrap_err();
+/// assert_eq!(status(error.kind()), 400);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

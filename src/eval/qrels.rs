@@ -14,6 +14,14 @@ pub type Judgements = BTreeMap<String, i32>;
 /// A grade of 0 or below says that the document was looked at and is not relevant; a document
 /// without a grade was not looked at, and counts as not relevant. Queries and documents are kept in
 /// order of their ids.
+///
+/// ```
+/// use maxfold::eval::Qrels;
+///
+/// let qrels = Qrels::parse_trec("capitals 0 paris 2\n")?;
+/// assert_eq!(qrels.grade("capitals", "paris"), Some(2));
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Qrels {
     queries: BTreeMap<String, Judgements>,

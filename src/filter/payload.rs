@@ -6,6 +6,13 @@ use super::FieldPath;
 use super::path::Step;
 
 /// Payload of a point: a JSON object.
+///
+/// ```
+/// use maxfold::Payload;
+///
+/// let payload = Payload::from_iter([("year".to_owned(), 2024.into())]);
+/// assert_eq!(payload["year"], 2024);
+/// ```
 pub type Payload = Map<String, Value>;
 
 /// Sets the top-level fields of `new` in `payload`; a field that is `null` there is removed.

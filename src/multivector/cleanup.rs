@@ -1,6 +1,6 @@
 //! Token vectors that a model hardly meant: zeros, and lengths other than 1.
 
-use std::ops::AddAssign;
+use std::ops::{Add, AddAssign};
 
 use super::element;
 use crate::Result;
@@ -85,6 +85,32 @@ impl RowCleanup {
         }
         values.truncate(end);
         Ok(found)
+    }
+}
+
+impl RowCounts {
+    /// Counts `[rows, dim]` values. In f32, as it is done in passing: a length is known to a millionth.
+    #[cfg(feature = "collection")]
+    pub(crate) fn of(values: &[f32], dim: usize) -> Self {
+        let mut found = Self::default();
+        for row in values.chunks(dim.max(1)) {
+            let squares = element::squares(row);
+            let is_zero = squares == 0.0 && row.iter().all(|value| *value == 0.0);
+            found.rows += 1;
+            found.zero += usize::from(is_zero);
+            let length = f64::from(squares).sqrt();
+            found.not_unit += usize::from(!is_zero && (length - 1.0).abs() > TOLERANCE);
+        }
+        found
+    }
+}
+
+impl Add for RowCounts {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        self += other;
+        self
     }
 }
 

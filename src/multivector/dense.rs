@@ -4,6 +4,14 @@ use super::element;
 use crate::{Error, Result};
 
 /// Dense vectors, packed: row-major `[items, dim]` in f32, every value finite.
+///
+/// ```
+/// use maxfold::multivector::DenseVectors;
+///
+/// let vectors = DenseVectors::new(vec![1.0, 0.0, 0.5, 0.5], 2)?;
+/// assert_eq!(vectors.get(1).unwrap(), [0.5, 0.5]);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct DenseVectors {
     values: Vec<f32>,

@@ -128,6 +128,17 @@ pub(super) fn norm<E: Element>(row: &[E]) -> f64 {
     row.iter().map(|value| f64::from(value.widen()).powi(2)).sum::<f64>().sqrt()
 }
 
+/// The sum of squares in f32, in lanes that a compiler gives a register.
+#[cfg(feature = "collection")]
+pub(super) fn squares(row: &[f32]) -> f32 {
+    let (lanes, rest) = row.as_chunks::<8>();
+    let mut sums = [0.0_f32; 8];
+    for lane in lanes {
+        sums.iter_mut().zip(lane).for_each(|(sum, value)| *sum += value * value);
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|value| value * value).sum::<f32>()
+}
+
 /// Checks that `[rows, dim]` f16 values are finite; `original` gives the value before rounding.
 pub(super) fn check_rounded(
     rounded: &[f16],

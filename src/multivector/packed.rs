@@ -10,6 +10,15 @@ use crate::{Error, Result};
 ///
 /// Item `i` owns rows `offsets[i] .. offsets[i + 1]`; no item is padded. Offsets are 64-bit, so
 /// that collections beyond 2³¹ values work.
+///
+/// ```
+/// use maxfold::MultiVectors;
+///
+/// // Two items of one and of two tokens.
+/// let items = MultiVectors::new(&[0.5_f32, 1.0, 2.0, 4.0, 8.0, 16.0], &[0, 1, 3], 2)?;
+/// assert_eq!(items.get(1).unwrap().tokens(), 2);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct MultiVectors {
     values: Vec<f16>,

@@ -8,6 +8,14 @@ use crate::{Error, Result};
 /// The token vectors of one text or image: row-major `[tokens, dim]` in f16.
 ///
 /// At least one token, at least one column, every value finite.
+///
+/// ```
+/// use maxfold::TokenMatrix;
+///
+/// let two_tokens = TokenMatrix::new(&[1.0_f32, 0.0, 0.0, 1.0], 2)?;
+/// assert_eq!(two_tokens, TokenMatrix::from_rows(&[[1.0_f32, 0.0], [0.0, 1.0]])?);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenMatrix {
     values: Vec<f16>,
@@ -81,6 +89,15 @@ impl TokenMatrix {
 
 /// A borrowed [`TokenMatrix`]: the caller's own f16 values, or an item of a
 /// [`MultiVectors`](super::MultiVectors), with the same guarantees.
+///
+/// ```
+/// use maxfold::TokenMatrixRef;
+/// use maxfold::half::f16;
+///
+/// let own = [f16::ONE, f16::ZERO, f16::ZERO, f16::ONE];
+/// assert_eq!(TokenMatrixRef::new(&own, 2)?.tokens(), 2);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TokenMatrixRef<'a> {
     values: &'a [f16],

@@ -13,6 +13,16 @@ use crate::{Error, Result};
 ///
 /// Scores are computed in f32. Where that overflows, which takes values around 10¹⁹, they are
 /// computed in f64 and limited to the range of f32: a score is never infinite, never NaN.
+///
+/// ```
+/// use maxfold::Distance;
+/// use maxfold::multivector::DenseVectors;
+/// use maxfold::recall::ExactIndex;
+///
+/// let index = ExactIndex::new(Distance::Euclid, DenseVectors::new(vec![3.0, 4.0], 2)?)?;
+/// assert_eq!(index.search(&[0.0, 0.0], 1, None)?[0].score, -5.0);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Distance {

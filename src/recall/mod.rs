@@ -49,6 +49,22 @@
 //! | `snapshot.rs` | the graph on disk: links and hashes |
 //! | `loader.rs` | [`HnswLoader`]: an index from a snapshot and the vectors that there are now |
 //! | `strategy.rs` | [`Recalled`]: candidates, and which of the two it was |
+//!
+//! | word | |
+//! |---|---|
+//! | document, number | what is searched, and what a caller names it by: a point's number, or its position |
+//! | node | a vector in the graph; documents with equal vectors share one, and it stays when they go |
+//! | link | a way from a node to another that is near |
+//! | layer | nodes with links; the lowest, the *web*, has all of them, the upper ones every sixteenth |
+//! | walk | a search along links, from where the upper layers lead to |
+//! | scan | a search that compares every allowed document |
+//! | ef | number of near nodes that a walk keeps, and so how far it goes |
+//! | gauge | the least `ef` that finds what a scan finds, measured on the graph's own vectors |
+//! | view | the graph and its documents at one moment |
+//! | batch | changes of documents that show together |
+//! | stamp | a number of the caller's, for the state that a batch brought the graph to |
+//! | rebuild | a new graph of the vectors that are in use, made beside the old one |
+//! | snapshot | the graph in files |
 
 mod allowed;
 mod batch;

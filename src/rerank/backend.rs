@@ -10,6 +10,14 @@ use crate::maxsim::InstructionSet;
 use crate::{Error, Result};
 
 /// Backend to use.
+///
+/// ```
+/// use maxfold::{Backend, Reranker};
+///
+/// let backend: Backend = "cpu".parse()?;
+/// assert_eq!(Reranker::new(backend)?.execution().backend(), Backend::Cpu);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Backend {
     /// A hardware GPU where there is one that scores correctly, else the CPU.

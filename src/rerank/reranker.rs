@@ -10,6 +10,7 @@ use crate::gpu::{GpuContext, Statistics};
 use crate::maxsim::CpuMaxSim;
 use crate::multivector::{TokenMatrixRef, check_dimension};
 use crate::ranking::{DocumentId, Matrices, Query, Ranked, Scored, Wanted};
+use crate::trace::span;
 use crate::{Error, Result};
 
 /// Ranks candidates by MaxSim, on the GPU or the CPU.
@@ -17,6 +18,16 @@ use crate::{Error, Result};
 /// A GPU that fails in the middle of a request makes it a slower request, answered by the CPU; its
 /// [`Execution`] says so. A device that was lost is not tried again: make a new `Reranker` to look
 /// for a GPU once more. Calls may be made from any number of threads.
+///
+/// ```
+/// use maxfold::{Backend, Reranker, TokenMatrix};
+///
+/// let query = TokenMatrix::new(&[1.0_f32, 0.0, 0.0, 1.0], 2)?;
+/// let document = TokenMatrix::new(&[0.5_f32, -2.0, 0.25, -1.0], 2)?;
+/// let scores = Reranker::new(Backend::Auto)?.score(query.view(), &[document.view()])?;
+/// assert_eq!(scores.scores, [0.5 - 1.0]);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Reranker {
     cpu: CpuMaxSim,
@@ -130,6 +141,18 @@ impl Reranker {
     /// Queries or documents have different dimensions; a candidate is nowhere; what `matrices` of the
     /// request says.
     pub fn rank<Id: DocumentId>(&self, request: &Request<'_, '_, Id>) -> Result<Rankings<Id>> {
+        let candidates = request.queries.iter().map(|query| query.candidates.len());
+        let (queries, candidates) = (request.queries.len(), candidates.sum::<usize>());
+        let span = span!("rerank", queries = queries, candidates = candidates, backend, reason);
+        let answer = self.rank_anywhere(request)?;
+        if let Some(Ranking { execution, .. }) = answer.rankings.first() {
+            span.record("backend", execution.backend());
+            span.record("reason", &execution.reason);
+        }
+        Ok(answer)
+    }
+
+    fn rank_anywhere<Id: DocumentId>(&self, request: &Request<'_, '_, Id>) -> Result<Rankings<Id>> {
         #[cfg(feature = "gpu")]
         if let Some(gpu) = self.working_gpu() {
             return match rank_on_gpu(gpu, request) {

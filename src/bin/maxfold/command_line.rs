@@ -1,5 +1,4 @@
-//! How a command line is read, and what a process exits with: one line on stderr, and exit code 2
-//! for wrong usage, 1 for what failed.
+//! Command lines and exit codes: one line on stderr, and 2 for wrong usage, 1 for what failed.
 
 use std::error::Error;
 use std::fmt;
@@ -46,7 +45,7 @@ fn refuse(line: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// What clap says is wrong, in one line, without the usage below it.
+/// The fault that clap found, in one line, without the usage below it.
 fn first_paragraph(message: &str) -> String {
     let lines = message.lines().take_while(|line| !line.is_empty());
     lines.map(str::trim).collect::<Vec<_>>().join(" ")

@@ -142,7 +142,7 @@ fn print_per_query(args: &Args, rows: &[Row]) -> Result<(), Box<dyn Error>> {
 #[derive(Serialize)]
 struct Report<'a> {
     qrels: &'a Path,
-    /// How many have a relevant document.
+    /// Number of queries that have a relevant document.
     queries: usize,
     metrics: Vec<MetricReport<'a>>,
 }

@@ -1,4 +1,4 @@
-//! Where results go: files, or stdout as JSON, as a table, as a TREC run.
+//! Output of results: to files, or stdout as JSON, as a table, as a TREC run.
 
 use std::error::Error;
 use std::fs::File;

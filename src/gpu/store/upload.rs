@@ -75,6 +75,8 @@ impl<Id: DocumentId> ResidentStore<Id> {
         documents: &[(Id, TokenMatrixRef<'_>)],
         mut progress: impl FnMut(LoadProgress),
     ) -> Result<()> {
+        let rows: usize = documents.iter().map(|(_, matrix)| matrix.tokens()).sum();
+        let _span = crate::trace::span!("upload", documents = documents.len(), rows = rows);
         self.check(documents)?;
         let mut rest = documents;
         while !rest.is_empty() {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::collection::{Collection, Snapshot, VectorConfig, VectorKind};
 use crate::filter::PointSet;
 use crate::recall::{HnswIndex, HnswLoader, HnswParams, HnswView};
+use crate::trace::span;
 use crate::{Error, Result};
 
 /// Points that are read at once.
@@ -53,6 +54,7 @@ impl Graph {
         config: &VectorConfig,
         params: HnswParams,
     ) -> Result<Self> {
+        let span = span!("open graph", vector = name, kept, inserted);
         let mut loader =
             match HnswLoader::from_snapshot(&path, config.distance, params, config.size) {
                 Ok(loader) => loader,
@@ -68,6 +70,8 @@ impl Graph {
         }
         let loaded = loader.finish(snapshot.transaction())?;
         let (kept, inserted) = (loaded.kept, loaded.inserted);
+        span.record("kept", kept);
+        span.record("inserted", inserted);
         log::debug!("graph of {name:?}: {kept} vectors from its file, {inserted} inserted");
         let unsaved = AtomicU64::new(inserted as u64);
         let read_only = snapshot.is_read_only();
@@ -87,6 +91,8 @@ impl Graph {
     /// Brings it to the state of a snapshot, unless told to stop before. One caller at a time.
     pub fn follow(&self, snapshot: &Snapshot<'_>, stop: &AtomicBool) -> Result<()> {
         let (new, gone, stamp) = self.differences(snapshot.having(&self.name)?);
+        let vector = self.name.as_str();
+        let _span = span!("follow graph", vector = vector, new = new.len(), gone = gone.len());
         for chunk in chunks(&new) {
             if stop.load(Ordering::Relaxed) {
                 return Ok(());
@@ -116,6 +122,7 @@ impl Graph {
     fn tend(&self, stop: &AtomicBool) -> Result<()> {
         if self.index.wants_rebuild() {
             log::debug!("graph of {:?}: rebuilt, as many of its vectors are gone", self.name);
+            let _span = span!("rebuild graph", vector = self.name.as_str());
             self.index.rebuild_unless(stop)?;
         }
         let due = CHANGES_WORTH_SAVING.max(self.index.len() as u64 / 4);
@@ -131,6 +138,7 @@ impl Graph {
         if unsaved == 0 || self.read_only {
             return Ok(());
         }
+        let _span = span!("save graph", vector = self.name.as_str(), changes = unsaved);
         let saved = self.index.save(&self.path);
         if saved.is_err() {
             self.unsaved.fetch_add(unsaved, Ordering::Relaxed);

@@ -5,6 +5,18 @@ use crate::rerank::{Backend, Reranker};
 use crate::search::RequestLimits;
 
 /// Options of a [`Searcher`](super::Searcher).
+///
+/// ```
+/// use maxfold::maxsim::CpuMaxSim;
+/// use maxfold::search::{RequestLimits, SearcherOptions};
+/// use maxfold::{Collection, CollectionConfig, Reranker, Searcher};
+///
+/// let options = SearcherOptions::new()
+///     .reranker(Reranker::on_cpu(CpuMaxSim::new()))
+///     .limits(RequestLimits::new().limit(1000));
+/// Searcher::with_options(Collection::temporary(CollectionConfig::new())?, options)?;
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct SearcherOptions {
     reranker: Option<Reranker>,

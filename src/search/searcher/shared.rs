@@ -9,6 +9,7 @@ use super::resident::Resident;
 use crate::Result;
 use crate::collection::Collection;
 use crate::rerank::Reranker;
+use crate::trace::span;
 
 /// A collection, and what is derived from it.
 pub(super) struct Shared {
@@ -77,6 +78,7 @@ impl Shared {
     pub fn follow(&self) -> Result<()> {
         let _alone = self.following.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.collection.snapshot()?;
+        let _span = span!("upkeep", transaction = snapshot.transaction());
         for graph in &self.graphs {
             graph.follow(&snapshot, &self.stop)?;
         }

@@ -1,4 +1,4 @@
-//! What is read of a file: token matrices, and what items are called.
+//! Items of a file: their token matrices and their names.
 
 use std::path::{Path, PathBuf};
 

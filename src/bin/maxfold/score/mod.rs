@@ -35,10 +35,10 @@ pub struct Args {
     /// Safetensors file with the documents' `tokens` and `offsets`.
     #[arg(long, value_name = "FILE", required_unless_present = "list")]
     docs: Option<PathBuf>,
-    /// Where the JSON result goes.
+    /// File for the JSON result.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Where a TREC run goes, by the ids that the files have, or else by positions from 0.
+    /// File for a TREC run, by the ids that the files have, or else by positions from 0.
     #[arg(long, value_name = "FILE")]
     run: Option<PathBuf>,
     /// Prints the JSON result.
@@ -49,7 +49,7 @@ pub struct Args {
     /// An instruction set (on the CPU) or a shader variant (on the GPU); see --list.
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// Where the GPU finds documents: sent along with every query, or kept in its memory.
+    /// Sends documents to the GPU along with every query, or keeps them in its memory.
     #[arg(long, value_name = "STORE", default_value = "streamed")]
     store: Store,
     /// Threads of the CPU backend, at most 256 or one a core; by default one a core.
@@ -58,7 +58,7 @@ pub struct Args {
     /// Only each query's best K documents, instead of all scores; in the table 10 by default.
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
-    /// How often to score everything; each is timed.
+    /// Times that everything is scored; each is timed.
     #[arg(long, value_name = "R", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
     #[command(flatten)]
@@ -78,7 +78,7 @@ enum Store {
 const DEFAULT_TOP_K: usize = 10;
 
 impl Args {
-    /// Whether the result is printed as a table, because nothing else was asked for.
+    /// Returns `true` if the result is printed as a table, because nothing else was asked for.
     fn table(&self) -> bool {
         self.output.is_none() && self.run.is_none() && !self.json
     }

@@ -1,4 +1,4 @@
-//! What `score` writes: JSON, a TREC run, a table.
+//! Output of `score`: JSON, a TREC run, a table.
 
 use std::error::Error;
 

@@ -8,7 +8,7 @@ use maxfold::rerank::{Execution, Query, Request, Reranker, Scored, Wanted};
 
 use crate::progress;
 
-/// What is to be scored.
+/// Queries and documents to score, and how.
 pub struct Job<'a> {
     pub reranker: &'a Reranker,
     pub queries: &'a MultiVectors,

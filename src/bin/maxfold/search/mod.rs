@@ -33,10 +33,10 @@ pub struct Args {
     /// The body of Qdrant's query call, or an array of them.
     #[arg(long, value_name = "REQUEST.json", required_unless_present = "count")]
     request: Option<PathBuf>,
-    /// Where the JSON result goes.
+    /// File for the JSON result.
     #[arg(long, value_name = "OUT.json")]
     output: Option<PathBuf>,
-    /// Where a TREC run goes.
+    /// File for a TREC run.
     #[arg(long, value_name = "FILE")]
     run: Option<PathBuf>,
     /// Text with an id a line, which the requests have in the run; by default positions from 0.
@@ -50,10 +50,10 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     backend: BackendArgs,
-    /// Whether a GPU keeps multivectors between requests, or is sent those of each.
+    /// Keeps multivectors on a GPU between requests, or sends those of each.
     #[arg(long, value_enum, default_value_t = Store::Resident)]
     store: Store,
-    /// How often to answer all requests; each is timed.
+    /// Times that all requests are answered; each is timed.
     #[arg(long, value_name = "R", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
     /// Prints how many points there are, instead of searching.
@@ -71,7 +71,7 @@ enum Store {
 }
 
 impl Args {
-    /// Whether the result is printed as a table, because nothing else was asked for.
+    /// Returns `true` if the result is printed as a table, because nothing else was asked for.
     fn table(&self) -> bool {
         self.output.is_none() && self.run.is_none() && !self.json
     }

@@ -1,4 +1,4 @@
-//! What `search` writes: JSON, a TREC run, a table.
+//! Output of `search`: JSON, a TREC run, a table.
 
 use std::error::Error;
 
@@ -88,7 +88,7 @@ pub fn trec<'a>(
     Ok(run)
 }
 
-/// What a point is called: by its id, or by what its payload has.
+/// Name of a point in a run: its id, or what its payload has.
 fn name(point: &ScoredPoint, id_key: Option<&str>) -> Result<String, String> {
     let Some(key) = id_key else { return Ok(point.id.to_string()) };
     match point.payload.as_ref().and_then(|payload| payload.get(key)) {
