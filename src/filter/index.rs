@@ -16,21 +16,22 @@ use super::{Datetime, FieldPath, GeoPoint, Payload, TextParams, geo_cells};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum IndexKind {
-    /// Strings: answers [`Match`] with strings.
+    /// Strings: answers [`Match`](super::Match) with strings.
     Keyword,
-    /// Numbers, integers among them exactly: answers [`Match`] with integers, and [`Test::Range`].
+    /// Numbers, integers among them exactly: answers [`Match`](super::Match) with integers, and
+    /// [`Test::Range`](super::Test::Range).
     Integer,
-    /// Numbers: answers [`Test::Range`].
+    /// Numbers: answers [`Test::Range`](super::Test::Range).
     Float,
-    /// `true` and `false`: answers [`Match`] with them.
+    /// `true` and `false`: answers [`Match`](super::Match) with them.
     Bool,
-    /// Strings that read as [`Datetime`]: answers [`Test::Datetime`].
+    /// Strings that read as [`Datetime`]: answers [`Test::Datetime`](super::Test::Datetime).
     Datetime,
-    /// Objects that read as [`GeoPoint`]: answers [`Test::Geo`].
+    /// Objects that read as [`GeoPoint`]: answers [`Test::Geo`](super::Test::Geo).
     Geo,
-    /// Strings that read as UUIDs: answers [`Match`] with strings, and takes less room than keywords.
+    /// Strings that read as UUIDs: answers [`Match`](super::Match) with strings, and takes less room than keywords.
     Uuid,
-    /// Words of strings: answers [`Match::Text`], and says what that means for its field.
+    /// Words of strings: answers [`Match::Text`](super::Match::Text), and says what that means for its field.
     Text(TextParams),
 }
 
