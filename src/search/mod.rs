@@ -1,8 +1,15 @@
 //! Recall and rerank in one request on a [`Collection`](crate::collection::Collection).
 //!
-//! A [`Searcher`] owns a collection and answers [`QueryRequest`]s, which have Qdrant's shape: prefetches
-//! that find candidates, say by dense vectors, and a query that ranks them, say by MaxSim. The
-//! [`QueryResponse`] has the points, and a [`QueryPlan`] that tells how they were found.
+//! A [`Searcher`] owns a collection and answers [`QueryRequest`]s, which have Qdrant's shape: a tree of stages.
+//! Prefetches find candidates, say by dense and by sparse vectors, another stage fuses them, and the query ranks
+//! what is left, say by MaxSim. The [`QueryResponse`] has the points, and a [`QueryPlan`] that tells how they were
+//! found.
+//!
+//! | stands for | in a request |
+//! |---|---|
+//! | [`Prefetch`] | a stage that finds candidates for the one above it |
+//! | [`Scoring`] | the rule of a stage: by vectors, fusion, formula, payload |
+//! | [`GroupRequest`], [`FacetRequest`] | results in groups; counts by payload values |
 //!
 //! An embedder with its own recall needs no collection: see [`Reranker`](crate::rerank::Reranker).
 
