@@ -50,6 +50,8 @@ use crate::{Error, Result};
 /// ```
 pub struct HnswIndex {
     pub(super) published: RwLock<HnswView>,
+    /// Tables of documents that searches still used when others took their places.
+    replaced: Mutex<Vec<Arc<Documents>>>,
     pub(super) writer: Mutex<Writer>,
 }
 
@@ -92,7 +94,8 @@ impl HnswIndex {
 
     fn of(graph: Graph, gauge: Gauge, writer: Writer) -> Self {
         let view = HnswView { graph: Arc::new(graph), documents: Arc::default(), gauge };
-        Self { published: RwLock::new(view), writer: Mutex::new(writer) }
+        let (published, writer) = (RwLock::new(view), Mutex::new(writer));
+        Self { published, writer, replaced: Mutex::default() }
     }
 
     /// An index that knows the vectors of a graph, and no documents yet.
@@ -110,8 +113,10 @@ impl HnswIndex {
     /// Shows a view from now on.
     pub(super) fn show(&self, view: HnswView) {
         let before = mem::replace(&mut *self.published.write(), view);
-        // Not before the lock is free: that may take a while.
-        drop(before);
+        // Whoever holds a table last frees it, which may take a while: that shall be no search.
+        let mut replaced = self.replaced.lock();
+        replaced.push(before.documents);
+        replaced.retain(|documents| Arc::strong_count(documents) > 1);
     }
 
     /// [`HnswView::search`] on the index as it is now.
