@@ -984,12 +984,14 @@ fn answers_are_written_as_f32() {
     let response = cpu(collection).query(&request).unwrap();
     let json = serde_json::to_string(&response).unwrap();
     assert!(
-        json.starts_with(r#"{"points":[{"id":1,"score":0.1,"vector":[0.1,0.3]}],"plan":"#),
+        json.starts_with(
+            r#"{"points":[{"id":1,"version":2,"score":0.1,"vector":[0.1,0.3]}],"plan":"#
+        ),
         "{json}"
     );
     // In f64, which is what a JSON value holds, 0.1 in f32 is 0.10000000149011612.
     let points = &serde_json::to_value(&response).unwrap()["points"];
-    assert_eq!(points.to_string(), r#"[{"id":1,"score":0.1,"vector":[0.1,0.3]}]"#);
+    assert_eq!(points.to_string(), r#"[{"id":1,"score":0.1,"vector":[0.1,0.3],"version":2}]"#);
     let tokens = Vector::Multi { values: vec![0.1, 0.3, 1.0, -0.7], dim: 2 };
     let request = serde_json::to_value(QueryRequest::new(tokens).score_threshold(0.1)).unwrap();
     assert_eq!(request["query"].to_string(), "[[0.1,0.3],[1.0,-0.7]]");

@@ -31,6 +31,7 @@ pub(super) fn grouped<'r>(
     let mut plan = plan(reader, &request.request, others)?;
     plan.root.prefetch.iter_mut().for_each(|below| grow(below, size));
     plan.root.limit = groups.saturating_mul(size);
+    plan.root.asked.limit = plan.root.limit;
     let (found, ran) = loop {
         let ran = run(reader, &plan.root, &plan.excluded)?;
         let found = group(reader, request, &ran)?;
