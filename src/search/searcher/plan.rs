@@ -187,14 +187,15 @@ fn vector_of(snapshot: &Snapshot<'_>, name: &str, id: PointId) -> Result<(PointN
 impl Combine {
     /// Weights of pairs of examples, of which the first is the target.
     fn feedback(feedback: &Feedback) -> Self {
-        let judged = || feedback.judged.iter().enumerate();
-        let pair =
-            |((i, (_, a)), (j, (_, b))): ((usize, &(Example, f32)), (usize, &(Example, f32)))| {
-                let better = a - b;
-                let weight = better.powf(feedback.b) * feedback.c;
-                (better > 0.0).then_some((i + 1, j + 1, weight))
-            };
-        let pairs = judged().flat_map(|a| judged().map(move |b| (a, b))).filter_map(pair);
-        Self::Feedback { target: feedback.a, pairs: pairs.collect() }
+        let mut pairs = Vec::new();
+        for (better, (_, high)) in feedback.judged.iter().enumerate() {
+            for (worse, (_, low)) in feedback.judged.iter().enumerate() {
+                if high > low {
+                    let weight = (high - low).powf(feedback.b) * feedback.c;
+                    pairs.push((better + 1, worse + 1, weight));
+                }
+            }
+        }
+        Self::Feedback { target: feedback.a, pairs }
     }
 }
