@@ -21,6 +21,13 @@ pub type Foreign = Box<dyn std::error::Error + Send + Sync>;
 /// Errors of this crate, one variant per fault; [`Error::kind`] says whose fault it is.
 ///
 /// A call that returns an error has changed nothing.
+///
+/// ```
+/// use maxfold::TokenMatrix;
+///
+/// let error = TokenMatrix::new(&[1.0_f32, f32::NAN], 2).unwrap_err();
+/// assert_eq!(error.to_string(), "expected finite values, got NaN in row 0, column 1");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -337,7 +344,7 @@ pub enum Error {
     /// more.
     #[cfg(feature = "collection")]
     #[error(
-        "cannot use {}: it has outgrown the address space that it was opened with; opened again, it gets more, if the process may have more",
+        "cannot use {}: its map is full; opened again, it gets a larger one, if the process may have more address space",
         path.display()
     )]
     MapFull {

@@ -240,7 +240,46 @@ impl Store {
         self.tables[table as usize]
     }
 
+    /// Leaves the map no more room than this.
+    #[cfg(test)]
+    pub fn shrink_map(&self, bytes: usize) -> heed::Result<()> {
+        // SAFETY: the caller has no transaction open.
+        unsafe { self.env.resize(bytes) }
+    }
+
     fn error(&self, action: &'static str, source: heed::Error) -> Error {
         storage_error(action, &self.path, source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ErrorKind;
+    use crate::collection::{Collection, CollectionConfig, Point, VectorConfig};
+    use crate::recall::Distance;
+
+    /// What was written before stays, and a process that opens it again goes on.
+    #[test]
+    fn a_full_map_is_an_error_that_says_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = CollectionConfig::new().vector("v", VectorConfig::dense(1024, Distance::Dot));
+        let collection = Collection::create(directory.path(), config).unwrap();
+        collection.store.shrink_map(1 << 20).unwrap();
+        let point = |id: u64| Point::new(id).vector("v", vec![id as f32; 1024]);
+        let full = (0..).find_map(|id| collection.upsert(vec![point(id)]).err().map(|it| (id, it)));
+        let (written, error) = full.unwrap();
+        assert!((50..256).contains(&written), "{written} points of 4 KiB in 1 MiB");
+        assert_eq!(error.kind(), ErrorKind::OutOfSpace);
+        let message = error.to_string();
+        assert!(
+            message.contains("its map is full; opened again, it gets a larger one"),
+            "{message}"
+        );
+        assert_eq!(collection.snapshot().unwrap().len() as u64, written);
+        drop(collection);
+        let collection = Collection::open(directory.path()).unwrap();
+        collection.upsert(vec![point(written)]).unwrap();
+        let last = collection.snapshot().unwrap().get(written.into()).unwrap();
+        assert_eq!(last, Some(point(written)));
     }
 }
