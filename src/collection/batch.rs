@@ -8,12 +8,13 @@ use heed::RwTxn;
 
 use super::PayloadIndex;
 use super::config::{CollectionConfig, Shape};
-use super::point::{Prepared, Values, payload_json};
+use super::point::{Prepared, Tokens, Values, payload_json};
 use super::postings::{self, PostingChanges};
 use super::record::{self, Table};
 use super::state::State;
 use super::store::Store;
 use crate::filter::{IndexKind, Payload, PointId, PointNumber, PointSet};
+use crate::maxsim::norm;
 use crate::{Error, Result};
 
 /// Changes that are applied together, or, if this is dropped, not at all.
@@ -76,8 +77,16 @@ impl<'s> Batch<'s> {
         for (slot, values) in vectors {
             let key = record::vector_key(*slot, number);
             self.store.put(&mut self.txn, Table::Vectors, &key, &values.bytes())?;
-            if let Values::Sparse(vector) = values {
-                self.postings.insert(*slot, number, vector);
+            match values {
+                Values::Sparse(vector) => self.postings.insert(*slot, number, vector),
+                Values::Tokens(Tokens { matrix, rows: Some(rows) }) => {
+                    let lengths = rows.chunks(matrix.dim()).map(norm);
+                    let longest = &mut self.state.longest[usize::from(*slot)];
+                    *longest = lengths.fold(*longest, f64::max);
+                    let body = bytemuck::cast_slice(rows);
+                    self.store.put(&mut self.txn, Table::Rows, &key, body)?;
+                }
+                Values::Tokens(_) | Values::Dense(_) => {}
             }
             self.state.having[usize::from(*slot)].insert(number);
         }
@@ -102,6 +111,9 @@ impl<'s> Batch<'s> {
                 }
                 let key = record::vector_key(slot, number);
                 self.store.delete(&mut self.txn, Table::Vectors, &key)?;
+                if *shape == Shape::Multi {
+                    self.store.delete(&mut self.txn, Table::Rows, &key)?;
+                }
             }
         }
         self.state.all.remove(number);

@@ -179,6 +179,24 @@ impl<'c> Snapshot<'c> {
         self.matrix(slot, config, number).map(Some)
     }
 
+    /// The rows of a multivector that is kept in f32, as it is compared: with cosine at length 1.
+    pub(crate) fn rows(&self, name: &str, number: PointNumber) -> Result<Option<Vec<f32>>> {
+        let (slot, config) = self.slot(name, Shape::Multi)?;
+        if !self.state.having[usize::from(slot)].contains(number) {
+            return Ok(None);
+        }
+        let key = record::vector_key(slot, number);
+        let body = self.collection.store.get(&self.txn, Table::Rows, &key)?;
+        let rows = body.and_then(|body| record::parse_rows(body, config.size));
+        rows.map(Some).ok_or_else(|| self.collection.store.damaged(Table::Rows, &key))
+    }
+
+    /// The length of the longest row that the multivector `name`, kept in f32, has in any point.
+    pub(crate) fn longest_row(&self, name: &str) -> Result<f64> {
+        let (slot, _) = self.slot(name, Shape::Multi)?;
+        Ok(self.state.longest[usize::from(slot)])
+    }
+
     /// The sparse vector `name` of a point, in the order of its indices.
     ///
     /// # Errors
@@ -238,6 +256,10 @@ impl<'c> Snapshot<'c> {
         for (name, config) in all.filter(|(name, _)| wanted(name)) {
             let vector = match config.kind {
                 VectorKind::Dense(_) => self.dense(name, number)?.map(Vector::Dense),
+                VectorKind::Multi if config.has_rows() => {
+                    let rows = self.rows(name, number)?;
+                    rows.map(|values| Vector::Multi { values, dim: config.size })
+                }
                 VectorKind::Multi => self.tokens(name, number)?.map(Vector::from),
                 VectorKind::Sparse(_) => self.sparse(name, number)?,
             };

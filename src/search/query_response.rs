@@ -97,6 +97,9 @@ pub enum Method {
     MaxSim {
         /// On which backend, and why.
         execution: Execution,
+        /// Number of points that were scored again from f32, as rounding to f16 might have changed
+        /// whether they are among the best.
+        rescored: usize,
     },
 }
 
@@ -105,7 +108,7 @@ impl QueryPlan {
     pub fn execution(&self) -> Option<&Execution> {
         let stages = std::iter::once(&self.query).chain(&self.prefetch);
         stages.into_iter().find_map(|stage| match &stage.method {
-            Method::MaxSim { execution } => Some(execution),
+            Method::MaxSim { execution, .. } => Some(execution),
             Method::Dense { .. } | Method::Sparse { .. } => None,
         })
     }
@@ -209,7 +212,10 @@ impl fmt::Display for Method {
             Self::Sparse { indices, postings } => {
                 write!(f, "{postings} postings of {indices} indices")
             }
-            Self::MaxSim { execution } => write!(f, "MaxSim on {execution}"),
+            Self::MaxSim { execution, rescored: 0 } => write!(f, "MaxSim on {execution}"),
+            Self::MaxSim { execution, rescored } => {
+                write!(f, "MaxSim on {execution}, {rescored} scored again from f32")
+            }
         }
     }
 }
