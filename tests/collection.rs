@@ -12,8 +12,8 @@ use half::f16;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, EnvOpenOptions, RwTxn};
 use maxfold::collection::{
-    Collection, CollectionConfig, Modifier, PayloadIndex, Point, PointLines, Selector, Snapshot,
-    SparseConfig, Vector, VectorConfig, VectorKind,
+    Collection, CollectionConfig, Datatype, Modifier, PayloadIndex, Point, PointLines, Selector,
+    Snapshot, SparseConfig, Vector, VectorConfig, VectorKind,
 };
 use maxfold::filter::{Filter, IndexKind, Payload, PointId, PointNumber, Subject, payload};
 use maxfold::recall::{Distance, HnswParams};
@@ -33,7 +33,7 @@ fn config() -> CollectionConfig {
         .vector("cosine", VectorConfig::dense(5, Distance::Cosine))
         .vector("plain", VectorConfig::dense(3, Distance::Euclid).hnsw(None))
         .vector("tokens", VectorConfig::multi(7, Distance::Cosine))
-        .vector("raw", VectorConfig::multi(4, Distance::Dot))
+        .vector("raw", VectorConfig::multi(4, Distance::Dot).datatype(Datatype::Float16))
         .sparse_vector("words", SparseConfig { modifier: Modifier::Idf })
 }
 
@@ -516,7 +516,7 @@ fn a_refused_batch_changes_nothing() {
         ),
         (
             Point::new(2).vector("raw", vec![1.0]),
-            "point 2: expected many vectors as vector \"raw\", got one",
+            "point 2: vector \"raw\": expected rows of dimension 4, got dimension 1",
         ),
         (
             Point::new(2).vector("plain", multi(vec![1.0; 3], 3)),
@@ -753,7 +753,7 @@ fn a_closed_collection_opens_again_while_processes_start() {
 /// more: all checksums are right, and the state names the transaction.
 fn forge(path: &Path, change: impl FnOnce([Database<Bytes, Bytes>; 3], &mut RwTxn<'_>)) {
     // SAFETY: the collection is closed, and nobody else knows of it.
-    let env = unsafe { EnvOpenOptions::new().map_size(1 << 30).max_dbs(6).open(path) }.unwrap();
+    let env = unsafe { EnvOpenOptions::new().map_size(1 << 30).max_dbs(7).open(path) }.unwrap();
     let opened = env.open_databases_and_commit(env.read_txn().unwrap(), |opener, txn| {
         let table = |name| opener.open_database(txn, Some(name)).map(Option::unwrap);
         let tables = [table("meta")?, table("ids")?, table("index")?];
@@ -1001,7 +1001,10 @@ fn version_1_is_opened_and_upgraded() {
     fs::copy(FIXTURE, directory.path().join("data.mdb")).unwrap();
     let error = Collection::open_read_only(directory.path()).unwrap_err();
     assert!(matches!(error, Error::FormatVersion { expected: 2, got: 1, .. }), "{error}");
-    drop(Collection::open(directory.path()).unwrap());
+    let upgraded = Collection::open(directory.path()).unwrap();
+    // Its numbers had been rounded.
+    assert_eq!(upgraded.config().get("tokens").unwrap().datatype, Datatype::Float16);
+    drop(upgraded);
     fixture().check(
         &Collection::open_read_only(directory.path()).unwrap(),
         &mut StdRng::seed_from_u64(8),

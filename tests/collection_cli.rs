@@ -490,8 +490,7 @@ fn traps_are_warned_of_or_mended() {
     assert_eq!(found(&ingest("mended", &["--normalize", "--drop-zero-rows"])), [false, false]);
     let collection = Collection::open(files.path("mended")).unwrap();
     let point = collection.snapshot().unwrap().get(0.into()).unwrap().unwrap();
-    let half = |value: f32| half::f16::from_f32(value).to_f32();
-    let expected = Vector::Multi { values: vec![half(0.6), half(0.8)], dim: 2 };
+    let expected = Vector::Multi { values: vec![0.6, 0.8], dim: 2 };
     assert_eq!(point.vectors[""], expected);
     config("Cosine");
     assert_eq!(found(&ingest("cosine", &[])), [true, false]);

@@ -33,7 +33,8 @@ const CONFIG: &str = r#"{"vectors": {
     "cosine": {"size": 5, "distance": "Cosine"},
     "plain": {"size": 3, "distance": "Euclid", "hnsw_config": {"m": 0}},
     "dot": {"size": 3, "distance": "Dot"},
-    "tokens": {"size": 6, "distance": "Cosine", "multivector_config": {"comparator": "max_sim"}},
+    "tokens": {"size": 6, "distance": "Cosine", "datatype": "float16",
+        "multivector_config": {"comparator": "max_sim"}},
     "raw": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}
 }}"#;
 
@@ -937,7 +938,7 @@ fn requests_that_are_refused() {
     refused(dot().using("plain").with_vector(WithVector::Named(vec!["x".into()])), &["x"]);
     refused(QueryRequest::new(vec![1.0]).using("dot"), &["dot", "dimension 3", "dimension 1"]);
     refused(QueryRequest::new(vec![1.0, 0.0, f32::NAN]).using("dot"), &["finite", "NaN"]);
-    refused(dot().using("raw"), &["raw", "many vectors", "got one"]);
+    refused(dot().using("raw"), &["raw", "dimension 4", "dimension 3"]);
     refused(
         QueryRequest::new(multi(&[1.0; 3], 3)).using("dot"),
         &["dot", "one vector", "got many"],
@@ -950,7 +951,7 @@ fn requests_that_are_refused() {
     let prefetch = || Prefetch::new(vec![1.0, 0.0, 0.0]).using("dot");
     refused(dot().prefetch(prefetch().limit(0)), &["limit", "at least 1"]);
     refused(dot().prefetch(prefetch().using("other")), &["other"]);
-    refused(dot().prefetch(prefetch().using("raw")), &["raw", "many vectors"]);
+    refused(dot().prefetch(prefetch().using("raw")), &["raw", "dimension 4"]);
     refused(dot().params(SearchParams::new().hnsw_ef(0)), &["hnsw_ef"]);
     for threshold in [f32::NAN, f32::INFINITY] {
         refused(dot().score_threshold(threshold), &["score_threshold", "finite"]);

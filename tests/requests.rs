@@ -1,7 +1,7 @@
 //! The JSON of configurations and requests is Qdrant's.
 #![cfg(feature = "collection")]
 
-use maxfold::collection::{CollectionConfig, Vector, VectorConfig, VectorKind};
+use maxfold::collection::{CollectionConfig, Datatype, Vector, VectorConfig, VectorKind};
 use maxfold::filter::{Condition, Filter, Match, PayloadSelector};
 use maxfold::recall::{Distance, HnswParams, SearchParams};
 use maxfold::search::{Prefetch, QueryRequest, WithVector};
@@ -110,7 +110,7 @@ fn what_is_set_in_rust_survives_json() {
     let written = CollectionConfig::new()
         .vector("a", VectorConfig::dense(4, Distance::Dot).hnsw(Some(searched)))
         .vector("b", VectorConfig::dense(4, Distance::Euclid).hnsw(Some(none)))
-        .vector("size", VectorConfig::multi(4, Distance::Cosine))
+        .vector("size", VectorConfig::multi(4, Distance::Cosine).datatype(Datatype::Float16))
         .vector("t", VectorConfig::multi(4, Distance::Cosine).hnsw(Some(searched)));
     let json = serde_json::to_value(&written).unwrap();
     assert_eq!(config(&json.to_string()), written);
@@ -177,11 +177,11 @@ fn configurations_that_are_refused() {
         ),
         (
             vector(r#""size": 4, "distance": "Dot", "datatype": "uint8""#),
-            "expected config.vectors.v.datatype to be float32 (as dense vectors are kept), got \"uint8\"",
+            "expected config.vectors.v.datatype to be float32, got \"uint8\"",
         ),
         (
             multi(r#""datatype": "uint8""#),
-            "expected config.vectors.v.datatype to be float16 or float32 (multivectors are kept in f16), got \"uint8\"",
+            "expected config.vectors.v.datatype to be float32 or float16, got \"uint8\"",
         ),
         (
             multi(r#""on_disk": "yes""#),

@@ -170,7 +170,7 @@ fn sparse_queries_find_what_a_scan_finds() {
     let mut world = World { searcher: open(directory.path()), kept: BTreeMap::new() };
     // Numbers of points are never given again: they run through many blocks.
     for round in 0..30 {
-        world.upsert(500, &mut rng);
+        world.upsert(1200, &mut rng);
         world.delete([0, 30, 3000][round % 3], &mut rng);
         if round % 7 == 0 {
             world.searcher.close().unwrap();
@@ -185,7 +185,7 @@ fn sparse_queries_find_what_a_scan_finds() {
     }
     let collection = world.searcher.collection();
     let snapshot = collection.snapshot().unwrap();
-    assert!(snapshot.next_number() > 3 * 4096);
+    assert!(snapshot.next_number() > 2 * 16_384);
     for (id, (vectors, _)) in &world.kept {
         let got = snapshot.get((*id).into()).unwrap().unwrap().vectors;
         assert_eq!(got.len(), vectors.len());

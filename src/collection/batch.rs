@@ -15,6 +15,7 @@ use super::sparse::SparseVector;
 use super::state::State;
 use super::store::Store;
 use crate::filter::{Payload, PointId, PointNumber, PointSet};
+use crate::maxsim::norm;
 use crate::{Error, Result};
 
 /// Changes that are applied together, or, if this is dropped, not at all.
@@ -68,7 +69,9 @@ impl<'s> Batch<'s> {
         let Prepared { id, vectors, payload, json } = point;
         self.delete(*id)?;
         let number = self.insert(*id, payload, json)?;
-        vectors.iter().try_for_each(|(slot, it)| self.put_vector(number, *slot, &it.bytes()))
+        vectors
+            .iter()
+            .try_for_each(|(slot, it)| self.put_vector(number, *slot, &it.bytes(), it.rows()))
     }
 
     /// Replaces vectors of a point that is there, or adds them, and removes those of other slots. The point
@@ -89,22 +92,50 @@ impl<'s> Batch<'s> {
                 let key = record::vector_key(slot, number);
                 let body = self.store.get(&self.txn, Table::Vectors, &key)?;
                 let body = body.ok_or_else(|| self.store.damaged(Table::Vectors, &key))?;
-                vectors.push((slot, body.to_vec()));
+                vectors.push((slot, body.to_vec(), self.rows(slot, number)?));
             }
         }
         self.delete(id)?;
         let number = self.insert(id, &payload, &json)?;
-        vectors.extend(new.iter().map(|(slot, values)| (*slot, values.bytes().into_owned())));
-        vectors.iter().try_for_each(|(slot, bytes)| self.put_vector(number, *slot, bytes))
+        vectors.iter().try_for_each(|(slot, bytes, rows)| {
+            self.put_vector(number, *slot, bytes, rows.as_deref())
+        })?;
+        new.iter().try_for_each(|(slot, it)| self.put_vector(number, *slot, &it.bytes(), it.rows()))
     }
 
-    fn put_vector(&mut self, number: PointNumber, slot: u8, bytes: &[u8]) -> Result<()> {
+    /// The rows of a multivector that is kept in f32.
+    fn rows(&self, slot: u8, number: PointNumber) -> Result<Option<Vec<f32>>> {
+        let key = record::vector_key(slot, number);
+        let Some(body) = self.store.get(&self.txn, Table::Rows, &key)? else { return Ok(None) };
+        let rows = record::parse_rows(body, self.dim(slot));
+        rows.map(Some).ok_or_else(|| self.store.damaged(Table::Rows, &key))
+    }
+
+    /// Number of columns of the vector of a slot.
+    fn dim(&self, slot: u8) -> usize {
+        self.config.vectors().nth(slot.into()).map_or(1, |(_, config)| config.size.max(1))
+    }
+
+    /// Writes a vector; of a multivector that is kept in f32, those rows, too.
+    fn put_vector(
+        &mut self,
+        number: PointNumber,
+        slot: u8,
+        bytes: &[u8],
+        rows: Option<&[f32]>,
+    ) -> Result<()> {
         let (key, at) = (record::vector_key(slot, number), usize::from(slot));
         self.store.put(&mut self.txn, Table::Vectors, &key, bytes)?;
         if self.shapes[at] == Shape::Sparse {
             let vector = SparseVector::parse(bytes);
             let vector = vector.ok_or_else(|| self.store.damaged(Table::Vectors, &key))?;
             self.postings.insert(slot, number, &vector);
+        }
+        if let Some(rows) = rows {
+            let dim = self.dim(slot);
+            let longest = &mut self.state.longest[at];
+            *longest = rows.chunks(dim).map(norm).fold(*longest, f64::max);
+            self.store.put(&mut self.txn, Table::Rows, &key, bytemuck::cast_slice(rows))?;
         }
         self.state.having[at].insert(number);
         Ok(())
@@ -136,6 +167,9 @@ impl<'s> Batch<'s> {
                 }
                 let key = record::vector_key(slot, number);
                 self.store.delete(&mut self.txn, Table::Vectors, &key)?;
+                if *shape == Shape::Multi {
+                    self.store.delete(&mut self.txn, Table::Rows, &key)?;
+                }
             }
         }
         self.state.all.remove(number);

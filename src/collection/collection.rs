@@ -120,7 +120,7 @@ impl Collection {
     fn new(store: Store, config: CollectionConfig) -> Result<Self> {
         let txn = store.read()?;
         let state = State::read(&store, &txn, config.vectors.len())?;
-        verify(&store, &txn, &state)?;
+        verify(&store, &txn, &state, &config)?;
         drop(txn);
         let (last, verified) = (Mutex::new(Arc::new(state)), Verified::default());
         Ok(Self { store, config, last, verified, rows: RowWarnings::default(), temporary: None })

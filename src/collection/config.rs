@@ -53,6 +53,8 @@ pub struct VectorConfig {
     pub distance: Distance,
     /// One vector a point, many, or a sparse one.
     pub kind: VectorKind,
+    /// Type in which the values of a multivector are kept; others are kept in f32.
+    pub datatype: Datatype,
     pub(super) hints: Map<String, Value>,
 }
 
@@ -62,10 +64,21 @@ pub struct VectorConfig {
 pub enum VectorKind {
     /// One, kept in f32; in an HNSW graph, if there are parameters of one.
     Dense(Option<HnswParams>),
-    /// Many, compared by MaxSim and kept in f16; never in a graph.
+    /// Many, compared by MaxSim; never in a graph.
     Multi,
     /// One of which only some columns are not 0, in an inverted index.
     Sparse(SparseConfig),
+}
+
+/// Type in which values are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Datatype {
+    /// As they are given: they are given back so, and scores are those of f32. Multivectors have a copy in
+    /// f16 too, from which most are scored.
+    #[default]
+    Float32,
+    /// Rounded to f16, for a third of the disk.
+    Float16,
 }
 
 /// Parameters of a sparse vector.
@@ -199,19 +212,30 @@ impl VectorConfig {
             size,
             distance,
             kind: VectorKind::Dense(Some(HnswParams::default())),
+            datatype: Datatype::Float32,
             hints: Map::new(),
         }
     }
 
     /// Many vectors a point, compared by MaxSim.
     pub fn multi(size: usize, distance: Distance) -> Self {
-        Self { size, distance, kind: VectorKind::Multi, hints: Map::new() }
+        Self { kind: VectorKind::Multi, ..Self::dense(size, distance) }
+    }
+
+    /// Keeps the values of a multivector in this type.
+    pub fn datatype(self, datatype: Datatype) -> Self {
+        Self { datatype, ..self }
+    }
+
+    /// Tells whether f32 rows are kept beside those in f16.
+    pub(super) fn has_rows(&self) -> bool {
+        self.kind == VectorKind::Multi && self.datatype == Datatype::Float32
     }
 
     /// A sparse vector a point.
     pub fn sparse(config: SparseConfig) -> Self {
         let (distance, kind) = (Distance::Dot, VectorKind::Sparse(config));
-        Self { size: 0, distance, kind, hints: Map::new() }
+        Self { kind, ..Self::dense(0, distance) }
     }
 
     /// Hints of Qdrant's JSON, which change no answer: `on_disk`, `quantization_config` and

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::config::{CollectionConfig, Modifier, SparseConfig, VectorConfig, VectorKind};
+use super::config::{CollectionConfig, Datatype, Modifier, SparseConfig, VectorConfig, VectorKind};
 use crate::json::{self, Foreign, Node, Object};
 use crate::recall::HnswParams;
 use crate::{Error, Result};
@@ -94,11 +94,12 @@ impl CollectionConfig {
 
 impl VectorConfig {
     fn to_json(&self) -> Value {
-        let Self { size, distance, kind, hints } = self;
+        let Self { size, distance, kind, datatype, hints } = self;
         let (multi, datatype, hnsw) = match kind {
             VectorKind::Dense(hnsw) => (Value::Null, Value::Null, write_hnsw(*hnsw)),
             VectorKind::Multi => {
-                (json!({"comparator": "max_sim"}), json!("float16"), write_hnsw(None))
+                let datatype = (*datatype == Datatype::Float16).then_some("float16");
+                (json!({"comparator": "max_sim"}), json!(datatype), write_hnsw(None))
             }
             VectorKind::Sparse(SparseConfig { modifier }) => {
                 let idf = (*modifier == Modifier::Idf).then_some("idf");
@@ -209,22 +210,25 @@ fn read_vector(node: &Node<'_>, all: &Hnsw) -> Result<VectorConfig> {
     let distance = object.required("distance")?.parse("one of Cosine, Dot, Euclid")?;
     let own = Hnsw::read(&object)?;
     let mut hints = object.beside(VECTOR);
-    let kind = match object.get("multivector_config") {
+    let (kind, datatype) = match object.get("multivector_config") {
         Some(multi) => {
-            hints.extend(read_multi(&multi, &object)?);
-            VectorKind::Multi
+            read_comparator(&multi)?;
+            (VectorKind::Multi, read_datatype(&object, &["float32", "float16"])?)
         }
-        None => {
-            read_datatype(&object, &["float32"], "as dense vectors are kept")?;
-            VectorKind::Dense(own.params(all))
-        }
+        None => (VectorKind::Dense(own.params(all)), read_datatype(&object, &["float32"])?),
     };
+    if let (Some(node), VectorKind::Multi, Datatype::Float32) =
+        (object.get("datatype"), kind, datatype)
+    {
+        // The default, which is shown again where it was given.
+        hints.insert("datatype".into(), node.value().clone());
+    }
     let known = match kind {
         VectorKind::Dense(Some(_)) => HNSW,
         _ if own.m.is_none_or(|m| m == 0) => &["m"],
         _ => &[],
     };
-    let config = VectorConfig { size, distance, kind, hints: own.beside(known, hints) };
+    let config = VectorConfig { size, distance, kind, datatype, hints: own.beside(known, hints) };
     config.check().map_err(|error| node.wrong(error)).map(|()| config)
 }
 
@@ -249,24 +253,18 @@ fn read_sparse_vectors(
     Ok(())
 }
 
-/// Reads what is asked of a multivector, and gives what of it changes nothing: numbers are kept in f16
-/// all the same.
-fn read_multi(node: &Node<'_>, object: &Object<'_>) -> Result<Option<(String, Value)>> {
+fn read_comparator(node: &Node<'_>) -> Result<()> {
     let comparator = node.object(&["comparator"])?.required("comparator")?;
-    if comparator.string()? != "max_sim" {
-        return Err(comparator.expected("max_sim"));
-    }
-    let datatype = read_datatype(object, &["float16", "float32"], "multivectors are kept in f16")?;
-    Ok(datatype.filter(|it| *it != "float16").map(|it| ("datatype".into(), it.into())))
+    if comparator.string()? == "max_sim" { Ok(()) } else { Err(comparator.expected("max_sim")) }
 }
 
-fn read_datatype<'a>(object: &Object<'a>, allowed: &[&str], why: &str) -> Result<Option<&'a str>> {
-    let Some(node) = object.get("datatype") else { return Ok(None) };
-    let datatype = node.string()?;
-    if allowed.contains(&datatype) {
-        return Ok(Some(datatype));
+fn read_datatype(object: &Object<'_>, allowed: &[&str]) -> Result<Datatype> {
+    let Some(node) = object.get("datatype") else { return Ok(Datatype::Float32) };
+    match node.string()? {
+        got if !allowed.contains(&got) => Err(node.expected(allowed.join(" or "))),
+        "float16" => Ok(Datatype::Float16),
+        _ => Ok(Datatype::Float32),
     }
-    Err(node.expected(format!("{} ({why})", allowed.join(" or "))))
 }
 
 impl std::str::FromStr for CollectionConfig {

@@ -2,7 +2,7 @@
 //!
 //! A [`Collection`] is one LMDB file. It is made with a [`CollectionConfig`] in Qdrant's shape, which
 //! names the vectors that points may have: dense ones, for recall, and multivectors, for MaxSim, kept
-//! in f16 and read in place. FORMAT.md says what stands where.
+//! in f16 and read in place, beside their values in f32. FORMAT.md says what stands where.
 //!
 //! ```
 //! use maxfold::collection::{Collection, CollectionConfig, Point, Vector, VectorConfig};
@@ -99,12 +99,12 @@ mod verified;
 mod verify;
 
 pub use collection::Collection;
-pub use config::{CollectionConfig, Modifier, SparseConfig, VectorConfig, VectorKind};
+pub use config::{CollectionConfig, Datatype, Modifier, SparseConfig, VectorConfig, VectorKind};
 pub use matrices::TokenMatrices;
 pub use operation::{Operation, PointVectors, UpdateMode, UpsertOptions};
 pub use payload_index::PayloadIndex;
-pub(crate) use point::Values;
 pub use point::{Point, Selector};
+pub(crate) use point::{Tokens, Values};
 pub(crate) use point_json::NamedVectors;
 pub use point_json::PointLines;
 pub use scroll::ScrollPage;

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use half::f16;
 
 use super::Vector;
-use super::config::{CollectionConfig, Shape};
+use super::config::{CollectionConfig, Shape, VectorConfig};
 use super::sparse::SparseVector;
 use crate::filter::{FieldPath, Filter, Payload, PointId};
 use crate::json;
-use crate::multivector::{DenseVectors, TokenMatrix, check_dimension, unit};
+use crate::multivector::{DenseVectors, TokenMatrix, check_dimension, check_finite, unit};
 use crate::recall::Distance;
 use crate::{Error, Result};
 
@@ -92,8 +92,14 @@ pub(super) struct Prepared {
 /// The values of a vector, as they are compared.
 pub(crate) enum Values {
     Dense(Vec<f32>),
-    Tokens(TokenMatrix),
+    Tokens(Tokens),
     Sparse(SparseVector),
+}
+
+/// A multivector: in f16, and in f32 where it is kept so.
+pub(crate) struct Tokens {
+    pub matrix: TokenMatrix,
+    pub rows: Option<Vec<f32>>,
 }
 
 impl Values {
@@ -103,8 +109,13 @@ impl Values {
     }
 
     /// The rows of a multivector.
-    pub fn tokens(&self) -> Option<&TokenMatrix> {
-        if let Self::Tokens(matrix) = self { Some(matrix) } else { None }
+    pub fn tokens(&self) -> Option<&Tokens> {
+        if let Self::Tokens(tokens) = self { Some(tokens) } else { None }
+    }
+
+    /// The rows of a multivector that is kept in f32.
+    pub fn rows(&self) -> Option<&[f32]> {
+        self.tokens()?.rows.as_deref()
     }
 
     /// A sparse vector.
@@ -115,7 +126,7 @@ impl Values {
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
             Self::Dense(values) => bytemuck::cast_slice(values).into(),
-            Self::Tokens(matrix) => bytemuck::cast_slice::<f16, u8>(matrix.values()).into(),
+            Self::Tokens(it) => bytemuck::cast_slice::<f16, u8>(it.matrix.values()).into(),
             Self::Sparse(vector) => vector.bytes().into(),
         }
     }
@@ -173,7 +184,12 @@ pub(super) fn prepare(
             dense(values, expected.size, cosine).map(Values::Dense)
         }
         (Shape::Multi, Vector::Multi { values, dim }) => {
-            tokens(&values, dim, expected.size, cosine).map(Values::Tokens)
+            tokens(values, dim, expected).map(Values::Tokens)
+        }
+        // One row is a multivector too.
+        (Shape::Multi, Vector::Dense(row)) => {
+            let dim = row.len();
+            tokens(row, dim, expected).map(Values::Tokens)
         }
         (Shape::Sparse, Vector::Sparse { indices, values }) => {
             SparseVector::new(indices, values).map(Values::Sparse)
@@ -188,9 +204,16 @@ fn dense(values: Vec<f32>, size: usize, cosine: bool) -> Result<Vec<f32>> {
     Ok(if cosine { unit(&values).collect() } else { values })
 }
 
-fn tokens(values: &[f32], dim: usize, size: usize, cosine: bool) -> Result<TokenMatrix> {
-    check_dimension(|| "rows".into(), size, dim)?;
-    if cosine { TokenMatrix::normalized(values, dim) } else { TokenMatrix::new(values, dim) }
+fn tokens(values: Vec<f32>, dim: usize, config: &VectorConfig) -> Result<Tokens> {
+    check_dimension(|| "rows".into(), config.size, dim)?;
+    let cosine = config.distance == Distance::Cosine;
+    if !config.has_rows() {
+        let half = if cosine { TokenMatrix::normalized } else { TokenMatrix::new };
+        return Ok(Tokens { matrix: half(&values, dim)?, rows: None });
+    }
+    check_finite(&values, dim)?;
+    let rows = if cosine { values.chunks(dim).flat_map(unit).collect() } else { values };
+    Ok(Tokens { matrix: TokenMatrix::new(&rows, dim)?, rows: Some(rows) })
 }
 
 /// JSON that is nested more deeply than this is not read again.

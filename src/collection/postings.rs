@@ -13,7 +13,7 @@ use crate::Result;
 use crate::filter::PointNumber;
 
 /// Numbers that share a block, a power of two.
-pub(super) const SEGMENT: u32 = 1 << 12;
+pub(super) const SEGMENT: u32 = 1 << 14;
 
 /// Bytes of a posting: where in its segment the point is, and the value.
 const POSTING: usize = size_of::<u16>() + size_of::<f32>();

@@ -23,11 +23,20 @@ pub(super) enum Table {
     Index,
     /// Points and their values, by the slot of a sparse vector, segment and index.
     Postings,
+    /// Rows of multivectors in f32, by slot and number.
+    Rows,
 }
 
 impl Table {
-    pub const ALL: [Self; 6] =
-        [Self::Meta, Self::Ids, Self::Points, Self::Vectors, Self::Index, Self::Postings];
+    pub const ALL: [Self; 7] = [
+        Self::Meta,
+        Self::Ids,
+        Self::Points,
+        Self::Vectors,
+        Self::Index,
+        Self::Postings,
+        Self::Rows,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -37,6 +46,7 @@ impl Table {
             Self::Vectors => "vectors",
             Self::Index => "index",
             Self::Postings => "postings",
+            Self::Rows => "rows",
         }
     }
 
@@ -67,6 +77,7 @@ pub(super) const FORMAT: u32 = 2;
 /// Keys in [`Table::Meta`] that are the same in every version.
 pub(super) const FORMAT_KEY: &[u8] = b"format";
 pub(super) const STATE_KEY: &[u8] = b"state";
+pub(super) const CONFIG_KEY: &[u8] = b"config";
 
 /// Bytes of a checksum. Even, and so are keys of vectors: LMDB puts values at even addresses, where
 /// f16 can be read in place.
@@ -165,6 +176,10 @@ pub(super) fn parse_format(body: &[u8]) -> Option<u32> {
     body.try_into().ok().map(u32::from_le_bytes)
 }
 
+pub(super) fn parse_length(body: &[u8]) -> Option<f64> {
+    body.try_into().ok().map(f64::from_le_bytes)
+}
+
 pub(super) fn parse_number(body: &[u8]) -> Option<PointNumber> {
     body.try_into().ok().map(u32::from_le_bytes).map(PointNumber::new)
 }
@@ -174,6 +189,12 @@ pub(super) fn parse_dense(body: &[u8], dim: usize) -> Option<Vec<f32>> {
     let (values, rest) = body.as_chunks::<4>();
     let whole = rest.is_empty() && values.len() == dim;
     whole.then(|| values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+}
+
+/// Rows of a multivector, little-endian as the machine is.
+pub(super) fn parse_rows(body: &[u8], dim: usize) -> Option<Vec<f32>> {
+    let whole = !body.is_empty() && body.len().is_multiple_of(dim * size_of::<f32>());
+    whole.then(|| parse_dense(body, body.len() / size_of::<f32>())).flatten()
 }
 
 /// The values of a token matrix, in place.

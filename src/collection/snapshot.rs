@@ -10,7 +10,7 @@ use super::postings;
 use super::record::{self, Table};
 use super::sparse::SparseVector;
 use super::state::State;
-use super::{Collection, PayloadIndex, Point, Values, Vector};
+use super::{Collection, PayloadIndex, Point, Tokens, Values, Vector};
 use crate::filter::{
     FieldPath, Filter, IndexKind, Payload, PointId, PointNumber, PointSet, Points, Selected, Span,
     TextParams,
@@ -206,6 +206,24 @@ impl<'c> Snapshot<'c> {
         self.matrix(slot, config, number).map(Some)
     }
 
+    /// The rows of a multivector that is kept in f32, as it is compared: with cosine at length 1.
+    pub(crate) fn rows(&self, name: &str, number: PointNumber) -> Result<Option<Vec<f32>>> {
+        let (slot, config) = self.slot(name, Shape::Multi)?;
+        if !self.state.having[usize::from(slot)].contains(number) {
+            return Ok(None);
+        }
+        let key = record::vector_key(slot, number);
+        let body = self.collection.store.get(&self.txn, Table::Rows, &key)?;
+        let rows = body.and_then(|body| record::parse_rows(body, config.size));
+        rows.map(Some).ok_or_else(|| self.collection.store.damaged(Table::Rows, &key))
+    }
+
+    /// The length of the longest row that the multivector `name`, kept in f32, has in any point.
+    pub(crate) fn longest_row(&self, name: &str) -> Result<f64> {
+        let (slot, _) = self.slot(name, Shape::Multi)?;
+        Ok(self.state.longest[usize::from(slot)])
+    }
+
     /// The sparse vector `name` of a point, in the order of its indices.
     ///
     /// # Errors
@@ -258,6 +276,13 @@ impl<'c> Snapshot<'c> {
         Ok(Some(Point { id, vectors, payload }))
     }
 
+    fn multivector(&self, name: &str, number: PointNumber) -> Result<Option<Tokens>> {
+        let Some(matrix) = self.tokens(name, number)? else { return Ok(None) };
+        let (_, config) = self.slot(name, Shape::Multi)?;
+        let rows = if config.has_rows() { self.rows(name, number)? } else { None };
+        Ok(Some(Tokens { matrix: matrix.to_owned(), rows }))
+    }
+
     /// The names of the vectors that a point has.
     pub(crate) fn vector_names(&self, number: PointNumber) -> Vec<&str> {
         let names = self.collection.config().vectors().zip(&self.state.having);
@@ -277,7 +302,7 @@ impl<'c> Snapshot<'c> {
     pub(crate) fn vector(&self, name: &str, number: PointNumber) -> Result<Values> {
         let values = match self.collection.config().get(name)?.kind {
             VectorKind::Dense(_) => self.dense(name, number)?.map(Values::Dense),
-            VectorKind::Multi => self.tokens(name, number)?.map(|it| Values::Tokens(it.to_owned())),
+            VectorKind::Multi => self.multivector(name, number)?.map(Values::Tokens),
             VectorKind::Sparse(_) => self.sparse_vector(name, number)?.map(Values::Sparse),
         };
         values.ok_or_else(|| {
@@ -297,6 +322,10 @@ impl<'c> Snapshot<'c> {
         for (name, config) in all.filter(|(name, _)| wanted(name)) {
             let vector = match config.kind {
                 VectorKind::Dense(_) => self.dense(name, number)?.map(Vector::Dense),
+                VectorKind::Multi if config.has_rows() => {
+                    let rows = self.rows(name, number)?;
+                    rows.map(|values| Vector::Multi { values, dim: config.size })
+                }
                 VectorKind::Multi => self.tokens(name, number)?.map(Vector::from),
                 VectorKind::Sparse(_) => self.sparse(name, number)?,
             };

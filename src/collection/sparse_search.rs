@@ -21,6 +21,9 @@ pub(crate) struct SparseScores {
 /// The sum of no product. Products get 0 added, so no sum of any is this.
 const UNTOUCHED: f32 = -0.0;
 
+/// Sums that are compared at once: seldom is one of them among the best.
+const TOGETHER: usize = 32;
+
 impl Snapshot<'_> {
     /// Scores the `allowed` points whose sparse vector `name` has an index in common with `query`: the
     /// dot product over those indices, added up in f32 in their order. Gives the best `limit`, and all
@@ -134,14 +137,16 @@ impl Sums {
                 self.sums[offset] += weight * value + 0.0;
             }
         }
-        for (offset, sum) in (0..).zip(&mut self.sums) {
-            let score = std::mem::replace(sum, UNTOUCHED);
-            let number = PointNumber::new(first + offset);
-            let touched = score.to_bits() != UNTOUCHED.to_bits();
-            if score >= self.bar && touched && allowed.contains(number) {
-                self.scored.push((number, score));
+        let bar = self.bar;
+        let reaches = |score: f32| (score >= bar) & (score.to_bits() != UNTOUCHED.to_bits());
+        for (at, sums) in (first..).step_by(TOGETHER).zip(self.sums.chunks_mut(TOGETHER)) {
+            if sums.iter().fold(false, |any, score| any | reaches(*score)) {
+                let scored = (at..).map(PointNumber::new).zip(sums.iter().copied());
+                let scored = scored.filter(|(it, score)| reaches(*score) && allowed.contains(*it));
+                self.scored.extend(scored);
             }
         }
+        self.sums.fill(UNTOUCHED);
         if self.scored.len() > self.room {
             self.keep_best();
             // Many may tie: each is looked at a few times at most.

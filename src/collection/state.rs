@@ -5,14 +5,15 @@ use std::ops::Bound;
 use heed::{AnyTls, RoTxn, RwTxn};
 use serde_json::{Value, json};
 
-use super::record::{FORMAT, FORMAT_KEY, STATE_KEY, Table, index_key, parse_set, set_body};
+use super::record::{
+    CONFIG_KEY, FORMAT, FORMAT_KEY, STATE_KEY, Table, index_key, parse_length, parse_set, set_body,
+};
 use super::store::Store;
 use super::{CollectionConfig, PayloadIndex};
 use crate::filter::{FieldPath, IndexKind, PointNumber, PointSet, Span};
 use crate::json::Node;
 use crate::{Error, Result};
 
-const CONFIG_KEY: &[u8] = b"config";
 const INDEXES_KEY: &[u8] = b"indexes";
 const ALL_KEY: &[u8] = b"all";
 
@@ -29,6 +30,8 @@ pub(super) struct State {
     pub all: PointSet,
     /// The points that have a vector, by its slot.
     pub having: Vec<PointSet>,
+    /// The length of the longest row that a multivector kept in f32 ever had, by its slot.
+    pub longest: Vec<f64>,
     /// The payload indexes, with their numbers.
     pub indexes: Vec<(u32, PayloadIndex)>,
 }
@@ -43,6 +46,7 @@ impl State {
             next_index: 0,
             all: PointSet::new(),
             having: Vec::new(),
+            longest: Vec::new(),
             indexes: Vec::new(),
         };
         let config = config.to_json().to_string().into_bytes();
@@ -90,8 +94,14 @@ impl State {
             }
         });
         let having = having.collect::<Result<_>>()?;
+        let longest = (0..vectors).map(|slot| {
+            let key = longest_key(slot);
+            let body = store.get(txn, Table::Meta, &key)?;
+            body.map_or(Ok(0.0), |body| parse_length(body).ok_or_else(|| damaged(&key)))
+        });
+        let longest = longest.collect::<Result<_>>()?;
         let indexes = parse_indexes(record(INDEXES_KEY)?).ok_or_else(|| damaged(INDEXES_KEY))?;
-        Ok(Self { transaction, next, next_index, all, having, indexes })
+        Ok(Self { transaction, next, next_index, all, having, longest, indexes })
     }
 
     /// The kinds of the indexes of a field.
@@ -137,6 +147,11 @@ impl State {
                 store.put(txn, Table::Meta, &having_key(slot), &set_body(having))?;
             }
         }
+        for (slot, (longest, old)) in self.longest.iter().zip(&old.longest).enumerate() {
+            if longest != old {
+                store.put(txn, Table::Meta, &longest_key(slot), &longest.to_le_bytes())?;
+            }
+        }
         Ok(())
     }
 
@@ -173,6 +188,10 @@ pub(super) fn read_config(store: &Store, txn: &RoTxn<'_, AnyTls>) -> Result<Coll
 
 fn having_key(slot: usize) -> Vec<u8> {
     [b"having".as_slice(), &[slot as u8]].concat()
+}
+
+fn longest_key(slot: usize) -> Vec<u8> {
+    [b"longest".as_slice(), &[slot as u8]].concat()
 }
 
 fn parse_state(body: &[u8]) -> Option<(u64, u64, u32)> {

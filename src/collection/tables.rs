@@ -2,6 +2,7 @@
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Env, RwTxn, WithoutTls};
+use serde_json::{Map, Value};
 
 use super::record::{self, Table};
 
@@ -18,8 +19,9 @@ pub(super) fn create(
     let txn = env.write_txn()?;
     let made = env.create_databases_and_commit(txn, |opener, txn| {
         let mut create = |table: Table| opener.create_database(txn, Some(table.name()));
-        let [a, b, c, d, e, f] = Table::ALL;
-        let tables = [create(a)?, create(b)?, create(c)?, create(d)?, create(e)?, create(f)?];
+        let [a, b, c, d, e, f, g] = Table::ALL;
+        let (a, b, c, d) = (create(a)?, create(b)?, create(c)?, create(d)?);
+        let tables = [a, b, c, d, create(e)?, create(f)?, create(g)?];
         for (table, key, body) in records {
             put(tables[*table as usize], txn, *table, key, body)?;
         }
@@ -33,11 +35,11 @@ pub(super) fn open(env: &Env<WithoutTls>) -> heed::Result<Option<Tables>> {
     let txn = env.read_txn()?;
     let opened = env.open_databases_and_commit(txn, |opener, txn| {
         let open = |table: Table| opener.open_database(txn, Some(table.name()));
-        let [a, b, c, d, e, f] = Table::ALL;
-        let tables = (open(a)?, open(b)?, open(c)?, open(d)?, open(e)?, open(f)?);
+        let [a, b, c, d, e, f, g] = Table::ALL;
+        let tables = (open(a)?, open(b)?, open(c)?, open(d)?, open(e)?, open(f)?, open(g)?);
         heed::Result::Ok(match tables {
-            (Some(a), Some(b), Some(c), Some(d), Some(e), Some(f)) => {
-                CommitOrAbort::Commit([a, b, c, d, e, f])
+            (Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g)) => {
+                CommitOrAbort::Commit([a, b, c, d, e, f, g])
             }
             _ => CommitOrAbort::Abort(()),
         })
@@ -70,21 +72,41 @@ pub(super) fn upgrade(env: &Env<WithoutTls>) -> heed::Result<Option<Tables>> {
     let txn = env.write_txn()?;
     let upgraded = env.create_databases_and_commit(txn, |opener, txn| {
         let meta = opener.create_database(txn, Some(Table::Meta.name()))?;
-        let state = meta.get(txn, record::STATE_KEY)?;
-        let state = state.and_then(|it| Table::Meta.open(record::STATE_KEY, it));
-        let Some((_, rest)) = state.and_then(|it| it.split_first_chunk::<8>()) else {
+        let body =
+            |key| heed::Result::Ok(meta.get(txn, key)?.and_then(|it| Table::Meta.open(key, it)));
+        let state = body(record::STATE_KEY)?.and_then(|it| it.split_first_chunk::<8>());
+        let config = body(record::CONFIG_KEY)?.and_then(in_half);
+        let (Some((_, rest)), Some(config)) = (state, config) else {
             return heed::Result::Ok(CommitOrAbort::Abort(()));
         };
         let state = [&(txn.id() as u64).to_le_bytes(), rest].concat();
+        put(meta, txn, Table::Meta, record::CONFIG_KEY, &config)?;
         put(meta, txn, Table::Meta, record::STATE_KEY, &state)?;
         put(meta, txn, Table::Meta, record::FORMAT_KEY, &record::FORMAT.to_le_bytes())?;
-        let _: Database<'_> = opener.create_database(txn, Some(Table::Postings.name()))?;
+        for table in [Table::Postings, Table::Rows] {
+            let _: Database<'_> = opener.create_database(txn, Some(table.name()))?;
+        }
         Ok(CommitOrAbort::Commit(()))
     });
     match upgraded? {
         CommitOrAbort::Commit(()) => open(env),
         CommitOrAbort::Abort(()) => Ok(None),
     }
+}
+
+/// A configuration of version 1, which kept all multivectors in f16, in the words of ours.
+fn in_half(config: &[u8]) -> Option<Vec<u8>> {
+    let mut config: Value = serde_json::from_slice(config).ok()?;
+    let vectors = config.get_mut("vectors")?.as_object_mut()?;
+    let in_half = |vector: &mut Map<String, Value>| {
+        if vector.contains_key("multivector_config") {
+            vector.insert("datatype".into(), "float16".into());
+        }
+    };
+    // The vector without a name stands there itself.
+    in_half(vectors);
+    vectors.values_mut().filter_map(Value::as_object_mut).for_each(in_half);
+    serde_json::to_vec(&config).ok()
 }
 
 fn put(

@@ -5,6 +5,7 @@
 
 use heed::{AnyTls, RoTxn};
 
+use super::CollectionConfig;
 use super::record::{Table, parse_id, parse_number};
 use super::state::State;
 use super::store::{EVERY_KEY, Store};
@@ -12,7 +13,12 @@ use crate::Result;
 use crate::filter::PointSet;
 
 /// Checks the records of a collection against one another.
-pub(super) fn verify(store: &Store, txn: &RoTxn<'_, AnyTls>, state: &State) -> Result<()> {
+pub(super) fn verify(
+    store: &Store,
+    txn: &RoTxn<'_, AnyTls>,
+    state: &State,
+    config: &CollectionConfig,
+) -> Result<()> {
     let (told, got) = (txn.id() as u64, state.transaction);
     if told != got {
         return Err(store.damage(format!("what transaction {got} wrote in {told}")));
@@ -27,7 +33,9 @@ pub(super) fn verify(store: &Store, txn: &RoTxn<'_, AnyTls>, state: &State) -> R
     }
     // Which points and vectors there are is known; each is looked for by its number.
     let vectors = state.having.iter().map(PointSet::len).sum();
-    let counts = [(Table::Points, state.all.len()), (Table::Vectors, vectors)];
+    let with_rows = config.vectors.values().zip(&state.having).filter(|(it, _)| it.has_rows());
+    let rows = with_rows.map(|(_, having)| having.len()).sum();
+    let counts = [(Table::Points, state.all.len()), (Table::Vectors, vectors), (Table::Rows, rows)];
     for (table, expected) in counts {
         let got = store.count(txn, table)?;
         if got != expected {

@@ -21,6 +21,7 @@
 //! | `matches.rs` | what each query token of a hit matched; all similarities |
 //! | `scorer.rs` | [`CpuMaxSim`]: many documents in parallel |
 //! | `bound/` | bounds on scores, from integers |
+//! | `precise.rs` | scores of f32 rows, and how far those of rounded rows may be from them |
 //! | `top_k.rs` | the best k documents, without scoring those that can't be among them |
 
 #[cfg(target_arch = "x86_64")]
@@ -34,6 +35,8 @@ mod kernel;
 mod lanes;
 mod matches;
 mod narrow;
+#[cfg(feature = "collection")]
+mod precise;
 mod query;
 pub mod reference;
 mod scorer;
@@ -43,5 +46,7 @@ mod top_k;
 
 pub use instruction_set::InstructionSet;
 pub use matches::SimilarityMatrix;
+#[cfg(feature = "collection")]
+pub(crate) use precise::{PreciseQuery, norm};
 pub use scorer::CpuMaxSim;
 pub use similarity::{dot, squared_distance};

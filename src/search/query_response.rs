@@ -107,6 +107,9 @@ pub enum Method {
     MaxSim {
         /// On which backend, and why.
         execution: Execution,
+        /// Number of points that were scored again from f32, as rounding to f16 might have changed
+        /// whether they are among the best.
+        rescored: usize,
     },
     /// By the similarities to several examples, every allowed point.
     Examples {
@@ -194,7 +197,7 @@ impl Stage {
 impl Method {
     fn execution(&self) -> Option<&Execution> {
         match self {
-            Self::MaxSim { execution } => Some(execution),
+            Self::MaxSim { execution, .. } => Some(execution),
             Self::Examples { execution, .. } => execution.as_ref(),
             Self::Mmr { nearest, .. } => nearest.execution(),
             _ => None,
@@ -287,7 +290,10 @@ impl fmt::Display for Method {
             Self::Sparse { indices, postings } => {
                 write!(f, "{postings} postings of {indices} indices")
             }
-            Self::MaxSim { execution } => write!(f, "MaxSim on {execution}"),
+            Self::MaxSim { execution, rescored: 0 } => write!(f, "MaxSim on {execution}"),
+            Self::MaxSim { execution, rescored } => {
+                write!(f, "MaxSim on {execution}, {rescored} scored again from f32")
+            }
             Self::Examples { count, execution: None } => {
                 write!(f, "compared with {count} examples")
             }

@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
+
 use super::outcome::Scored;
 use super::reader::{Reader, Search};
 #[cfg(feature = "gpu")]
 use super::resident::is_missing;
 use crate::Result;
+use crate::collection::Tokens;
 use crate::filter::{PointNumber, PointSet};
 #[cfg(feature = "gpu")]
 use crate::gpu::ResidentStore;
+use crate::maxsim::PreciseQuery;
 use crate::multivector::TokenMatrix;
 use crate::ranking::TokenMatch;
 use crate::rerank::{Execution, Query, Ranking, Request, Wanted};
@@ -17,26 +21,91 @@ use crate::search::Method;
 
 /// The best of the `allowed` points, which all have the vector, and all that tie with the last: of
 /// those it is not numbers that decide, but ids.
+///
+/// All are scored from f16. Where f32 is kept, those that may be among the best are scored again from
+/// that: k points have at least the k-th score less the bound of rounding, so one whose score is less than
+/// the k-th by more than twice the bound is not among the best k.
 pub(super) fn contenders(
     reader: &Reader<'_, '_>,
     search: &Search<'_>,
-    query: &TokenMatrix,
+    query: &Tokens,
     allowed: &PointSet,
 ) -> Result<(Vec<Scored>, Method)> {
-    let wanted = Wanted::best(search.limit).with_ties();
-    let Ranking { hits, execution, .. } = rank_one(reader, search.using, query, allowed, wanted)?;
-    let scored = hits.into_iter().map(|hit| (hit.id, hit.score)).collect();
-    Ok((scored, Method::MaxSim { execution }))
+    let Some(rows) = &query.rows else {
+        let (scored, execution) =
+            rounded(reader, search.using, &query.matrix, allowed, search.limit)?;
+        return Ok((scored, Method::MaxSim { execution, rescored: 0 }));
+    };
+    let precise = PreciseQuery::new(rows, query.matrix.dim());
+    let longest = reader.snapshot.longest_row(search.using)?;
+    let rounding = precise.rounding(query.matrix.view(), longest);
+    let mut wanted = search.limit.saturating_add(MORE);
+    loop {
+        let (scored, execution) = rounded(reader, search.using, &query.matrix, allowed, wanted)?;
+        let count = scored.len();
+        let near = near(scored, search.limit, rounding);
+        if near.len() == count && (count as u64) < allowed.len() {
+            wanted = wanted.saturating_mul(4);
+            continue;
+        }
+        let rows = near.iter().map(|(number, _)| reader.snapshot.rows(search.using, *number));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        let scored = near.par_iter().zip(rows).map(|((number, score), rows)| {
+            (*number, rows.map_or(*score, |rows| precise.score(&rows) as f32))
+        });
+        return Ok((scored.collect(), Method::MaxSim { execution, rescored: near.len() }));
+    }
 }
 
-/// For each query the scores of all `points`, in the order of their numbers.
+/// Number of points beyond the best that are first asked for: rounding seldom decides between more.
+const MORE: usize = 64;
+
+/// Those of the `scored` points that may be among the best `limit` when they are scored from f32.
+fn near(mut scored: Vec<Scored>, limit: usize, rounding: f64) -> Vec<Scored> {
+    scored.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
+    if let Some((_, last)) = scored.get(limit - 1) {
+        let bar = f64::from(*last) - 2.0 * rounding;
+        scored.retain(|(_, score)| f64::from(*score) >= bar);
+    }
+    scored
+}
+
+/// The best `limit`, and all that tie with the last, by scores from f16.
+fn rounded(
+    reader: &Reader<'_, '_>,
+    using: &str,
+    query: &TokenMatrix,
+    allowed: &PointSet,
+    limit: usize,
+) -> Result<(Vec<Scored>, Execution)> {
+    let wanted = Wanted::best(limit).with_ties();
+    let Ranking { hits, execution, .. } = rank_one(reader, using, query, allowed, wanted)?;
+    Ok((hits.into_iter().map(|hit| (hit.id, hit.score)).collect(), execution))
+}
+
+/// For each query the scores of all `points`, in the order of their numbers: from f32 where it is kept, which
+/// the CPU computes.
 pub(super) fn similarities(
     reader: &Reader<'_, '_>,
     using: &str,
-    queries: &[&TokenMatrix],
+    queries: &[&Tokens],
     points: &PointSet,
 ) -> Result<(Vec<Vec<f32>>, Option<Execution>)> {
-    let rankings = rank(reader, using, queries, points, Wanted::all())?;
+    let precise = queries
+        .iter()
+        .map(|query| query.rows.as_ref().map(|rows| PreciseQuery::new(rows, query.matrix.dim())));
+    if let Some(precise) = precise.collect::<Option<Vec<_>>>() {
+        let rows = points.iter().map(|number| reader.snapshot.rows(using, number));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        let score = |query: &PreciseQuery<'_>, rows: &Option<Vec<f32>>| {
+            rows.as_deref().map_or(f32::NEG_INFINITY, |rows| query.score(rows) as f32)
+        };
+        let column =
+            |query: &PreciseQuery<'_>| rows.par_iter().map(|it| score(query, it)).collect();
+        return Ok((precise.iter().map(column).collect(), None));
+    }
+    let matrices: Vec<_> = queries.iter().map(|query| &query.matrix).collect();
+    let rankings = rank(reader, using, &matrices, points, Wanted::all())?;
     let execution = rankings.first().map(|it| it.execution.clone());
     let column = |ranking: Ranking<PointNumber>| {
         let mut hits = ranking.hits;

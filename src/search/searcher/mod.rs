@@ -268,7 +268,7 @@ impl Searcher {
         };
         let Some(number) = snapshot.number(id)? else { return Ok(None) };
         let Some(document) = snapshot.tokens(using, number)? else { return Ok(None) };
-        CpuMaxSim::new().similarities(query.view(), document).map(Some)
+        CpuMaxSim::new().similarities(query.matrix.view(), document).map(Some)
     }
 
     /// Counts points, vectors, bytes, and how far graphs and copies on the GPU are behind; cheap enough to
