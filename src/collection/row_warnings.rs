@@ -1,7 +1,7 @@
 //! Warnings of token vectors that hardly any model gives: zeros, and lengths other than 1.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
@@ -9,23 +9,31 @@ use super::{CollectionConfig, Point, Vector, VectorKind};
 use crate::multivector::RowCounts;
 use crate::recall::Distance;
 
-/// Warnings that were given, each once as long as a collection is open: the name of a vector, and
-/// whether its rows are zeros.
+/// Rows of a multivector that are looked at: what a model does wrong, it does from the start.
+const ROWS: usize = 1 << 17;
+
+/// Warnings that were given, each once as long as a collection is open, by the names of multivectors.
 #[derive(Default)]
-pub(super) struct RowWarnings(Mutex<BTreeSet<(String, bool)>>);
+pub(super) struct RowWarnings(Mutex<BTreeMap<String, Given>>);
+
+#[derive(Default)]
+struct Given {
+    /// Rows that were looked at.
+    rows: usize,
+    zeros: bool,
+    lengths: bool,
+}
 
 impl RowWarnings {
-    /// Counts the rows of all points by the name of their multivector, but of those that were warned of.
+    /// Counts rows of all points by the name of their multivector, unless enough were looked at.
     pub fn count<'c>(
         &self,
         points: &[Point],
         config: &'c CollectionConfig,
     ) -> Vec<(&'c str, RowCounts)> {
         let multi = config.vectors().filter(|(_, it)| it.kind == VectorKind::Multi);
-        let open = multi.filter(|(name, it)| {
-            let lengths = it.distance != Distance::Cosine;
-            !self.was_given(name, true) || (lengths && !self.was_given(name, false))
-        });
+        let open =
+            multi.filter(|(name, _)| self.given().get(*name).is_none_or(|it| it.rows < ROWS));
         let count = |name: &str| {
             let of_point = |point: &Point| match point.vectors.get(name) {
                 Some(Vector::Multi { values, dim }) => RowCounts::of(values, *dim),
@@ -38,15 +46,19 @@ impl RowWarnings {
 
     /// Warns of what was counted.
     pub fn warn(&self, counts: &[(&str, RowCounts)], config: &CollectionConfig) {
+        let mut given = self.given();
         for (name, RowCounts { rows, zero, not_unit }) in counts {
-            if *zero > 0 && self.give(name, true) {
+            let given = given.entry((*name).to_owned()).or_default();
+            given.rows = given.rows.saturating_add(*rows);
+            if *zero > 0 && !std::mem::replace(&mut given.zeros, true) {
                 log::warn!(
                     "{zero} of {rows} rows of vector {name:?} are zeros, as padding is that was taken for \
                      tokens: multivector::RowCleanup leaves them out"
                 );
             }
             let distance = config.get(name).map_or(Distance::Cosine, |it| it.distance);
-            if *not_unit > 0 && distance != Distance::Cosine && self.give(name, false) {
+            let matters = *not_unit > 0 && distance != Distance::Cosine;
+            if matters && !std::mem::replace(&mut given.lengths, true) {
                 log::warn!(
                     "{not_unit} of {rows} rows of vector {name:?} are not of unit length, and its distance is \
                      {distance}: long rows win; multivector::RowCleanup scales them"
@@ -55,14 +67,7 @@ impl RowWarnings {
         }
     }
 
-    fn was_given(&self, name: &str, zeros: bool) -> bool {
-        let given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        given.contains(&(name.to_owned(), zeros))
-    }
-
-    /// Notes a warning; `false` if it was given before.
-    fn give(&self, name: &str, zeros: bool) -> bool {
-        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        given.insert((name.to_owned(), zeros))
+    fn given(&self) -> MutexGuard<'_, BTreeMap<String, Given>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
