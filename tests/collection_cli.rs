@@ -78,7 +78,7 @@ fn check_green(files: &Files, query: &TokenMatrix, result: &Value, backend: &str
     ids.truncate(7);
     assert_eq!(found(result), ids);
     assert_eq!(result["backend"], backend);
-    assert!(result["plan"]["prefetch"][0]["method"].is_string());
+    assert!(result["plan"]["query"]["prefetch"][0]["method"].is_string());
     for (point, id) in result["points"].as_array().unwrap().iter().zip(ids) {
         assert_eq!(point["payload"], payload(id));
         assert!((point["score"].as_f64().unwrap() - score(id)).abs() < 1e-4);
@@ -148,7 +148,10 @@ fn a_refused_first_ingest_leaves_nothing() {
     let points = fs::read_to_string(files.path("points")).unwrap();
     files.write("points", &points.replacen("\"id\":3,", "\"id\":3,\"id\":4,", 1));
     refused(&["points: expected point.id once, got it again in line 4, column"]);
-    files.write("points", &points.replacen("\"id\":3,", "\"id\":3,\"vector\":{\"dense\":[1]},", 1));
+    let mut lines: Vec<&str> = points.lines().collect();
+    let again = lines[3].replace("\"vector\":{", "\"vector\":{\"dense\":[1],");
+    lines[3] = &again;
+    files.write("points", &lines.join("\n"));
     refused(&["vector \"dense\" of point 3 once"]);
     let mut deep = json!(1);
     (0..110).for_each(|_| deep = json!([deep]));
@@ -443,7 +446,10 @@ fn a_run_of_a_search() {
 #[test]
 fn a_run_of_distances_is_in_order() {
     let files = Files::new();
-    files.write("config", r#"{"vectors": {"size": 12, "distance": "Euclid"}}"#);
+    files.write(
+        "config",
+        r#"{"vectors": {"size": 12, "distance": "Euclid"}, "sparse_vectors": {"words": {}}}"#,
+    );
     let vectors = format!("--vectors=={}", files.path("vectors"));
     let output = files.ingest_only("c", &[&vectors]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -509,10 +515,10 @@ fn refused_searches(files: &Files) {
         assert!(!Path::new(&out).exists());
     };
     refused("{", &["request"]);
-    refused(r#"{"using": "dense"}"#, &["query"]);
+    refused(r#"{"prefetch": {"query": [1]}}"#, &["query", "given"]);
     refused(r#"{"query": [1, 2], "using": "dense"}"#, &["12", "2"]);
     refused(r#"{"query": [1, 2], "using": "other"}"#, &["other", "dense, tokens"]);
-    refused(r#"{"query": [1, 2], "using": "tokens"}"#, &["tokens", "many", "one"]);
+    refused(r#"{"query": [1, 2], "using": "tokens"}"#, &["16", "2"]);
     assert_wrong_usage(&files.search("c", &[]), &["--request"]);
     assert_wrong_usage(&files.search("c", &["--count", "--json"]), &["--count", "--json"]);
     assert_refused(&files.search("c", &["--request", "/nowhere"]), &["/nowhere"]);

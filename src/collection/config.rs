@@ -20,7 +20,7 @@ use crate::{Error, Result};
 /// let json = r#"{"vectors": {
 ///     "dense": {"size": 384, "distance": "Cosine", "hnsw_config": {"m": 16}},
 ///     "tokens": {
-///         "size": 128, "distance": "Cosine", "datatype": "float16",
+///         "size": 128, "distance": "Cosine",
 ///         "multivector_config": {"comparator": "max_sim"}, "hnsw_config": {"m": 0}
 ///     }
 /// }}"#;

@@ -48,7 +48,9 @@ impl<'q> PreciseQuery<'q> {
     ///
     /// For a row q and a row d, which are q' and d' in f16,
     ///
-    ///     q·d − q'·d' = q'·(d − d') + (q − q')·d,
+    /// ```text
+    /// q·d − q'·d' = q'·(d − d') + (q − q')·d,
+    /// ```
     ///
     /// at most |q'|·|d − d'| + |q − q'|·|d| by Cauchy and Schwarz. Rounding to f16 changes a value x by at
     /// most 2⁻¹¹·|x|, or by 2⁻²⁵ where f16 is subnormal, so |d − d'| ≤ 2⁻¹¹·|d| + 2⁻²⁵·√dim; what became of

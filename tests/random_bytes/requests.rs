@@ -60,6 +60,11 @@ fn queries() -> Vec<Value> {
         json!({"query": [[1, 0], [0, 1], [-1, -1]], "using": "t", "limit": 4, "filter": filter,
             "with_payload": {"exclude": ["o", "l[]"]}, "with_vector": true,
             "prefetch": [{"query": [0, 1, 0], "using": "v", "limit": 20}, {"query": [1, 1], "score_threshold": -1, "filter": filter}]}),
+        json!({"query": {"rrf": {"k": 3, "weights": [1, 0.5]}}, "limit": 9, "prefetch": [
+            {"query": {"recommend": {"positive": [1, [1, 0, 2]], "negative": [2], "strategy": "best_score"}}, "using": "v"},
+            {"query": {"fusion": "dbsf"}, "prefetch": {"query": 3, "using": "t"}, "limit": 7}]}),
+        json!({"query": {"formula": {"sum": ["$score", {"mult": ["b", 0.5]}, filter["must"]]}, "defaults": {"b": 1}},
+            "prefetch": {"query": {"discover": {"target": [1, 1, 1], "context": {"positive": 1, "negative": 2}}}, "using": "v"}}),
     ]
 }
 

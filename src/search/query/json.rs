@@ -69,6 +69,7 @@ impl QueryRequest {
     pub(crate) fn read_among(node: &Node<'_>, known: &'static [&'static str]) -> Result<Self> {
         let object = node.object_beside(known, BESIDE_REQUEST)?;
         let stage = Prefetch::read_fields(&object)?;
+        stage.asked().check().map_err(|error| node.wrong(error))?;
         Ok(Self {
             prefetch: stage.prefetch,
             query: stage.query,
@@ -94,7 +95,8 @@ impl QueryRequest {
 impl Prefetch {
     fn read(node: &Node<'_>) -> Result<Self> {
         let object = node.object_beside(STAGE, &[])?;
-        Self::read_fields(&object)
+        let stage = Self::read_fields(&object)?;
+        stage.asked().check().map_err(|error| node.wrong(error)).map(|()| stage)
     }
 
     fn read_fields(object: &Object<'_>) -> Result<Self> {
