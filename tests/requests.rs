@@ -302,7 +302,7 @@ fn requests_that_are_refused() {
         ),
         (
             r#"{"query": {"near": [1]}}"#,
-            "expected only nearest, mmr, recommend, discover, context, order_by, fusion, rrf, sample, relevance_feedback in request.query, got \"near\"",
+            "expected only nearest, recommend, discover, context, order_by, fusion, rrf, sample, relevance_feedback, mmr in request.query, got \"near\"",
         ),
         (
             r#"{"query": {"nearest": [1], "fusion": "rrf"}}"#,

@@ -83,7 +83,7 @@ fn point(id: u64) -> Point {
 }
 
 #[test]
-fn a_subscriber_sees_writes_upkeep_and_reranking() {
+fn a_subscriber_sees_writes_upkeep_stages_and_reranking() {
     let keeper = Keeper::default();
     // Upkeep has threads of its own.
     tracing::subscriber::set_global_default(keeper.clone()).unwrap();
@@ -98,7 +98,7 @@ fn a_subscriber_sees_writes_upkeep_and_reranking() {
     );
 
     searcher.collection().upsert((0..300).map(point).collect()).unwrap();
-    assert_eq!(keeper.ended("upsert"), [fields([("points", "300")])]);
+    assert_eq!(keeper.ended("apply"), [fields([("operations", "1")])]);
     let transaction = searcher.collection().snapshot().unwrap().transaction().to_string();
     assert_eq!(keeper.ended("write"), [fields([("transaction", &transaction)])]);
 
@@ -114,4 +114,11 @@ fn a_subscriber_sees_writes_upkeep_and_reranking() {
     let reranked =
         [("queries", "1"), ("candidates", "20"), ("backend", "cpu"), ("reason", "asked for")];
     assert_eq!(keeper.ended("rerank"), [fields(reranked)]);
+    let [recalled, ranked] = keeper.ended("stage").try_into().unwrap();
+    assert_eq!(
+        [&recalled["using"], &recalled["allowed"], &recalled["found"]],
+        ["dense", "300", "20"]
+    );
+    assert_eq!([&ranked["using"], &ranked["allowed"], &ranked["found"]], ["tokens", "20", "3"]);
+    assert!(ranked["method"].starts_with("MaxSim on cpu"), "{ranked:?}");
 }

@@ -14,22 +14,7 @@ use crate::{Error, Result};
 
 const STAGE: &[&str] =
     &["prefetch", "query", "using", "filter", "params", "score_threshold", "lookup_from", "limit"];
-const REQUEST: &[&str] = &[
-    "prefetch",
-    "query",
-    "using",
-    "filter",
-    "params",
-    "score_threshold",
-    "lookup_from",
-    "limit",
-    "offset",
-    "with_payload",
-    "with_vector",
-    "with_vectors",
-    "with_matches",
-];
-/// Those of a request for groups.
+/// Fields of a request for groups: those of a request, and three of its own.
 pub(in crate::search) const GROUPED: &[&str] = &[
     "prefetch",
     "query",
@@ -48,6 +33,7 @@ pub(in crate::search) const GROUPED: &[&str] = &[
     "group_size",
     "with_lookup",
 ];
+const REQUEST: &[&str] = GROUPED.split_at(GROUPED.len() - 3).0;
 const BESIDE_REQUEST: &[Foreign] = &[Foreign::new("shard_key", "sharding")];
 
 /// Our answers are as exact as any that these allow.

@@ -14,9 +14,9 @@ use crate::filter::{Datetime, FieldPath, PointId};
 use crate::json::{self, Foreign, Node, Object};
 use crate::search::formula::Formula;
 
-const RULES: &[&str] = &[
+/// The rules, and last what stands beside the first of them.
+const FIELDS: &[&str] = &[
     "nearest",
-    "mmr",
     "recommend",
     "discover",
     "context",
@@ -25,7 +25,9 @@ const RULES: &[&str] = &[
     "rrf",
     "sample",
     "relevance_feedback",
+    "mmr",
 ];
+const RULES: &[&str] = FIELDS.split_at(FIELDS.len() - 1).0;
 const BESIDE_RULES: &[Foreign] = &[
     Foreign::new("text", WORDS),
     Foreign::new("model", WORDS),
@@ -54,22 +56,9 @@ impl Scoring {
         if fields.contains_key("formula") {
             return Formula::read(node).map(Self::Formula);
         }
-        let object = node.object_beside(RULES, BESIDE_RULES)?;
+        let object = node.object_beside(FIELDS, BESIDE_RULES)?;
         let mmr = object.map("mmr", Mmr::read)?;
-        match (
-            object.only(&[
-                "nearest",
-                "recommend",
-                "discover",
-                "context",
-                "order_by",
-                "fusion",
-                "rrf",
-                "sample",
-                "relevance_feedback",
-            ]),
-            mmr,
-        ) {
+        match (object.only(RULES), mmr) {
             (Some(("nearest", example)), Some(mmr)) => Ok(Self::Mmr(Example::read(&example)?, mmr)),
             (Some((rule, node)), None) => Self::read_rule(rule, &node),
             _ => Err(node.expected(EXPECTED)),

@@ -12,6 +12,7 @@ use crate::Result;
 use crate::collection::Snapshot;
 use crate::filter::PointSet;
 use crate::search::{Method, Stage};
+use crate::trace::span;
 
 /// Runs a stage, after those that find its candidates.
 pub(super) fn run<'r>(
@@ -22,11 +23,15 @@ pub(super) fn run<'r>(
     let below = plan.prefetch.iter().map(|below| prefetched(reader, below, excluded));
     let below = below.collect::<Result<Vec<_>>>()?;
     let start = Instant::now();
+    let span = span!("stage", using = plan.asked.using, allowed, found, method);
     reader.cancellation.check()?;
     let (points, payloads_read) = allowed(reader, plan, &below, excluded)?;
     let filter_time = start.elapsed();
     let (mut outcome, method) = score(reader, plan, &below, &points)?;
     keep_best(&reader.snapshot, plan, &mut outcome)?;
+    span.record("allowed", points.len());
+    span.record("found", outcome.scored.len());
+    span.record("method", &method);
     let stage = Stage {
         prefetch: below.into_iter().map(|(_, stage)| stage).collect(),
         using: plan.asked.using.into(),
