@@ -151,6 +151,7 @@ impl<'s> Batch<'s> {
         self.note(number, payload, |change| &mut change.insert);
         Ok(number)
     }
+
     /// Removes a point; whether there was one.
     pub fn delete(&mut self, id: PointId) -> Result<bool> {
         let Some(number) = self.number(id)? else { return Ok(false) };

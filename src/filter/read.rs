@@ -13,16 +13,7 @@ use crate::{Error, Result};
 const CLAUSES: &[&str] = &["must", "should", "must_not", "min_should"];
 const KINDS: &[&str] = &["key", "is_empty", "is_null", "has_id", "has_vector", "nested"];
 const BOUNDS: &[&str] = &["gt", "gte", "lt", "lte"];
-const TESTS: &[&str] = &[
-    "match",
-    "range",
-    "geo_bounding_box",
-    "geo_radius",
-    "geo_polygon",
-    "values_count",
-    "is_empty",
-    "is_null",
-];
+/// A key, and the tests of what stands there.
 const FIELD: &[&str] = &[
     "key",
     "match",
@@ -34,6 +25,7 @@ const FIELD: &[&str] = &[
     "is_empty",
     "is_null",
 ];
+const TESTS: &[&str] = FIELD.split_at(1).1;
 const MATCHES: &[&str] =
     &["value", "any", "except", "text", "text_any", "phrase", "prefix", "substring"];
 
@@ -122,11 +114,8 @@ fn read_min_should(node: &Node<'_>, about: Belongs) -> Result<MinShould> {
     let conditions = object.required("conditions")?.array()?;
     let conditions =
         conditions.iter().map(|node| read_condition(node, about)).collect::<Result<_>>();
-    let count = object.required("min_count")?;
-    match count.count()? {
-        0 => Err(count.expected("at least 1")),
-        min_count => Ok(MinShould { conditions: conditions?, min_count }),
-    }
+    let min_count = object.required("min_count")?.positive()?;
+    Ok(MinShould { conditions: conditions?, min_count })
 }
 
 fn read_condition(node: &Node<'_>, about: Belongs) -> Result<Condition> {

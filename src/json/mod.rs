@@ -138,6 +138,14 @@ impl<'a> Node<'a> {
         count.ok_or_else(|| self.expected("an integer of at least 0"))
     }
 
+    /// A count that is not 0.
+    pub fn positive(&self) -> Result<usize> {
+        match self.count()? {
+            0 => Err(self.expected("at least 1")),
+            count => Ok(count),
+        }
+    }
+
     pub fn f32(&self) -> Result<f32> {
         let narrow = self.value.as_f64().map(|value| value as f32).filter(|it| it.is_finite());
         narrow.ok_or_else(|| self.expected("a number that f32 holds"))

@@ -67,14 +67,10 @@ impl FacetRequest {
     fn read(node: &Node<'_>) -> Result<Self> {
         let beside = &[Foreign::flag("exact"), Foreign::new("shard_key", "sharding")];
         let object = node.object_beside(&["key", "filter", "limit"], beside)?;
-        let limit = object.map("limit", |node| match node.count()? {
-            0 => Err(node.expected("at least 1")),
-            limit => Ok(limit),
-        })?;
         Ok(Self {
             key: FieldPath::read(&object.required("key")?)?,
             filter: object.map("filter", Filter::read)?,
-            limit: limit.unwrap_or(DEFAULT_LIMIT),
+            limit: object.map("limit", Node::positive)?.unwrap_or(DEFAULT_LIMIT),
         })
     }
 

@@ -102,10 +102,7 @@ impl GroupRequest {
 
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let object = node.any_object()?;
-        let group_size = object.map("group_size", |node| match node.count()? {
-            0 => Err(node.expected("at least 1")),
-            size => Ok(size),
-        })?;
+        let group_size = object.map("group_size", Node::positive)?;
         Ok(Self {
             request: QueryRequest::read_among(node, GROUPED)?,
             group_by: FieldPath::read(&object.required("group_by")?)?,

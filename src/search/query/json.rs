@@ -96,7 +96,7 @@ impl Prefetch {
             params: object.map("params", read_params)?.unwrap_or_default(),
             score_threshold: object.map("score_threshold", Node::f32)?,
             lookup_from: object.map("lookup_from", Lookup::read)?,
-            limit: read_limit(object)?,
+            limit: object.map("limit", Node::positive)?.unwrap_or(DEFAULT_LIMIT),
         })
     }
 }
@@ -141,22 +141,9 @@ fn read_string(node: &Node<'_>) -> Result<String> {
     node.string().map(String::from)
 }
 
-fn read_limit(object: &Object<'_>) -> Result<usize> {
-    match object.get("limit") {
-        None => Ok(DEFAULT_LIMIT),
-        Some(node) => match node.count()? {
-            0 => Err(node.expected("at least 1")),
-            limit => Ok(limit),
-        },
-    }
-}
-
 fn read_params(node: &Node<'_>) -> Result<SearchParams> {
     let object = node.object_beside(&["hnsw_ef", "exact"], BESIDE_PARAMS)?;
-    let hnsw_ef = object.map("hnsw_ef", |node| match node.count()? {
-        0 => Err(node.expected("at least 1")),
-        ef => Ok(ef),
-    })?;
+    let hnsw_ef = object.map("hnsw_ef", Node::positive)?;
     Ok(SearchParams { hnsw_ef, exact: object.map("exact", Node::bool)?.unwrap_or(false) })
 }
 

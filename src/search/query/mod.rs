@@ -345,7 +345,11 @@ impl<'a> Asked<'a> {
 }
 
 fn at_least_1(name: &'static str, got: usize) -> Result<()> {
-    if got > 0 { Ok(()) } else { Err(refused(name, "at least 1", got)) }
+    within(name, "at least 1", got, got > 0)
+}
+
+fn within(name: &'static str, expected: &str, got: impl ToString, fits: bool) -> Result<()> {
+    if fits { Ok(()) } else { Err(refused(name, expected, got)) }
 }
 
 fn refused(name: &'static str, expected: &str, got: impl ToString) -> Error {

@@ -1,9 +1,10 @@
 //! [`Scoring`]: by which rule a stage scores and orders points.
 
+use super::within;
+use crate::Result;
 use crate::collection::Vector;
 use crate::filter::{Datetime, FieldPath, PointId};
 use crate::search::formula::Formula;
-use crate::{Error, Result};
 
 /// Rule by which a stage scores points; in JSON the `query` of Qdrant's query call.
 ///
@@ -362,20 +363,6 @@ impl Fusion {
         let fits = weights.is_empty() || weights.len() == prefetches;
         let expected = format!("{prefetches}, one for each prefetch");
         within("the number of weights", &expected, weights.len(), fits)
-    }
-}
-
-pub(super) fn within(
-    name: &'static str,
-    expected: &str,
-    got: impl ToString,
-    fits: bool,
-) -> Result<()> {
-    match fits {
-        true => Ok(()),
-        false => {
-            Err(Error::InvalidParameter { name, expected: expected.into(), got: got.to_string() })
-        }
     }
 }
 

@@ -211,10 +211,7 @@ impl RecommendStrategy {
 
 fn read_rrf(node: &Node<'_>) -> Result<Fusion> {
     let object = node.object(&["k", "weights"])?;
-    let k = object.map("k", |node| match node.count()? {
-        0 => Err(node.expected("at least 1")),
-        k => Ok(k),
-    })?;
+    let k = object.map("k", Node::positive)?;
     let weights = object.map("weights", Node::f32s)?.unwrap_or_default();
     Ok(Fusion::Rrf { k: k.unwrap_or(Fusion::DEFAULT_K), weights })
 }

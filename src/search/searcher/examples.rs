@@ -112,12 +112,13 @@ pub(super) fn similarities(
         let (all, ran) = max_sim::similarities(reader, using, &tokens, points)?;
         (columns, execution) = (all, ran);
     }
-    for example in examples.iter().filter_map(Values::dense) {
-        columns.push(
-            reader
-                .snapshot
-                .map_dense(using, points, |_, vector| distance.similarity(example, vector))?,
-        );
+    let dense: Vec<_> = examples.iter().filter_map(Values::dense).collect();
+    if !dense.is_empty() {
+        // Each vector is read once, for all examples.
+        let rows = reader.snapshot.map_dense(using, points, |_, vector| {
+            dense.iter().map(|it| distance.similarity(it, vector)).collect::<Vec<f32>>()
+        })?;
+        columns.extend((0..dense.len()).map(|at| rows.iter().map(|row| row[at]).collect()));
     }
     for example in examples.iter().filter_map(Values::sparse) {
         let scored = reader.snapshot.sparse_scores(using, example, points, usize::MAX)?.scored;

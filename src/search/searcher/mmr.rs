@@ -2,8 +2,7 @@
 
 use super::examples::similarities;
 use super::nearest::nearest;
-use super::outcome::Scored;
-use super::outcome::{Outcome, best};
+use super::outcome::{Outcome, Scored, best};
 use super::plan::Planned;
 use super::reader::Reader;
 use crate::Result;

@@ -52,8 +52,7 @@ fn prefetched<'r>(
     plan: &Planned<'r>,
     excluded: &PointSet,
 ) -> Result<(Rc<Run>, Stage)> {
-    let (filters, excluded_here) = (plan.filters.clone(), excluded.clone());
-    let key = Key { asked: plan.asked, filters, excluded: excluded_here };
+    let key = Key { asked: plan.asked, filters: plan.filters.clone(), excluded: excluded.clone() };
     if let Some(known) = reader.known(&key) {
         let stage = Stage { shared: true, ..known.stage.clone() };
         return Ok((known, stage));
