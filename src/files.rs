@@ -24,3 +24,17 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()
 }
+
+/// Makes the names of new files last: of those in a directory, and its own.
+pub(crate) fn sync_directories(path: &Path) -> Result<()> {
+    // Elsewhere a directory can't be opened, and needs no such thing.
+    if cfg!(unix) {
+        for directory in [Some(path), path.parent()].into_iter().flatten() {
+            let directory =
+                if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+            let synced = File::open(directory).and_then(|file| file.sync_all());
+            synced.map_err(|source| Error::io("write", directory, source))?;
+        }
+    }
+    Ok(())
+}

@@ -7,10 +7,11 @@ use std::{fs, io};
 use tempfile::TempDir;
 
 use super::batch::Batch;
-use super::environment::{DATA, create_directories, exists, sync_directories};
+use super::environment::{DATA, create_directories, exists};
 use super::state::State;
 use super::store::Store;
 use super::{Collection, CollectionConfig};
+use crate::files::sync_directories;
 use crate::{Error, Result};
 
 impl Collection {

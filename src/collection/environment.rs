@@ -9,6 +9,7 @@ use heed::{Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 use super::record::{FORMAT, Table};
 use super::structure;
 use super::tables::{self, Tables};
+use crate::files::sync_directories;
 use crate::{Error, Result};
 
 /// An open collection's files.
@@ -180,20 +181,6 @@ pub(super) fn create_directories(path: &Path) -> Result<()> {
     let made: Vec<_> = path.ancestors().take_while(missing).collect();
     fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))?;
     made.into_iter().try_for_each(sync_directories)
-}
-
-/// Makes the names of new files last: of those in a directory, and its own.
-pub(super) fn sync_directories(path: &Path) -> Result<()> {
-    // Elsewhere a directory can't be opened, and needs no such thing.
-    if cfg!(unix) {
-        for directory in [Some(path), path.parent()].into_iter().flatten() {
-            let directory =
-                if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-            let synced = File::open(directory).and_then(|file| file.sync_all());
-            synced.map_err(|source| Error::io("write", directory, source))?;
-        }
-    }
-    Ok(())
 }
 
 /// Two processes on one collection would not see each other's graphs.

@@ -55,29 +55,33 @@ impl Operation {
             let names = OPERATIONS.map(|field| field[0]).join(", ");
             return Err(node.expected(format!("an object with one of {names}")));
         };
-        let node = node.object(*field)?.required(field[0])?;
-        match field[0] {
-            "upsert" => read_upsert(&node),
-            "delete" => Ok(Self::Delete(read_selector(&node, selector(&node, SELECTOR)?)?)),
+        Self::read_body(field[0], &node.object(*field)?.required(field[0])?)
+    }
+
+    /// Reads what stands under the name of a kind of operation.
+    pub(crate) fn read_body(kind: &str, node: &Node<'_>) -> Result<Self> {
+        match kind {
+            "upsert" => read_upsert(node),
+            "delete" => Ok(Self::Delete(read_selector(node, selector(node, SELECTOR)?)?)),
             "set_payload" => {
-                let object = selector(&node, &["payload", "key", "points", "filter"])?;
+                let object = selector(node, &["payload", "key", "points", "filter"])?;
                 let fields = read_payload(&object.required("payload")?)?;
                 let key = object.map("key", FieldPath::read)?;
-                Ok(Self::SetPayload { fields, key, which: read_selector(&node, object)? })
+                Ok(Self::SetPayload { fields, key, which: read_selector(node, object)? })
             }
             "overwrite_payload" => {
-                let object = selector(&node, &["payload", "points", "filter"])?;
+                let object = selector(node, &["payload", "points", "filter"])?;
                 let payload = read_payload(&object.required("payload")?)?;
-                Ok(Self::OverwritePayload { payload, which: read_selector(&node, object)? })
+                Ok(Self::OverwritePayload { payload, which: read_selector(node, object)? })
             }
             "delete_payload" => {
-                let object = selector(&node, &["keys", "points", "filter"])?;
+                let object = selector(node, &["keys", "points", "filter"])?;
                 let keys = object.required("keys")?.array()?;
                 let keys = keys.iter().map(FieldPath::read).collect::<Result<_>>()?;
-                Ok(Self::DeletePayload { keys, which: read_selector(&node, object)? })
+                Ok(Self::DeletePayload { keys, which: read_selector(node, object)? })
             }
             "clear_payload" => {
-                Ok(Self::ClearPayload(read_selector(&node, selector(&node, SELECTOR)?)?))
+                Ok(Self::ClearPayload(read_selector(node, selector(node, SELECTOR)?)?))
             }
             "update_vectors" => {
                 let object = node.object_beside(&["points", "update_filter"], BESIDE)?;
@@ -89,11 +93,11 @@ impl Operation {
                 })
             }
             _ => {
-                let object = selector(&node, &["vector", "points", "filter"])?;
+                let object = selector(node, &["vector", "points", "filter"])?;
                 let names = object.required("vector")?.array()?;
                 let names = names.iter().map(|it| it.string().map(String::from));
                 let names = names.collect::<Result<_>>()?;
-                Ok(Self::DeleteVectors { names, which: read_selector(&node, object)? })
+                Ok(Self::DeleteVectors { names, which: read_selector(node, object)? })
             }
         }
     }

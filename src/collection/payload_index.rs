@@ -43,7 +43,7 @@ impl PayloadIndex {
         self.field == other.field && (self.kind == other.kind || texts)
     }
 
-    fn read(node: &Node<'_>) -> Result<Self> {
+    pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let object = node.object(&["field_name", "field_schema"])?;
         let field = FieldPath::read(&object.required("field_name")?)?;
         Ok(Self { field, kind: IndexKind::read(&object.required("field_schema")?)? })

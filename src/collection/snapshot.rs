@@ -104,6 +104,12 @@ impl<'c> Snapshot<'c> {
         self.state.indexes.iter().map(|(_, index)| index)
     }
 
+    /// Number of points whose field a payload index has something of.
+    pub(crate) fn indexed(&self, index: &PayloadIndex) -> Result<u64> {
+        let spans = [Span::filled()];
+        Points::with_keys(self, &index.field, &index.kind, &spans).map(|points| points.len())
+    }
+
     /// The points that match a filter.
     ///
     /// # Errors

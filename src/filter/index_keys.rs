@@ -48,6 +48,11 @@ impl Span {
         Self { start: key, end }
     }
 
+    /// Keys of the points whose field is not empty.
+    pub(crate) fn filled() -> Self {
+        Self::class(FILLED)
+    }
+
     pub(super) fn class(class: u8) -> Self {
         Self { start: vec![class], end: vec![class + 1] }
     }

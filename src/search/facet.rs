@@ -64,7 +64,7 @@ impl FacetRequest {
         Self { limit, ..self }
     }
 
-    fn read(node: &Node<'_>) -> Result<Self> {
+    pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let beside = &[Foreign::flag("exact"), Foreign::new("shard_key", "sharding")];
         let object = node.object_beside(&["key", "filter", "limit"], beside)?;
         Ok(Self {

@@ -17,6 +17,7 @@ mod output;
 mod progress;
 mod score;
 mod search;
+mod serve;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ enum Command {
     Score(score::Args),
     Ingest(ingest::Args),
     Search(search::Args),
+    Serve(serve::Args),
     Evaluate(evaluate::Args),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
@@ -54,6 +56,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         Command::Score(args) => score::run(args),
         Command::Ingest(args) => ingest::run(args),
         Command::Search(args) => search::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),

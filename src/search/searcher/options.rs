@@ -1,5 +1,7 @@
 //! Options of a searcher.
 
+use std::sync::Arc;
+
 use crate::Result;
 use crate::rerank::{Backend, Reranker};
 use crate::search::RequestLimits;
@@ -19,7 +21,7 @@ use crate::search::RequestLimits;
 /// ```
 #[derive(Debug, Default)]
 pub struct SearcherOptions {
-    reranker: Option<Reranker>,
+    reranker: Option<Arc<Reranker>>,
     resident_bytes: Option<u64>,
     pub(super) limits: RequestLimits,
 }
@@ -30,9 +32,9 @@ impl SearcherOptions {
         Self::default()
     }
 
-    /// Reranker, which computes MaxSim.
-    pub fn reranker(self, reranker: Reranker) -> Self {
-        Self { reranker: Some(reranker), ..self }
+    /// Reranker, which computes MaxSim; several searchers may share one.
+    pub fn reranker(self, reranker: impl Into<Arc<Reranker>>) -> Self {
+        Self { reranker: Some(reranker.into()), ..self }
     }
 
     /// Bytes of a GPU's memory that multivectors may keep between requests, all names together.
@@ -46,10 +48,10 @@ impl SearcherOptions {
         Self { limits, ..self }
     }
 
-    pub(super) fn take(self) -> Result<(Reranker, Option<u64>)> {
+    pub(super) fn take(self) -> Result<(Arc<Reranker>, Option<u64>)> {
         let reranker = match self.reranker {
             Some(reranker) => reranker,
-            None => Reranker::new(Backend::Auto)?,
+            None => Reranker::new(Backend::Auto)?.into(),
         };
         Ok((reranker, self.resident_bytes))
     }

@@ -1,7 +1,7 @@
 //! State that every search of a collection shares.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::graphs::Graph;
 #[cfg(feature = "gpu")]
@@ -14,7 +14,7 @@ use crate::trace::span;
 /// A collection, and what is derived from it.
 pub(super) struct Shared {
     pub collection: Collection,
-    pub reranker: Reranker,
+    pub reranker: Arc<Reranker>,
     pub graphs: Vec<Graph>,
     #[cfg(feature = "gpu")]
     pub residents: Vec<Resident>,
@@ -33,7 +33,7 @@ impl Shared {
     #[cfg_attr(not(feature = "gpu"), expect(unused_variables))]
     pub fn open(
         collection: Collection,
-        reranker: Reranker,
+        reranker: Arc<Reranker>,
         resident_bytes: Option<u64>,
     ) -> Result<Self> {
         #[cfg(feature = "gpu")]

@@ -1,0 +1,87 @@
+//! [`Text`]: a request's body, bounded by itself and together with those of others.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use http_body_util::BodyExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::call::App;
+use super::refusal::Refusal;
+use crate::Error;
+use crate::json::{self, Node};
+
+/// Bytes that a permit stands for.
+pub(super) const UNIT: usize = 1024;
+
+/// A body, which counts against what all may take until it is dropped.
+pub(super) struct Text {
+    bytes: Vec<u8>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Text {
+    /// Reads it as JSON: `what` it is, and the name that paths in it begin with.
+    pub fn read<T>(
+        &self,
+        what: &'static str,
+        name: &'static str,
+        read: impl FnOnce(&Node<'_>) -> crate::Result<T>,
+    ) -> Result<T, Refusal> {
+        let text = std::str::from_utf8(&self.bytes)
+            .map_err(|fault| Refusal::malformed(format!("expected text in UTF-8: {fault}")))?;
+        let empty = text.trim().is_empty();
+        Ok(json::read(if empty { "{}" } else { text }, what, name, read)?)
+    }
+}
+
+impl FromRequest<App> for Text {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
+        let limit = app.options.body_bytes;
+        let declared =
+            request.headers().get("content-length").and_then(|it| it.to_str().ok()?.parse().ok());
+        if let Some(bytes) = declared.filter(|bytes| *bytes > limit as u64) {
+            return Err(Refusal::too_large(bytes, limit));
+        }
+        let read = read(request.into_body(), limit, &app.bodies);
+        timeout(app.options.body_time, read).await.unwrap_or_else(|_| Err(Refusal::slow()))
+    }
+}
+
+async fn read(mut body: Body, limit: usize, budget: &Arc<Semaphore>) -> Result<Text, Refusal> {
+    let mut text = Text { bytes: Vec::new(), _room: None };
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|fault| Refusal::malformed(format!("cannot read the body: {fault}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        let bytes = text.bytes.len() + data.len();
+        if bytes > limit {
+            return Err(Refusal::too_large(bytes as u64, limit));
+        }
+        make_room(&mut text, &data, budget)?;
+        text.bytes.extend_from_slice(&data);
+    }
+    Ok(text)
+}
+
+/// Takes permits for as many units as a body begins with this part.
+fn make_room(text: &mut Text, data: &Bytes, budget: &Arc<Semaphore>) -> Result<(), Refusal> {
+    let units = |bytes: usize| bytes.div_ceil(UNIT);
+    let more = units(text.bytes.len() + data.len()) - units(text.bytes.len());
+    let more = u32::try_from(more).unwrap_or(u32::MAX);
+    let room = Arc::clone(budget).try_acquire_many_owned(more).map_err(|_| Refusal::busy())?;
+    match &mut text._room {
+        Some(all) => all.merge(room),
+        none => *none = Some(room),
+    }
+    Ok(())
+}
+
+/// That a value of the URL is not what it has to be.
+pub(super) fn wrong_parameter(name: &'static str, expected: &str, got: &str) -> Error {
+    Error::InvalidParameter { name, expected: expected.into(), got: got.into() }
+}

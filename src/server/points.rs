@@ -1,0 +1,65 @@
+//! Routes: points, changed.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::{post, put};
+use serde_json::{Value, json};
+
+use super::body::Text;
+use super::call::App;
+use super::records;
+use super::refusal::Refusal;
+use crate::Result;
+use crate::collection::{Collection, Operation};
+use crate::json::Node;
+
+pub(super) fn routes() -> Router<App> {
+    let of = |path: &str| format!("/collections/{{collection}}/points{path}");
+    // The body of a call for one change is what stands under its name in a list of changes.
+    let one = |kind: &'static str| {
+        move |State(app): State<App>, Path(name): Path<String>, text: Text| {
+            change(app, name, text, kind)
+        }
+    };
+    let payload = post(one("set_payload")).put(one("overwrite_payload"));
+    Router::new()
+        .route(&of(""), put(one("upsert")).post(records::retrieve))
+        .route(&of("/delete"), post(one("delete")))
+        .route(&of("/payload"), payload)
+        .route(&of("/payload/delete"), post(one("delete_payload")))
+        .route(&of("/payload/clear"), post(one("clear_payload")))
+        .route(&of("/vectors"), put(one("update_vectors")))
+        .route(&of("/vectors/delete"), post(one("delete_vectors")))
+        .route(&of("/batch"), post(several))
+}
+
+async fn change(app: App, name: String, text: Text, kind: &'static str) -> Response {
+    app.on(name, text, move |hosted, text| {
+        let read = |node: &Node<'_>| Operation::read_body(kind, node);
+        let operation = text.read("a change of points", kind, read)?;
+        let collection = hosted.collection()?;
+        collection.apply(vec![operation])?;
+        completed(collection)
+    })
+    .await
+}
+
+async fn several(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
+    app.on(name, text, |hosted, text| {
+        let operations = text.read("a list of changes", "request", |node| {
+            let list = node.object(&["operations"])?.required("operations")?;
+            list.array()?.iter().map(Operation::read).collect::<Result<Vec<_>>>()
+        })?;
+        let (count, collection) = (operations.len(), hosted.collection()?);
+        collection.apply(operations)?;
+        completed(collection).map(|it| vec![it; count])
+    })
+    .await
+}
+
+/// That a change is made, and lasts: whether a client waits for it or not.
+pub(super) fn completed(collection: &Collection) -> Result<Value, Refusal> {
+    let operation = collection.snapshot()?.transaction();
+    Ok(json!({"operation_id": operation, "status": "completed"}))
+}

@@ -1,0 +1,175 @@
+//! [`Refusal`]: an error as Qdrant's clients know it.
+//!
+//! Codes and the beginnings of texts are Qdrant's, as programs look for them.
+
+use std::time::Instant;
+
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::envelope;
+use crate::{Error, ErrorKind};
+
+/// Status code, text, and what else a client is told.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    text: String,
+    start: Option<Instant>,
+    /// Seconds after which another try is worth it.
+    retry_after: Option<u64>,
+    plain: bool,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, text: text.into(), start: None, retry_after: None, plain: false }
+    }
+
+    pub fn since(self, start: Instant) -> Self {
+        Self { start: Some(start), ..self }
+    }
+
+    pub fn malformed(text: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("Format error in JSON body: {text}"))
+    }
+
+    pub fn wrong(text: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("Wrong input: {text}"))
+    }
+
+    pub fn bad_request(text: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("Bad request: {text}"))
+    }
+
+    pub fn not_found(text: impl std::fmt::Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("Not found: {text}"))
+    }
+
+    pub fn no_collection(name: &str) -> Self {
+        Self::not_found(format!("Collection `{name}` doesn't exist!"))
+    }
+
+    pub fn exists(what: &str, name: &str) -> Self {
+        let text = format!("Wrong input: {what} `{name}` already exists!");
+        Self::new(StatusCode::CONFLICT, text)
+    }
+
+    pub fn invalid(text: impl std::fmt::Display) -> Self {
+        let text = format!("Validation error in JSON body: [{text}]");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, text)
+    }
+
+    pub fn internal(text: impl std::fmt::Display) -> Self {
+        let text = format!("Service internal error: {text}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+    }
+
+    pub fn too_large(bytes: u64, limit: usize) -> Self {
+        let text = format!(
+            "Payload error: JSON payload ({bytes} bytes) is larger than allowed (limit: {limit} bytes)."
+        );
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    pub fn slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "Timeout: the body did not arrive in time")
+    }
+
+    /// More is asked for at once than is answered.
+    pub fn busy() -> Self {
+        let text = "Too many requests: the bodies of others take all memory that bodies may take";
+        Self { retry_after: Some(1), ..Self::new(StatusCode::TOO_MANY_REQUESTS, text) }
+    }
+
+    /// 401, whose body is no JSON.
+    pub fn unauthorized(text: &'static str) -> Self {
+        Self { plain: true, ..Self::new(StatusCode::UNAUTHORIZED, text) }
+    }
+
+    pub fn forbidden(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, text)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        known(&error).unwrap_or_else(|| match error.kind() {
+            ErrorKind::InvalidInput => Self::wrong(error),
+            ErrorKind::NotFound => Self::not_found(error),
+            ErrorKind::Conflict => Self::new(StatusCode::CONFLICT, format!("Wrong input: {error}")),
+            ErrorKind::Busy | ErrorKind::Device => {
+                let text = format!("Service unavailable: {error}");
+                Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
+            }
+            ErrorKind::OutOfSpace => {
+                let text = format!("Out of disk space: {error}");
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, text)
+            }
+            ErrorKind::Cancelled => Self::new(StatusCode::REQUEST_TIMEOUT, "Timeout: cancelled"),
+            _ => Self::internal(error),
+        })
+    }
+}
+
+/// Errors that clients know by their texts, wherever in a request they are found.
+fn known(error: &Error) -> Option<Refusal> {
+    match error {
+        Error::InPoint { source, .. }
+        | Error::InVector { source, .. }
+        | Error::InRequest { source, .. } => known(source),
+        Error::InJson { source, .. } => known(source).or_else(|| Some(Refusal::invalid(error))),
+        Error::UnknownVector { name, .. } => {
+            Some(Refusal::wrong(format!("Not existing vector name error: {name}")))
+        }
+        Error::DimensionMismatch { expected, got, .. } => {
+            let text = format!("Vector dimension error: expected dim: {expected}, got {got}");
+            Some(Refusal::wrong(text))
+        }
+        Error::UnknownPoint { id } => {
+            Some(Refusal::not_found(format!("No point with id {id} found")))
+        }
+        Error::UnknownCollection { name } => Some(Refusal::no_collection(name)),
+        Error::InvalidJson { expected, .. } if expected.starts_with("at least") => {
+            Some(Refusal::invalid(error))
+        }
+        Error::MalformedJson { .. }
+        | Error::InvalidJson { .. }
+        | Error::DuplicateField { .. }
+        | Error::UnknownField { .. } => Some(Refusal::malformed(error)),
+        Error::Unsupported { .. } => Some(Refusal::bad_request(error)),
+        _ => None,
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = if self.plain {
+            (self.status, self.text).into_response()
+        } else {
+            let time = self.start.map_or(0.0, |start| start.elapsed().as_secs_f64());
+            let text = json!({"status": {"error": self.text}, "time": time}).to_string();
+            envelope::json(self.status, text.into_bytes())
+        };
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+pub(super) async fn no_route(uri: Uri) -> Refusal {
+    Refusal::not_found(format!("{} is no path of this API", uri.path()))
+}
+
+pub(super) async fn no_method(method: Method, uri: Uri) -> Refusal {
+    let text = format!("Method not allowed: {method} {}", uri.path());
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, text)
+}
+
+/// Answers a request although a fault of ours ended its work.
+pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    log::error!("a request ended by a panic");
+    Refusal::internal("the request ended by a fault of this program").into_response()
+}

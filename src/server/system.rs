@@ -1,0 +1,63 @@
+//! Routes: versions, health, and what tools ask for.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::json;
+
+use super::call::App;
+use super::envelope::json as text_of;
+use super::{metrics, refusal::Refusal};
+
+/// Version of Qdrant whose API this is: its clients compare it with their own.
+const VERSION: &str = "1.20.0";
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/", get(root))
+        .route("/healthz", get(|| async { "healthz check passed" }))
+        .route("/livez", get(|| async { "livez check passed" }))
+        .route("/readyz", get(|| async { "all shards are ready" }))
+        .route("/metrics", get(metrics::show))
+        .route("/telemetry", get(telemetry))
+        .route("/cluster", get(cluster))
+        .route("/issues", get(issues))
+}
+
+async fn root() -> Response {
+    let title = concat!("maxfold ", env!("CARGO_PKG_VERSION"), " (Qdrant's API)");
+    let text = json!({"title": title, "version": VERSION}).to_string();
+    text_of(axum::http::StatusCode::OK, text.into_bytes())
+}
+
+async fn telemetry(State(app): State<App>) -> Response {
+    app.call(|app| {
+        Ok(json!({
+            "id": "maxfold",
+            "app": {
+                "name": "maxfold", "version": VERSION,
+                "maxfold_version": env!("CARGO_PKG_VERSION"),
+                "uptime_seconds": app.started.elapsed().as_secs(),
+                "backend": app.registry.reranker().execution().to_string(),
+            },
+            "collections": {"number_of_collections": app.registry.all().len()},
+            "cluster": {"enabled": false},
+        }))
+    })
+    .await
+}
+
+async fn cluster(State(app): State<App>) -> Response {
+    app.call(|_| Ok(json!({"status": "disabled"}))).await
+}
+
+async fn issues(State(app): State<App>) -> Response {
+    app.call(|_| Ok(json!({"issues": []}))).await
+}
+
+/// Answers a path that belongs to clusters.
+pub(super) async fn no_cluster() -> Response {
+    Refusal::bad_request("this server is no cluster: it has no shards to move, and no peers")
+        .into_response()
+}
