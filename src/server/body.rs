@@ -10,7 +10,6 @@ use tokio::time::timeout;
 
 use super::call::App;
 use super::refusal::Refusal;
-use crate::Error;
 use crate::json::{self, Node};
 
 /// Bytes that a permit stands for.
@@ -79,9 +78,4 @@ fn make_room(text: &mut Text, data: &Bytes, budget: &Arc<Semaphore>) -> Result<(
         none => *none = Some(room),
     }
     Ok(())
-}
-
-/// That a value of the URL is not what it has to be.
-pub(super) fn wrong_parameter(name: &'static str, expected: &str, got: &str) -> Error {
-    Error::InvalidParameter { name, expected: expected.into(), got: got.into() }
 }

@@ -10,6 +10,7 @@ use super::body::Text;
 use super::call::App;
 use super::info;
 use super::points::completed;
+use super::system;
 use crate::collection::{CollectionConfig, PayloadIndex};
 use crate::filter::FieldPath;
 
@@ -20,7 +21,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/collections/{collection}/exists", get(exists))
         .route("/collections/{collection}/index", put(create_index))
         .route("/collections/{collection}/index/{field}", delete(drop_index))
-        .route("/collections/{collection}/cluster", get(cluster))
+        .route("/collections/{collection}/cluster", get(cluster).post(system::no_cluster))
         .route("/collections/{collection}/optimizations", get(optimizations))
 }
 

@@ -1,6 +1,6 @@
 //! [`Hosted`]: a collection of the server.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::refusal::Refusal;
@@ -31,10 +31,6 @@ impl Hosted {
 
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     pub fn searcher(&self) -> Result<&Searcher, Refusal> {

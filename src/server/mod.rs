@@ -17,11 +17,12 @@
 //! | `collections.rs`, `info.rs`, `aliases.rs` | routes: collections, made, changed, shown; their other names |
 //! | `points.rs`, `records.rs` | routes: points changed; points read |
 //! | `query.rs`, `older.rs`, `pairs.rs` | routes: queries; those of older clients; distances between points |
-//! | `snapshots.rs`, `archive.rs` | routes: snapshots; what is in one |
+//! | `snapshots.rs`, `shelf.rs`, `archive.rs` | routes: snapshots; where they are; what is in one |
 //! | `system.rs`, `metrics.rs` | routes: health, versions; counters |
 
 mod access;
 mod aliases;
+mod archive;
 mod body;
 mod call;
 mod collections;
@@ -39,6 +40,8 @@ mod query;
 mod records;
 mod refusal;
 mod registry;
+mod shelf;
+mod snapshots;
 mod system;
 
 use std::future::Future;
@@ -103,6 +106,7 @@ impl Server {
             .merge(query::routes())
             .merge(older::routes())
             .merge(pairs::routes())
+            .merge(snapshots::routes())
             .fallback(refusal::no_route)
             .method_not_allowed_fallback(refusal::no_method)
             .layer(from_fn_with_state(app.clone(), metrics::measure))

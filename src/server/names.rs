@@ -19,8 +19,8 @@ pub(super) struct Names {
     pub aliases: BTreeMap<String, String>,
 }
 
-const FILE: &str = "collections.json";
-const COLLECTIONS: &str = "collections";
+pub(super) const FILE: &str = "collections.json";
+pub(super) const COLLECTIONS: &str = "collections";
 
 impl Names {
     /// Reads the file in a server's directory; where there is none, there are no collections.

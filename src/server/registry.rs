@@ -100,6 +100,12 @@ impl Registry {
         self.now().collections.into_values().collect()
     }
 
+    /// All collections, and the names as they are on disk.
+    pub fn named(&self) -> (Vec<Arc<Hosted>>, Names) {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.all(), names.clone())
+    }
+
     /// Names of collections by their aliases.
     pub fn aliases(&self) -> BTreeMap<String, String> {
         self.now().aliases

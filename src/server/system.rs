@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use serde_json::json;
 
 use super::call::App;
@@ -23,6 +23,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/telemetry", get(telemetry))
         .route("/cluster", get(cluster))
         .route("/issues", get(issues))
+        .route("/collections/{collection}/shards", any(no_cluster))
+        .route("/collections/{collection}/shards/{*rest}", any(no_cluster))
+        .route("/cluster/{*rest}", any(no_cluster))
 }
 
 async fn root() -> Response {
