@@ -20,9 +20,9 @@ const BESIDE_TOP: &[Foreign] = &[
     Foreign::hint("payload"),
     Foreign::hint("id_tracker"),
     Foreign::hint("metadata"),
-    Foreign::count("shard_number"),
-    Foreign::count("replication_factor"),
-    Foreign::count("write_consistency_factor"),
+    Foreign::positive("shard_number"),
+    Foreign::positive("replication_factor"),
+    Foreign::positive("write_consistency_factor"),
     Foreign::unless("sharding_method", "sharding by key", |method| method == "auto"),
     Foreign::unless("strict_mode_config", "strict mode", |mode| {
         mode.is_object() && mode["enabled"] != true

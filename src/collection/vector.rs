@@ -88,7 +88,7 @@ impl Vector {
             _ => return Err(node.expected(expected)),
         };
         match first {
-            None => Err(node.expected("a vector with values")),
+            None => Err(node.expected("a vector with values: a dense vector must not be empty")),
             Some(Value::Array(row)) => read_rows(node, row.len()),
             Some(_) => node.f32s().map(Self::Dense),
         }

@@ -44,6 +44,12 @@ impl Foreign {
         Self { field, fits: Value::is_u64, otherwise }
     }
 
+    /// An integer above 0 that changes at most what an answer costs.
+    pub const fn positive(field: &'static str) -> Self {
+        let fits = |value: &Value| value.as_u64().is_some_and(|it| it > 0);
+        Self { field, fits, otherwise: Otherwise::Expected("an integer of at least 1") }
+    }
+
     /// A word or an object that changes at most what an answer costs.
     pub const fn hint(field: &'static str) -> Self {
         let fits = |value: &Value| value.is_object() || value.is_string();

@@ -106,7 +106,7 @@ impl Metrics {
         encoded.map_err(|fault| Refusal::from(failed(&fault)))?;
         let version = env!("CARGO_PKG_VERSION");
         Ok(format!(
-            "{}# TYPE app_info gauge\napp_info{{name=\"maxfold\",version=\"{version}\"}} 1\n\
+            "{}# HELP app_info Name and version of the server\n# TYPE app_info gauge\napp_info{{name=\"maxfold\",version=\"{version}\"}} 1\n\
              # TYPE cluster_enabled gauge\ncluster_enabled 0\n\
              # TYPE collections_vector_total gauge\ncollections_vector_total {all}\n",
             String::from_utf8_lossy(&text)

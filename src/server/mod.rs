@@ -10,6 +10,7 @@
 //! | `options.rs` | [`ServerOptions`] |
 //! | `listen.rs` | connections: bounded, cut off when slow, finished at the end |
 //! | `access.rs` | API keys |
+//! | `parameters.rs` | what every URL may say |
 //! | `body.rs` | bodies, bounded one by one and together |
 //! | `call.rs` | a request's work, away from the executor's threads |
 //! | `envelope.rs`, `refusal.rs` | what an answer looks like; what an error does |
@@ -19,6 +20,7 @@
 //! | `query.rs`, `older.rs`, `pairs.rs` | routes: queries; those of older clients; distances between points |
 //! | `snapshots.rs`, `shelf.rs`, `archive.rs` | routes: snapshots; where they are; what is in one |
 //! | `system.rs`, `metrics.rs` | routes: health, versions; counters |
+//! | `dashboard.rs`, `dashboard.html` | route: a page for people |
 
 mod access;
 mod aliases;
@@ -26,6 +28,7 @@ mod archive;
 mod body;
 mod call;
 mod collections;
+mod dashboard;
 mod envelope;
 mod hosted;
 mod info;
@@ -35,6 +38,7 @@ mod names;
 mod older;
 mod options;
 mod pairs;
+mod parameters;
 mod points;
 mod query;
 mod records;
@@ -49,7 +53,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -107,8 +111,10 @@ impl Server {
             .merge(older::routes())
             .merge(pairs::routes())
             .merge(snapshots::routes())
+            .merge(dashboard::routes())
             .fallback(refusal::no_route)
             .method_not_allowed_fallback(refusal::no_method)
+            .layer(from_fn(parameters::check))
             .layer(from_fn_with_state(app.clone(), metrics::measure))
             .layer(from_fn_with_state(app.clone(), access::control))
             .layer(CatchPanicLayer::custom(refusal::panicked))

@@ -69,7 +69,7 @@ async fn groups(app: App, name: String, text: Text, shape: Shape) -> Response {
         let request = text.read("a request for groups", "request", |node| {
             GroupRequest::read(&Node::root(&reshape(shape, node)?, "request"))
         })?;
-        grouped(app, &name, &request)
+        Ok(json!({"groups": grouped(app, &name, &request)?.groups}))
     })
     .await
 }

@@ -1,16 +1,20 @@
 //! Routes: queries.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::routing::post;
-use serde_json::json;
+use serde::Deserialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::json as value;
 
 use super::body::Text;
 use super::call::{App, Shared};
 use super::refusal::Refusal;
-use crate::Result;
-use crate::search::{FacetRequest, GroupRequest, GroupResponse, QueryRequest, QueryResponse};
+use crate::search::{
+    FacetRequest, GroupRequest, GroupResponse, QueryPlan, QueryRequest, QueryResponse, ScoredPoint,
+};
+use crate::{Result, json};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -20,29 +24,76 @@ pub(super) fn routes() -> Router<App> {
         .route("/collections/{collection}/facet", post(facet))
 }
 
-async fn query(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
+/// Of the URL: whether the plan is wanted, too, which Qdrant's clients don't know.
+#[derive(Clone, Copy, Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    plan: bool,
+}
+
+/// Results, and the plan if it is wanted.
+struct Answer<T> {
+    name: &'static str,
+    results: Vec<T>,
+    plan: Option<QueryPlan>,
+}
+
+impl<T: Serialize> Serialize for Answer<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut answer = serializer.serialize_map(None)?;
+        answer.serialize_entry(self.name, &self.results)?;
+        json::entry(&mut answer, "plan", self.plan.as_ref())?;
+        answer.end()
+    }
+}
+
+impl Wanted {
+    fn of(self, response: QueryResponse) -> Answer<ScoredPoint> {
+        let plan = self.plan.then_some(response.plan);
+        Answer { name: "points", results: response.points, plan }
+    }
+}
+
+async fn query(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Query(wanted): Query<Wanted>,
+    text: Text,
+) -> Response {
     app.call(move |app| {
         let request = text.read("a request", "request", QueryRequest::read)?;
-        one(app, &name, &request)
+        Ok(wanted.of(one(app, &name, &request)?))
     })
     .await
 }
 
-async fn batch(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
+async fn batch(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Query(wanted): Query<Wanted>,
+    text: Text,
+) -> Response {
     app.call(move |app| {
         let requests = text.read("requests", "request", |node| {
             let list = node.object(&["searches"])?.required("searches")?.array()?;
             list.iter().map(QueryRequest::read).collect::<Result<Vec<_>>>()
         })?;
-        several(app, &name, &requests)
+        let answers = several(app, &name, &requests)?;
+        Ok(answers.into_iter().map(|it| wanted.of(it)).collect::<Vec<_>>())
     })
     .await
 }
 
-async fn groups(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
+async fn groups(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Query(wanted): Query<Wanted>,
+    text: Text,
+) -> Response {
     app.call(move |app| {
         let request = text.read("a request for groups", "request", GroupRequest::read)?;
-        grouped(app, &name, &request)
+        let GroupResponse { groups, plan } = grouped(app, &name, &request)?;
+        Ok(Answer { name: "groups", results: groups, plan: wanted.plan.then_some(plan) })
     })
     .await
 }
@@ -50,7 +101,7 @@ async fn groups(State(app): State<App>, Path(name): Path<String>, text: Text) ->
 async fn facet(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
     app.on(name, text, |hosted, text| {
         let request = text.read("a count of values", "request", FacetRequest::read)?;
-        Ok(json!({"hits": hosted.searcher()?.facet(&request)?}))
+        Ok(value!({"hits": hosted.searcher()?.facet(&request)?}))
     })
     .await
 }

@@ -61,6 +61,11 @@ impl Refusal {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, text)
     }
 
+    pub fn invalid_parameter(text: impl std::fmt::Display) -> Self {
+        let text = format!("Validation error in query parameters: [{text}]");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, text)
+    }
+
     pub fn internal(text: impl std::fmt::Display) -> Self {
         let text = format!("Service internal error: {text}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
@@ -130,8 +135,13 @@ fn known(error: &Error) -> Option<Refusal> {
         Error::UnknownPoint { id } => {
             Some(Refusal::not_found(format!("No point with id {id} found")))
         }
-        Error::UnknownCollection { name } => Some(Refusal::no_collection(name)),
-        Error::InvalidJson { expected, .. } if expected.starts_with("at least") => {
+        Error::UnknownCollection { name } => {
+            Some(Refusal::not_found(format!("Collection {name} not found")))
+        }
+        // A value of the right type that can't be.
+        Error::InvalidJson { expected, got, .. }
+            if (expected.contains("at least 1") && got == "0") || got == "[]" =>
+        {
             Some(Refusal::invalid(error))
         }
         Error::MalformedJson { .. }

@@ -92,6 +92,7 @@ impl Registry {
 
     /// The collection that has a name, or an alias; else 404.
     pub fn get(&self, name: &str) -> Result<Arc<Hosted>, Refusal> {
+        check_name(name)?;
         self.find(name).ok_or_else(|| Refusal::no_collection(name))
     }
 

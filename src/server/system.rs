@@ -17,12 +17,12 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/", get(root))
         .route("/healthz", get(|| async { "healthz check passed" }))
-        .route("/livez", get(|| async { "livez check passed" }))
+        .route("/livez", get(|| async { "healthz check passed" }))
         .route("/readyz", get(|| async { "all shards are ready" }))
         .route("/metrics", get(metrics::show))
         .route("/telemetry", get(telemetry))
         .route("/cluster", get(cluster))
-        .route("/issues", get(issues))
+        .route("/issues", get(issues).delete(no_issues))
         .route("/collections/{collection}/shards", any(no_cluster))
         .route("/collections/{collection}/shards/{*rest}", any(no_cluster))
         .route("/cluster/{*rest}", any(no_cluster))
@@ -57,6 +57,10 @@ async fn cluster(State(app): State<App>) -> Response {
 
 async fn issues(State(app): State<App>) -> Response {
     app.call(|_| Ok(json!({"issues": []}))).await
+}
+
+async fn no_issues(State(app): State<App>) -> Response {
+    app.call(|_| Ok(true)).await
 }
 
 /// Answers a path that belongs to clusters.

@@ -81,7 +81,7 @@ impl Known<'_> {
         read: impl Fn(&Value) -> Option<T>,
     ) -> Result<T> {
         let default = || self.formula.defaults.get(&Variable::Field(key.clone()));
-        let mut found = key.elements(self.subject.payload);
+        let mut found = key.elements(self.subject.payload).filter(|value| !value.is_null());
         let (found, more) = (found.next().or_else(default), found.next());
         let value = found.filter(|_| more.is_none()).and_then(read);
         value.ok_or_else(|| Error::FormulaVariable {
