@@ -165,7 +165,7 @@ fn configurations_that_are_refused() {
         (vector(r#""size": 4"#), "expected config.vectors.v.distance to be given, got nothing"),
         (
             vector(r#""size": 4, "distance": "dot""#),
-            "expected config.vectors.v.distance to be one of Cosine, Dot, Euclid, got \"dot\"",
+            "expected config.vectors.v.distance to be one of Cosine, Dot, Euclid, Manhattan, got \"dot\"",
         ),
         (
             vector(r#""size": 0, "distance": "Dot""#),

@@ -207,7 +207,7 @@ fn read_vectors(node: &Node<'_>, all: &Hnsw) -> Result<BTreeMap<String, VectorCo
 fn read_vector(node: &Node<'_>, all: &Hnsw) -> Result<VectorConfig> {
     let object = node.object_beside(VECTOR, BESIDE_VECTOR)?;
     let size = object.required("size")?.count()?;
-    let distance = object.required("distance")?.parse("one of Cosine, Dot, Euclid")?;
+    let distance = object.required("distance")?.parse("one of Cosine, Dot, Euclid, Manhattan")?;
     let own = Hnsw::read(&object)?;
     let mut hints = object.beside(VECTOR);
     let (kind, datatype) = match object.get("multivector_config") {

@@ -34,7 +34,7 @@ pub struct ScoredPoint {
     pub id: PointId,
     /// Number of the transaction that wrote it last.
     pub version: u64,
-    /// Score: larger is nearer, except with the distance Euclid, where smaller is; 1 where nothing is scored.
+    /// Score: larger is nearer, except with the distances Euclid and Manhattan, where smaller is; 1 where nothing is scored.
     pub score: f32,
     /// The value that it is ordered by, with [`OrderBy`](super::OrderBy).
     pub order_value: Option<OrderValue>,

@@ -95,8 +95,8 @@ pub(super) fn scored(
     Ok((scored.collect(), Method::Examples { count: examples.len(), execution }))
 }
 
-/// For each example the similarities of all `points`, in the order of their numbers: squared distances,
-/// negated, with the distance Euclid; `nothing` for a sparse vector without an index in common.
+/// For each example the similarities of all `points`, in the order of their numbers: distances, negated,
+/// and with Euclid squared; `nothing` for a sparse vector without an index in common.
 pub(super) fn similarities(
     reader: &Reader<'_, '_>,
     using: &str,

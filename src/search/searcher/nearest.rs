@@ -7,7 +7,6 @@ use super::{dense, max_sim, sparse};
 use crate::Result;
 use crate::collection::Values;
 use crate::filter::PointSet;
-use crate::recall::Distance;
 use crate::search::Method;
 
 /// The nearest `limit` of the points, and all that tie with the last.
@@ -29,6 +28,6 @@ pub(super) fn nearest(
         Values::Sparse(query) => sparse::contenders(reader, &search, query, points)?,
         Values::Tokens(query) => max_sim::contenders(reader, &search, query, points)?,
     };
-    let negated = reader.distance(search.using)? == Distance::Euclid;
+    let negated = reader.distance(search.using)?.smaller_is_nearer();
     Ok((Outcome { scored, negated, ..Outcome::default() }, method))
 }
