@@ -215,12 +215,6 @@ fn configurations_that_are_refused() {
             r#"{"vectors": {}, "sharding_method": "custom"}"#.into(),
             "config.sharding_method: sharding by key is not supported",
         ),
-        (
-            vector(
-                r#""size": 4, "distance": "Euclid", "multivector_config": {"comparator": "max_sim"}"#,
-            ),
-            "config.vectors.v: expected distance to be Cosine or Dot for multivectors, got Euclid",
-        ),
     ];
     for (json, expected) in cases {
         assert_eq!(json.parse::<CollectionConfig>().unwrap_err().to_string(), expected, "{json}");

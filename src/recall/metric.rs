@@ -68,6 +68,15 @@ impl Distance {
         }
     }
 
+    /// The similarity of two rows of multivectors, both as they are compared: as [`Distance::similarity`],
+    /// but with Euclid the squared distance, negated. f16 bounds their values, so nothing overflows.
+    pub(crate) fn row_similarity(self, a: &[f32], b: &[f32]) -> f32 {
+        match self {
+            Self::Euclid => 0.0 - squared_distance(a, b),
+            _ => self.similarity(a, b),
+        }
+    }
+
     /// A vector as it is compared: for the cosine at unit length, otherwise as it is. Preparing it
     /// again changes nothing.
     pub(super) fn prepare(self, vector: &[f32]) -> Cow<'_, [f32]> {

@@ -1,8 +1,8 @@
 //! Points compared with several examples, and the similarities put together.
 
-use super::max_sim;
 use super::outcome::Scored;
 use super::reader::Reader;
+use super::{max_sim, row_distances};
 use crate::Result;
 use crate::collection::Values;
 use crate::filter::{PointNumber, PointSet};
@@ -109,6 +109,9 @@ pub(super) fn similarities(
     let mut columns: Vec<Vec<f32>> = Vec::with_capacity(examples.len());
     let tokens: Vec<_> = examples.iter().filter_map(Values::tokens).collect();
     if tokens.len() == examples.len() && !tokens.is_empty() {
+        if distance.smaller_is_nearer() {
+            return Ok((row_distances::similarities(reader, using, &tokens, points)?, None));
+        }
         let (all, ran) = max_sim::similarities(reader, using, &tokens, points)?;
         (columns, execution) = (all, ran);
     }
