@@ -32,6 +32,7 @@ fn similarity(distance: Distance, a: &[f32], b: &[f32]) -> f32 {
     let pairs = || a.iter().zip(b).map(|(&x, &y)| (f64::from(x), f64::from(y)));
     let similarity = match distance {
         Distance::Euclid => 0.0 - pairs().map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt(),
+        Distance::Manhattan => 0.0 - pairs().map(|(x, y)| (x - y).abs()).sum::<f64>(),
         _ => pairs().map(|(x, y)| x * y).sum(),
     };
     similarity as f32

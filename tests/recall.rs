@@ -52,10 +52,11 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 /// The definition of each distance, in f64, within f32's range.
 fn similarity(distance: Distance, a: &[f32], b: &[f32]) -> f64 {
-    let squares = a.iter().zip(b).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2));
+    let apart = a.iter().zip(b).map(|(&x, &y)| (f64::from(x) - f64::from(y)).abs());
     let similarity = match distance {
         Distance::Dot => dot(a, b),
-        Distance::Euclid => -squares.sum::<f64>().sqrt(),
+        Distance::Euclid => -apart.map(|it| it.powi(2)).sum::<f64>().sqrt(),
+        Distance::Manhattan => -apart.sum::<f64>(),
         Distance::Cosine => match dot(a, a).sqrt() * dot(b, b).sqrt() {
             0.0 => 0.0,
             lengths => dot(a, b) / lengths,
@@ -172,12 +173,14 @@ static CLUSTERED: LazyLock<World> = LazyLock::new(|| World::new(Distance::Euclid
 
 #[test]
 fn distances_go_by_qdrants_names() {
-    for (distance, name) in Distance::ALL.into_iter().zip(["Cosine", "Dot", "Euclid"]) {
+    for (distance, name) in Distance::ALL.into_iter().zip(["Cosine", "Dot", "Euclid", "Manhattan"])
+    {
         assert_eq!(distance.to_string(), name);
         assert_eq!(name.parse::<Distance>().unwrap(), distance);
     }
-    let error = "Manhattan".parse::<Distance>().unwrap_err().to_string();
-    assert_eq!(error, "expected the distance to be one of Cosine, Dot, Euclid, got Manhattan");
+    let error = "Hamming".parse::<Distance>().unwrap_err().to_string();
+    let expected = "expected the distance to be one of Cosine, Dot, Euclid, Manhattan, got Hamming";
+    assert_eq!(error, expected);
 }
 
 #[test]
@@ -211,7 +214,7 @@ fn ties_go_by_document_on_any_number_of_threads() {
     let values: Vec<f32> = (0..40_000 * 4).map(|_| rng.random_range(-2_i8..=2).into()).collect();
     let vectors = vectors(values, 4);
     let query = [1.0, -2.0, 0.0, 1.0];
-    for distance in [Distance::Dot, Distance::Euclid] {
+    for distance in [Distance::Dot, Distance::Euclid, Distance::Manhattan] {
         let index = ExactIndex::new(distance, vectors.clone()).unwrap();
         let expected = brute_force(distance, &vectors, &query, |_| true);
         let expected: Vec<_> = expected.iter().map(|(document, _)| *document).take(5000).collect();

@@ -27,7 +27,7 @@ use crate::{Error, Result};
 /// assert_eq!(config, json.parse()?);
 /// # Ok::<(), maxfold::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct CollectionConfig {
     pub(super) vectors: BTreeMap<String, VectorConfig>,
     pub(super) hints: Map<String, Value>,
@@ -43,13 +43,13 @@ pub struct CollectionConfig {
 /// let tokens = VectorConfig::multi(128, Distance::Dot);
 /// assert_eq!((dense.size, tokens.size), (384, 128));
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct VectorConfig {
     /// The dimension: 1 to 65,536; of sparse vectors, which may have any index, 0.
     pub size: usize,
-    /// Distance by which vectors are compared; of multivectors, of their rows, and then not
-    /// [`Distance::Euclid`]; of sparse vectors the dot product.
+    /// Distance by which vectors are compared; of multivectors, of their rows; of sparse vectors the dot
+    /// product. Multivectors are compared fastest, and on a GPU, by Cosine and Dot.
     pub distance: Distance,
     /// One vector a point, many, or a sparse one.
     pub kind: VectorKind,
@@ -119,7 +119,8 @@ impl CollectionConfig {
         Self::default()
     }
 
-    /// Adds a vector, or replaces the one of this name.
+    /// Adds a vector, or replaces the one of this name. It is as it is given, whatever the `hnsw_config` of all
+    /// vectors says.
     pub fn vector(mut self, name: impl Into<String>, config: VectorConfig) -> Self {
         self.vectors.insert(name.into(), config.without_an_empty_graph());
         self
@@ -140,8 +141,9 @@ impl CollectionConfig {
         self.vector(name, VectorConfig::sparse(config))
     }
 
-    /// Hints of Qdrant's JSON, which change no answer, only what it may cost there:
-    /// `on_disk_payload`, `optimizers_config` and the like. It is kept, and written with the rest.
+    /// Fields of Qdrant's JSON that were given beside vectors: hints, which change no answer, only what it may
+    /// cost there, as `on_disk_payload` and `optimizers_config`; and the `hnsw_config` of all vectors. They are
+    /// kept, and written with the rest.
     pub fn hints(&self) -> &Map<String, Value> {
         &self.hints
     }
@@ -223,7 +225,8 @@ impl VectorConfig {
     }
 
     /// Keeps the values of a multivector in this type.
-    pub fn datatype(self, datatype: Datatype) -> Self {
+    pub fn datatype(mut self, datatype: Datatype) -> Self {
+        self.hints.remove("datatype");
         Self { datatype, ..self }
     }
 
@@ -238,8 +241,9 @@ impl VectorConfig {
         Self { kind, ..Self::dense(0, distance) }
     }
 
-    /// Hints of Qdrant's JSON, which change no answer: `on_disk`, `quantization_config` and
-    /// the like.
+    /// Fields of Qdrant's JSON that were given: hints, which change no answer, as `on_disk` and
+    /// `quantization_config`; and `hnsw_config`, `datatype` and `modifier`, whose meaning is in `kind` and
+    /// `datatype`.
     pub fn hints(&self) -> &Map<String, Value> {
         &self.hints
     }
@@ -260,10 +264,6 @@ impl VectorConfig {
         }
         match self.kind {
             VectorKind::Dense(Some(hnsw)) => hnsw.check(),
-            VectorKind::Multi if self.distance == Distance::Euclid => {
-                let (expected, got) = ("Cosine or Dot for multivectors".into(), "Euclid".into());
-                Err(Error::InvalidParameter { name: "distance", expected, got })
-            }
             _ => Ok(()),
         }
     }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::config::{CollectionConfig, Datatype, Modifier, SparseConfig, VectorConfig, VectorKind};
+use super::config::{
+    CollectionConfig, Datatype, Modifier, Shape, SparseConfig, VectorConfig, VectorKind,
+};
+use super::hnsw_json::{self, GivenHnsw, HNSW};
 use crate::json::{self, Foreign, Node, Object};
 use crate::recall::HnswParams;
 use crate::{Error, Result};
@@ -38,114 +41,137 @@ const SPARSE: &[&str] = &["modifier"];
 /// What an index takes, and how it rounds: ours is exact.
 const BESIDE_SPARSE: &[Foreign] = &[Foreign::hint("index")];
 
-/// `ef_search` is ours: in Qdrant each search says it.
-const HNSW: &[&str] = &["m", "ef_construct", "ef_search"];
-const BESIDE_HNSW: &[Foreign] = &[
-    Foreign::count("full_scan_threshold"),
-    Foreign::count("max_indexing_threads"),
-    Foreign::count("payload_m"),
-    Foreign::flag("on_disk"),
-    Foreign::flag("inline_storage"),
-    Foreign::hint("memory"),
-];
-
 impl CollectionConfig {
     /// Reads Qdrant's JSON, in which what is not said is the default.
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let object = node.object_beside(TOP, BESIDE_TOP)?;
-        let hnsw = Hnsw::read(&object)?;
+        let all = GivenHnsw::read(&object)?;
         let dense = object.either(["vectors", "vectors_config"])?;
-        let sparse = object.get("sparse_vectors");
-        if dense.is_none() && sparse.is_none() {
-            return Err(node.expected("an object with vectors"));
-        }
-        let dense = dense.map(|node| read_vectors(&node, &hnsw)).transpose()?;
+        let dense = dense.map(|node| read_vectors(&node, all)).transpose()?;
         let mut vectors = dense.unwrap_or_default();
-        if let Some(sparse) = sparse {
+        if let Some(sparse) = object.get("sparse_vectors") {
             read_sparse_vectors(&sparse, &mut vectors)?;
         }
-        let hints = hnsw.beside(HNSW, object.beside(TOP));
+        let hints = given(&object, &["vectors", "vectors_config", "sparse_vectors"]);
         let config = Self { vectors, hints };
         config.check().map_err(|error| node.wrong(error)).map(|()| config)
     }
 
+    /// What was given, field for field; and what was set in Rust, where it isn't the default.
     pub(crate) fn to_json(&self) -> Value {
+        let all = GivenHnsw::of(&self.hints);
+        json::merged(&self.hints, &self.written(|config| config.to_json(all)))
+    }
+
+    /// All that it means, whether it was given or is the default.
+    fn meaning(&self) -> Value {
+        let mut hints = self.hints.clone();
+        hnsw_json::forget(&mut hints);
+        json::merged(&hints, &self.written(VectorConfig::meaning))
+    }
+
+    /// Dense and sparse vectors; a dense one without a name by itself.
+    fn written(&self, write: impl Fn(&VectorConfig) -> Value) -> Value {
+        let mut json = self.by_name(write);
+        if let Some(fields) = json["vectors"].as_object_mut().filter(|it| it.len() == 1)
+            && let Some(unnamed) = fields.remove("")
+        {
+            json["vectors"] = unnamed;
+        }
+        json
+    }
+
+    /// Dense and sparse vectors, by name.
+    pub(super) fn by_name(&self, write: impl Fn(&VectorConfig) -> Value) -> Value {
         let is_sparse =
             |(_, it): &(&String, &VectorConfig)| matches!(it.kind, VectorKind::Sparse(_));
         let (sparse, dense): (Vec<_>, Vec<_>) = self.vectors.iter().partition(is_sparse);
-        let by_name = |vectors: Vec<(&String, &VectorConfig)>| -> Value {
-            vectors.into_iter().map(|(name, config)| (name.clone(), config.to_json())).collect()
+        let written = |vectors: Vec<(&String, &VectorConfig)>| -> Map<String, Value> {
+            vectors.into_iter().map(|(name, config)| (name.clone(), write(config))).collect()
         };
-        let dense = match dense[..] {
-            [(name, config)] if name.is_empty() => config.to_json(),
-            _ => by_name(dense),
-        };
-        let sparse = (!sparse.is_empty()).then(|| by_name(sparse));
-        let own = json::object([("vectors", dense), ("sparse_vectors", json!(sparse))]);
-        with_hints(own, &self.hints)
+        let sparse = (!sparse.is_empty()).then(|| written(sparse));
+        json::object([("vectors", written(dense).into()), ("sparse_vectors", json!(sparse))])
     }
 
     /// In what another configuration differs first, if it does, for example
-    /// `config.vectors.dense.size is 384, not 768`.
+    /// `config.vectors.dense.size is 384, not 768`. A default is the same whether or not it is written.
     pub fn difference(&self, other: &Self) -> Option<String> {
-        json::difference("config", &self.to_json(), &other.to_json())
+        json::difference("config", &self.meaning(), &other.meaning())
+    }
+}
+
+impl PartialEq for CollectionConfig {
+    /// A default is the same whether or not it is written.
+    fn eq(&self, other: &Self) -> bool {
+        self.meaning() == other.meaning()
     }
 }
 
 impl VectorConfig {
-    fn to_json(&self) -> Value {
-        let Self { size, distance, kind, datatype, hints } = self;
-        let (multi, datatype, hnsw) = match kind {
-            VectorKind::Dense(hnsw) => (Value::Null, Value::Null, write_hnsw(*hnsw)),
+    /// What was given, or set where it isn't the default; `all` is said of all vectors.
+    pub(super) fn to_json(&self, all: GivenHnsw) -> Value {
+        let own = match self.kind {
+            VectorKind::Dense(hnsw) => {
+                let is_said = GivenHnsw::of(&self.hints).params(all) == hnsw;
+                json!({"hnsw_config": (!is_said).then(|| hnsw_json::write(hnsw))})
+            }
             VectorKind::Multi => {
-                let datatype = (*datatype == Datatype::Float16).then_some("float16");
-                (json!({"comparator": "max_sim"}), json!(datatype), write_hnsw(None))
+                json!({"datatype": (self.datatype == Datatype::Float16).then_some("float16")})
             }
             VectorKind::Sparse(SparseConfig { modifier }) => {
-                let idf = (*modifier == Modifier::Idf).then_some("idf");
-                return with_hints(json::object([("modifier", json!(idf))]), hints);
+                json!({"modifier": (modifier == Modifier::Idf).then_some("idf")})
             }
         };
-        let own = json::object([
-            ("size", json!(size)),
-            ("distance", json!(distance.name())),
-            ("multivector_config", multi),
-            ("datatype", datatype),
-            ("hnsw_config", hnsw),
-        ]);
-        with_hints(own, hints)
+        json::merged(&self.hints, &json::merged(&self.shape(), &own))
     }
-}
 
-fn with_hints(mut own: Value, hints: &Map<String, Value>) -> Value {
-    for (key, hint) in hints {
-        json::merge(&mut own, &json!({key: hint}));
+    /// All that it means, whether it was given or is the default.
+    fn meaning(&self) -> Value {
+        let mut hints = self.hints.clone();
+        let own = match self.kind {
+            VectorKind::Dense(hnsw) => {
+                hnsw_json::forget(&mut hints);
+                json!({"hnsw_config": hnsw_json::write(hnsw), "datatype": "float32"})
+            }
+            VectorKind::Multi => {
+                if GivenHnsw::of(&hints).params(GivenHnsw::default()).is_none() {
+                    hnsw_json::forget(&mut hints);
+                }
+                let half = self.datatype == Datatype::Float16;
+                json!({"datatype": if half { "float16" } else { "float32" }})
+            }
+            VectorKind::Sparse(SparseConfig { modifier }) => {
+                json!({"modifier": if modifier == Modifier::Idf { "idf" } else { "none" }})
+            }
+        };
+        json::merged(&hints, &json::merged(&self.shape(), &own))
     }
-    own
-}
 
-fn write_hnsw(hnsw: Option<HnswParams>) -> Value {
-    let Some(HnswParams { m, ef_construct, ef_search }) = hnsw else { return json!({"m": 0}) };
-    let ef_search = Some(ef_search).filter(|ef| *ef != HnswParams::default().ef_search);
-    json::object([
-        ("m", json!(m)),
-        ("ef_construct", json!(ef_construct)),
-        ("ef_search", json!(ef_search)),
-    ])
-}
+    /// Fields that say what vectors there are.
+    fn shape(&self) -> Map<String, Value> {
+        let mut shape = Map::new();
+        if self.kind.shape() != Shape::Sparse {
+            shape.insert("size".into(), self.size.into());
+            shape.insert("distance".into(), self.distance.name().into());
+        }
+        if self.kind == VectorKind::Multi {
+            shape.insert("multivector_config".into(), json!({"comparator": "max_sim"}));
+        }
+        shape
+    }
 
-impl VectorConfig {
     /// With a graph of these parameters, or without one. Multivectors have none: for them it is a hint;
     /// for sparse vectors it is nothing.
     pub fn hnsw(mut self, hnsw: Option<HnswParams>) -> Self {
         match &mut self.kind {
-            VectorKind::Dense(graph) => *graph = hnsw,
+            VectorKind::Dense(graph) => {
+                hnsw_json::forget(&mut self.hints);
+                *graph = hnsw;
+            }
             VectorKind::Multi => {
-                self.hints.remove("hnsw_config");
-                self.hints.extend(
-                    hnsw.filter(|it| it.m > 0)
-                        .map(|it| ("hnsw_config".into(), write_hnsw(Some(it)))),
-                );
+                self.hints.remove(HNSW);
+                let graph = hnsw.filter(|it| it.m > 0);
+                self.hints.extend(graph.map(|it| (HNSW.into(), hnsw_json::write(Some(it)))));
             }
             VectorKind::Sparse(_) => {}
         }
@@ -153,49 +179,24 @@ impl VectorConfig {
     }
 }
 
-/// An `hnsw_config`; what it doesn't say is `None`.
-#[derive(Default)]
-struct Hnsw {
-    m: Option<usize>,
-    ef_construct: Option<usize>,
-    ef_search: Option<usize>,
-    /// All of it.
-    given: Map<String, Value>,
+impl PartialEq for VectorConfig {
+    /// A default is the same whether or not it is written.
+    fn eq(&self, other: &Self) -> bool {
+        self.meaning() == other.meaning()
+    }
 }
 
-impl Hnsw {
-    fn read(object: &Object<'_>) -> Result<Self> {
-        let Some(node) = object.get("hnsw_config") else { return Ok(Self::default()) };
-        let object = node.object_beside(HNSW, BESIDE_HNSW)?;
-        let count = |key| object.map(key, Node::count);
-        let (m, ef_construct, ef_search) =
-            (count("m")?, count("ef_construct")?, count("ef_search")?);
-        Ok(Self { m, ef_construct, ef_search, given: object.beside(&[]) })
+/// Fields as they were given, but for some, and for what is `null`.
+fn given(object: &Object<'_>, without: &[&str]) -> Map<String, Value> {
+    let mut given = object.beside(without);
+    if let Some(Value::Object(hnsw)) = given.get_mut(HNSW) {
+        hnsw.retain(|_, value| !value.is_null());
     }
-
-    /// The graph of a dense vector, for which `all` says what this doesn't.
-    fn params(&self, all: &Self) -> Option<HnswParams> {
-        let default = HnswParams::default();
-        let params = HnswParams {
-            m: self.m.or(all.m).unwrap_or(default.m),
-            ef_construct: self.ef_construct.or(all.ef_construct).unwrap_or(default.ef_construct),
-            ef_search: self.ef_search.or(all.ef_search).unwrap_or(default.ef_search),
-        };
-        (params.m > 0).then_some(params)
-    }
-
-    /// `hints`, and what else was given here than `known`.
-    fn beside(mut self, known: &[&str], mut hints: Map<String, Value>) -> Map<String, Value> {
-        self.given.retain(|key, _| !known.contains(&key.as_str()));
-        if !self.given.is_empty() {
-            hints.insert("hnsw_config".into(), self.given.into());
-        }
-        hints
-    }
+    given
 }
 
 /// Vectors by name, or the one without a name, in whose place only its fields stand.
-fn read_vectors(node: &Node<'_>, all: &Hnsw) -> Result<BTreeMap<String, VectorConfig>> {
+fn read_vectors(node: &Node<'_>, all: GivenHnsw) -> Result<BTreeMap<String, VectorConfig>> {
     let object = node.any_object()?;
     let is_field = |key: &&str| object.get(key).is_some_and(|it| !it.value().is_object());
     if VECTOR.iter().any(is_field) {
@@ -204,31 +205,20 @@ fn read_vectors(node: &Node<'_>, all: &Hnsw) -> Result<BTreeMap<String, VectorCo
     object.entries().map(|(name, node)| Ok((name.into(), read_vector(&node, all)?))).collect()
 }
 
-fn read_vector(node: &Node<'_>, all: &Hnsw) -> Result<VectorConfig> {
+fn read_vector(node: &Node<'_>, all: GivenHnsw) -> Result<VectorConfig> {
     let object = node.object_beside(VECTOR, BESIDE_VECTOR)?;
     let size = object.required("size")?.count()?;
-    let distance = object.required("distance")?.parse("one of Cosine, Dot, Euclid")?;
-    let own = Hnsw::read(&object)?;
-    let mut hints = object.beside(VECTOR);
+    let distance = object.required("distance")?.parse("one of Cosine, Dot, Euclid, Manhattan")?;
+    let hnsw = GivenHnsw::read(&object)?;
+    let hints = given(&object, &["size", "distance", "multivector_config"]);
     let (kind, datatype) = match object.get("multivector_config") {
         Some(multi) => {
             read_comparator(&multi)?;
             (VectorKind::Multi, read_datatype(&object, &["float32", "float16"])?)
         }
-        None => (VectorKind::Dense(own.params(all)), read_datatype(&object, &["float32"])?),
+        None => (VectorKind::Dense(hnsw.params(all)), read_datatype(&object, &["float32"])?),
     };
-    if let (Some(node), VectorKind::Multi, Datatype::Float32) =
-        (object.get("datatype"), kind, datatype)
-    {
-        // The default, which is shown again where it was given.
-        hints.insert("datatype".into(), node.value().clone());
-    }
-    let known = match kind {
-        VectorKind::Dense(Some(_)) => HNSW,
-        _ if own.m.is_none_or(|m| m == 0) => &["m"],
-        _ => &[],
-    };
-    let config = VectorConfig { size, distance, kind, datatype, hints: own.beside(known, hints) };
+    let config = VectorConfig { size, distance, kind, datatype, hints };
     config.check().map_err(|error| node.wrong(error)).map(|()| config)
 }
 
@@ -245,7 +235,7 @@ fn read_sparse_vectors(
             _ => Err(node.expected("none or idf")),
         })?;
         let config = SparseConfig { modifier: modifier.unwrap_or_default() };
-        let config = VectorConfig { hints: object.beside(SPARSE), ..VectorConfig::sparse(config) };
+        let config = VectorConfig { hints: object.beside(&[]), ..VectorConfig::sparse(config) };
         if vectors.insert(name.into(), config).is_some() {
             return Err(node.expected("a name that no other vector has"));
         }

@@ -32,7 +32,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `config.rs`, `config_json.rs` | [`CollectionConfig`]: which vectors points have; its JSON |
+//! | `config.rs`, `config_json.rs`, `hnsw_json.rs` | [`CollectionConfig`]: which vectors points have; its JSON |
 //! | `vector.rs`, `point.rs`, `point_json.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point; a point a line |
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
 //! | `row_warnings.rs` | warnings of token vectors that hardly any model gives |
@@ -76,6 +76,7 @@ mod config;
 mod config_json;
 mod environment;
 mod gather;
+mod hnsw_json;
 mod matrices;
 mod operation;
 mod operation_json;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use super::Vector;
 use super::config::{CollectionConfig, Shape, VectorConfig};
@@ -100,6 +101,16 @@ pub(crate) enum Values {
 pub(crate) struct Tokens {
     pub matrix: TokenMatrix,
     pub rows: Option<Vec<f32>>,
+}
+
+impl Tokens {
+    /// Its rows as precise as they are kept.
+    pub fn in_f32(&self) -> Cow<'_, [f32]> {
+        match &self.rows {
+            Some(rows) => rows.into(),
+            None => self.matrix.values().to_f32_vec().into(),
+        }
+    }
 }
 
 impl Values {

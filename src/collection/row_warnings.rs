@@ -57,7 +57,7 @@ impl RowWarnings {
                 );
             }
             let distance = config.get(name).map_or(Distance::Cosine, |it| it.distance);
-            let matters = *not_unit > 0 && distance != Distance::Cosine;
+            let matters = *not_unit > 0 && distance == Distance::Dot;
             if matters && !std::mem::replace(&mut given.lengths, true) {
                 log::warn!(
                     "{not_unit} of {rows} rows of vector {name:?} are not of unit length, and its distance is \

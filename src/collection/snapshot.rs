@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use half::slice::HalfFloatSliceExt;
 use heed::{RoTxn, WithoutTls};
 
 use super::config::{Shape, VectorConfig, VectorKind};
@@ -222,6 +223,15 @@ impl<'c> Snapshot<'c> {
         let body = self.collection.store.get(&self.txn, Table::Rows, &key)?;
         let rows = body.and_then(|body| record::parse_rows(body, config.size));
         rows.map(Some).ok_or_else(|| self.collection.store.damaged(Table::Rows, &key))
+    }
+
+    /// The rows of a multivector as precise as they are kept.
+    pub(crate) fn rows_in_f32(&self, name: &str, number: PointNumber) -> Result<Option<Vec<f32>>> {
+        let (_, config) = self.slot(name, Shape::Multi)?;
+        if config.has_rows() {
+            return self.rows(name, number);
+        }
+        Ok(self.tokens(name, number)?.map(|matrix| matrix.values().to_f32_vec()))
     }
 
     /// The length of the longest row that the multivector `name`, kept in f32, has in any point.

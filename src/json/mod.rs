@@ -273,6 +273,14 @@ pub(crate) fn merge(value: &mut Value, more: &Value) {
     }
 }
 
+/// Fields, and with them those of an object, which count where both have one, unless they are `null`.
+pub(crate) fn merged(fields: &Map<String, Value>, own: &Value) -> Value {
+    let mut merged = Value::Object(fields.clone());
+    let given = own.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    merge(&mut merged, &Value::Object(given.map(|(key, it)| (key.clone(), it.clone())).collect()));
+    merged
+}
+
 /// The first place in which two documents differ, with what the one and the other have there.
 pub(crate) fn difference(name: &str, a: &Value, b: &Value) -> Option<String> {
     let (Value::Object(fields), Value::Object(others)) = (a, b) else {

@@ -19,6 +19,12 @@ pub(super) fn squared_distance_lanes<L: FloatLanes>(lanes: L, a: &[f32], b: &[f3
     reduce(lanes, a, b, step, |x, y| (x - y) * (x - y))
 }
 
+#[inline(always)]
+pub(super) fn absolute_distance_lanes<L: FloatLanes>(lanes: L, a: &[f32], b: &[f32]) -> f32 {
+    let step = |x, y, sum| lanes.add(sum, lanes.max(lanes.sub(x, y), lanes.sub(y, x)));
+    reduce(lanes, a, b, step, |x, y| (x - y).abs())
+}
+
 /// Sums a term over both vectors: `step` adds a register of terms, `term` gives one of the rest.
 #[inline(always)]
 fn reduce<L: FloatLanes>(

@@ -157,6 +157,15 @@ impl InstructionSet {
             lanes => dense::squared_distance_lanes(lanes, a, b)
         )
     }
+
+    /// The sum of `|aᵢ − bᵢ|`.
+    pub(super) fn absolute_distance(self, a: &[f32], b: &[f32]) -> f32 {
+        with_lanes!(
+            self,
+            native => native.absolute_distance(a, b),
+            lanes => dense::absolute_distance_lanes(lanes, a, b)
+        )
+    }
 }
 
 /// A matrix `[tokens, 45]` of integers from −8 to 8.

@@ -189,6 +189,16 @@ macro_rules! compile_for {
                 // SAFETY: `self` exists, so its detection has found the instructions.
                 unsafe { compiled(self, a, b) }
             }
+
+            /// The sum of the absolute differences of dense vectors.
+            pub(super) fn absolute_distance(self, a: &[f32], b: &[f32]) -> f32 {
+                #[target_feature(enable = $features)]
+                fn compiled(lanes: $lanes, a: &[f32], b: &[f32]) -> f32 {
+                    super::dense::absolute_distance_lanes(lanes, a, b)
+                }
+                // SAFETY: `self` exists, so its detection has found the instructions.
+                unsafe { compiled(self, a, b) }
+            }
         }
     };
 }

@@ -19,6 +19,11 @@ pub struct SimilarityMatrix {
 }
 
 impl SimilarityMatrix {
+    #[cfg(feature = "collection")]
+    pub(crate) fn new(values: Vec<f32>, tokens: usize) -> Self {
+        Self { values, tokens }
+    }
+
     /// The similarities of each query token to all document tokens, in their order.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values.chunks(self.tokens)

@@ -49,4 +49,4 @@ pub use matches::SimilarityMatrix;
 #[cfg(feature = "collection")]
 pub(crate) use precise::{PreciseQuery, norm};
 pub use scorer::CpuMaxSim;
-pub use similarity::{dot, squared_distance};
+pub use similarity::{absolute_distance, dot, squared_distance};

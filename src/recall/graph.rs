@@ -146,6 +146,7 @@ fn measures(distance: Distance) -> &'static [Distance] {
         Distance::Cosine => &[Distance::Cosine],
         Distance::Dot => &[Distance::Dot, Distance::Euclid],
         Distance::Euclid => &[Distance::Euclid],
+        Distance::Manhattan => &[Distance::Manhattan],
     }
 }
 

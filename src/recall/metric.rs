@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::maxsim::{dot, squared_distance};
+use crate::maxsim::{absolute_distance, dot, squared_distance};
 use crate::multivector::{DenseVectors, unit};
 use crate::{Error, Result};
 
@@ -32,19 +32,28 @@ pub enum Distance {
     Dot,
     /// The Euclidean distance, negated: 0 for equal vectors, below 0 for all others.
     Euclid,
+    /// The Manhattan distance, which is the sum of all absolute differences, negated.
+    Manhattan,
 }
 
 impl Distance {
     /// Every distance there is.
-    pub const ALL: [Self; 3] = [Self::Cosine, Self::Dot, Self::Euclid];
+    pub const ALL: [Self; 4] = [Self::Cosine, Self::Dot, Self::Euclid, Self::Manhattan];
 
-    /// `Cosine`, `Dot` or `Euclid`.
+    /// `Cosine`, `Dot`, `Euclid` or `Manhattan`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cosine => "Cosine",
             Self::Dot => "Dot",
             Self::Euclid => "Euclid",
+            Self::Manhattan => "Manhattan",
         }
+    }
+
+    /// Returns `true` for distances proper, in whose own values the smaller is nearer: so are the scores
+    /// of a query on a collection.
+    pub fn smaller_is_nearer(self) -> bool {
+        matches!(self, Self::Euclid | Self::Manhattan)
     }
 
     /// The score of two vectors that were both [prepared](Distance::prepare).
@@ -55,6 +64,16 @@ impl Distance {
             Self::Dot => finite(dot(a, b), || wide_dot(a, b)),
             // Not `-distance`: that would be -0 for equal vectors.
             Self::Euclid => 0.0 - finite(squared_distance(a, b).sqrt(), || wide_distance(a, b)),
+            Self::Manhattan => 0.0 - finite(absolute_distance(a, b), || wide_absolute(a, b)),
+        }
+    }
+
+    /// The similarity of two rows of multivectors, both as they are compared: as [`Distance::similarity`],
+    /// but with Euclid the squared distance, negated. f16 bounds their values, so nothing overflows.
+    pub(crate) fn row_similarity(self, a: &[f32], b: &[f32]) -> f32 {
+        match self {
+            Self::Euclid => 0.0 - squared_distance(a, b),
+            _ => self.similarity(a, b),
         }
     }
 
@@ -73,7 +92,7 @@ impl Distance {
             Self::Cosine => {
                 DenseVectors::new(vectors.iter().flat_map(unit).collect(), vectors.dim())
             }
-            Self::Dot | Self::Euclid => Ok(vectors),
+            Self::Dot | Self::Euclid | Self::Manhattan => Ok(vectors),
         }
     }
 }
@@ -108,6 +127,10 @@ fn finite(fast: f32, wide: impl FnOnce() -> f64) -> f32 {
 
 fn wide_dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+}
+
+fn wide_absolute(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&x, &y)| (f64::from(x) - f64::from(y)).abs()).sum()
 }
 
 fn wide_distance(a: &[f32], b: &[f32]) -> f64 {

@@ -13,7 +13,7 @@ use crate::decimal::spelled;
 use crate::filter::{Payload, PointId};
 use crate::json;
 use crate::ranking::TokenMatch;
-use crate::recall::Strategy;
+use crate::recall::{Distance, Strategy};
 use crate::rerank::Execution;
 
 /// The points that a [`QueryRequest`](super::QueryRequest) asked for, best first, and how they were
@@ -34,7 +34,7 @@ pub struct ScoredPoint {
     pub id: PointId,
     /// Number of the transaction that wrote it last.
     pub version: u64,
-    /// Score: larger is nearer, except with the distance Euclid, where smaller is; 1 where nothing is scored.
+    /// Score: larger is nearer, except with the distances Euclid and Manhattan, where smaller is; 1 where nothing is scored.
     pub score: f32,
     /// The value that it is ordered by, with [`OrderBy`](super::OrderBy).
     pub order_value: Option<OrderValue>,
@@ -110,6 +110,12 @@ pub enum Method {
         /// Number of points that were scored again from f32, as rounding to f16 might have changed
         /// whether they are among the best.
         rescored: usize,
+    },
+    /// By the distances of rows, every allowed point, from f32 on the CPU: of multivectors with a distance that
+    /// is not a product.
+    RowDistances {
+        /// Distance of rows.
+        distance: Distance,
     },
     /// By the similarities to several examples, every allowed point.
     Examples {
@@ -275,7 +281,11 @@ impl Method {
     fn compares_vectors(&self) -> bool {
         matches!(
             self,
-            Self::Dense { .. } | Self::MaxSim { .. } | Self::Examples { .. } | Self::Mmr { .. }
+            Self::Dense { .. }
+                | Self::MaxSim { .. }
+                | Self::RowDistances { .. }
+                | Self::Examples { .. }
+                | Self::Mmr { .. }
         )
     }
 }
@@ -294,6 +304,7 @@ impl fmt::Display for Method {
             Self::MaxSim { execution, rescored } => {
                 write!(f, "MaxSim on {execution}, {rescored} scored again from f32")
             }
+            Self::RowDistances { distance } => write!(f, "rows compared by {distance} on the CPU"),
             Self::Examples { count, execution: None } => {
                 write!(f, "compared with {count} examples")
             }

@@ -62,7 +62,7 @@ pub(super) fn points(
     let mut matches = match &plan.root.rule {
         Rule::Nearest(Values::Tokens(query)) if request.with_matches => {
             let numbers: Vec<PointNumber> = wanted.iter().map(|(number, _)| *number).collect();
-            max_sim::matches(reader, &request.using, &query.matrix, &numbers)?
+            max_sim::matches(reader, &request.using, query, &numbers)?
         }
         _ => Vec::new(),
     }

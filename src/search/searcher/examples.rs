@@ -1,8 +1,8 @@
 //! Points compared with several examples, and the similarities put together.
 
-use super::max_sim;
 use super::outcome::Scored;
 use super::reader::Reader;
+use super::{max_sim, row_distances};
 use crate::Result;
 use crate::collection::Values;
 use crate::filter::{PointNumber, PointSet};
@@ -95,8 +95,8 @@ pub(super) fn scored(
     Ok((scored.collect(), Method::Examples { count: examples.len(), execution }))
 }
 
-/// For each example the similarities of all `points`, in the order of their numbers: squared distances,
-/// negated, with the distance Euclid; `nothing` for a sparse vector without an index in common.
+/// For each example the similarities of all `points`, in the order of their numbers: distances, negated,
+/// and with Euclid squared; `nothing` for a sparse vector without an index in common.
 pub(super) fn similarities(
     reader: &Reader<'_, '_>,
     using: &str,
@@ -109,6 +109,9 @@ pub(super) fn similarities(
     let mut columns: Vec<Vec<f32>> = Vec::with_capacity(examples.len());
     let tokens: Vec<_> = examples.iter().filter_map(Values::tokens).collect();
     if tokens.len() == examples.len() && !tokens.is_empty() {
+        if distance.smaller_is_nearer() {
+            return Ok((row_distances::similarities(reader, using, &tokens, points)?, None));
+        }
         let (all, ran) = max_sim::similarities(reader, using, &tokens, points)?;
         (columns, execution) = (all, ran);
     }

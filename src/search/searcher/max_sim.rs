@@ -8,6 +8,7 @@ use super::outcome::Scored;
 use super::reader::{Reader, Search};
 #[cfg(feature = "gpu")]
 use super::resident::is_missing;
+use super::row_distances;
 use crate::Result;
 use crate::collection::Tokens;
 use crate::filter::{PointNumber, PointSet};
@@ -119,12 +120,15 @@ pub(super) fn similarities(
 pub(super) fn matches(
     reader: &Reader<'_, '_>,
     using: &str,
-    query: &TokenMatrix,
+    query: &Tokens,
     numbers: &[PointNumber],
 ) -> Result<Vec<Vec<TokenMatch>>> {
+    if reader.distance(using)?.smaller_is_nearer() {
+        return row_distances::matches(reader, using, query, numbers);
+    }
     let points = numbers.iter().copied().collect();
     let wanted = Wanted::all().with_matches();
-    let Ranking { hits, matches, .. } = rank_one(reader, using, query, &points, wanted)?;
+    let Ranking { hits, matches, .. } = rank_one(reader, using, &query.matrix, &points, wanted)?;
     let mut matches: HashMap<PointNumber, _> = hits.iter().map(|hit| hit.id).zip(matches).collect();
     Ok(numbers.iter().map(|number| matches.remove(number).unwrap_or_default()).collect())
 }

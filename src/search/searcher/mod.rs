@@ -11,7 +11,7 @@
 //! | `plan.rs` | a request as a tree of stages, checked, with the vectors of examples |
 //! | `run.rs` | a stage: which points may be found, and the best of them |
 //! | `outcome.rs` | what a stage has found, and its order |
-//! | `nearest.rs`, `dense.rs`, `sparse.rs`, `max_sim.rs` | how points are compared with a vector |
+//! | `nearest.rs`, `dense.rs`, `sparse.rs`, `max_sim.rs`, `row_distances.rs` | how points are compared with a vector |
 //! | `examples.rs` | how they are compared with several |
 //! | `mmr.rs`, `fusion.rs`, `unscored.rs` | how they are chosen else: diverse, fused, by payload or id |
 //! | `statistics.rs` | [`SearcherStatistics`] |
@@ -32,6 +32,7 @@ mod plan;
 mod reader;
 #[cfg(feature = "gpu")]
 mod resident;
+mod row_distances;
 mod run;
 mod shared;
 mod sparse;
@@ -250,8 +251,8 @@ impl Searcher {
         request.count(&self.collection().snapshot()?)
     }
 
-    /// Compares each token of a multivector with each token of a point, which has the multivector `using`:
-    /// `None` if there is no such point, or it doesn't have one.
+    /// Compares each token of a multivector with each token of a point, which has the multivector `using`, by
+    /// the dot product, or by the distance, negated, and with Euclid squared: `None` if there is no such point, or it doesn't have one.
     ///
     /// # Errors
     /// As [`Searcher::query`].
@@ -262,12 +263,18 @@ impl Searcher {
         query: &Vector,
     ) -> Result<Option<SimilarityMatrix>> {
         let snapshot = self.collection().snapshot()?;
-        let Values::Tokens(query) = self.collection().config().prepare(using, query)? else {
+        let config = self.collection().config();
+        let Values::Tokens(query) = config.prepare(using, query)? else {
             let (name, expected, got) = (using.into(), "many vectors", "one");
             return Err(Error::VectorKind { name, expected, got });
         };
         let Some(number) = snapshot.number(id)? else { return Ok(None) };
         let Some(document) = snapshot.tokens(using, number)? else { return Ok(None) };
+        let distance = config.get(using)?.distance;
+        if distance.smaller_is_nearer() {
+            let matrix = row_distances::matrix(&snapshot, using, &query, distance, number);
+            return matrix.map(Some);
+        }
         CpuMaxSim::new().similarities(query.matrix.view(), document).map(Some)
     }
 

@@ -3,11 +3,10 @@
 use super::outcome::Outcome;
 use super::plan::Planned;
 use super::reader::{Reader, Search};
-use super::{dense, max_sim, sparse};
+use super::{dense, max_sim, row_distances, sparse};
 use crate::Result;
 use crate::collection::Values;
 use crate::filter::PointSet;
-use crate::recall::Distance;
 use crate::search::Method;
 
 /// The nearest `limit` of the points, and all that tie with the last.
@@ -24,11 +23,14 @@ pub(super) fn nearest(
         params: plan.asked.params,
         limit,
     };
+    let negated = reader.distance(search.using)?.smaller_is_nearer();
     let (scored, method) = match query {
         Values::Dense(query) => dense::contenders(reader, &search, query, points)?,
         Values::Sparse(query) => sparse::contenders(reader, &search, query, points)?,
+        Values::Tokens(query) if negated => {
+            row_distances::contenders(reader, &search, query, points)?
+        }
         Values::Tokens(query) => max_sim::contenders(reader, &search, query, points)?,
     };
-    let negated = reader.distance(search.using)? == Distance::Euclid;
     Ok((Outcome { scored, negated, ..Outcome::default() }, method))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::collection::{Collection, Snapshot, VectorKind};
+use crate::collection::{Collection, Snapshot, VectorConfig, VectorKind};
 use crate::filter::{PointNumber, PointSet};
 use crate::gpu::{GpuContext, ResidentStore};
 use crate::{Error, Result};
@@ -27,7 +27,7 @@ impl Resident {
         budget: Option<u64>,
     ) -> Result<Vec<Self>> {
         let vectors = collection.config().vectors();
-        let multi: Vec<_> = vectors.filter(|(_, it)| it.kind == VectorKind::Multi).collect();
+        let multi: Vec<_> = vectors.filter(|(_, it)| is_ranked(it)).collect();
         let count = multi.len().max(1) as u64;
         let open = |name: &str, dim| {
             let store = match budget {
@@ -90,6 +90,11 @@ impl Resident {
     }
 }
 
+/// Returns `true` for vectors that MaxSim's kernels compare.
+fn is_ranked(config: &VectorConfig) -> bool {
+    config.kind == VectorKind::Multi && !config.distance.smaller_is_nearer()
+}
+
 /// Returns `true` if a request failed because a document is not, or no longer, where it was thought
 /// to be.
 pub(super) fn is_missing(error: &Error) -> bool {
@@ -99,7 +104,7 @@ pub(super) fn is_missing(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collection::{CollectionConfig, Point, Vector, VectorConfig};
+    use crate::collection::{CollectionConfig, Point, Vector};
     use crate::filter::PointId;
     use crate::gpu::GpuOptions;
     use crate::recall::Distance;

@@ -4,7 +4,6 @@ use std::error::Error;
 
 use maxfold::collection::CollectionConfig;
 use maxfold::eval::Run;
-use maxfold::recall::Distance;
 use maxfold::rerank::Backend;
 use maxfold::search::{QueryPlan, QueryRequest, QueryResponse, ScoredPoint};
 use serde::Serialize;
@@ -78,7 +77,7 @@ pub fn trec<'a>(
 ) -> Result<Run, Box<dyn Error>> {
     let mut run = Run::new();
     for (query, (request, response)) in answers {
-        let nearer_is_less = config.get(&request.using)?.distance == Distance::Euclid;
+        let nearer_is_less = config.get(&request.using)?.distance.smaller_is_nearer();
         let sign = if nearer_is_less { -1.0 } else { 1.0 };
         let named = response.points.iter().map(|point| {
             name(point, id_key).map(|name| (name, sign * output::decimal(point.score)))
