@@ -73,6 +73,8 @@ mod background;
 #[cfg(feature = "collection")]
 pub mod collection;
 mod decimal;
+#[cfg(feature = "server")]
+pub mod encoder;
 pub mod error;
 pub mod eval;
 mod files;

@@ -38,6 +38,7 @@
 //! | `matches.rs` | evaluation on one payload |
 //! | `geo_area.rs`, `geo_cells.rs` | [`GeoArea`]; which cells of the Earth it takes up |
 //! | `text_match.rs`, `text_params.rs` | [`TextMatch`], [`TextParams`]: matching of text |
+//! | `language.rs` | [`Language`]: stop words and stemmers |
 //! | `index.rs`, `index_json.rs` | [`IndexKind`]: the keys of a payload in an index |
 //! | `index_keys.rs`, `lookup.rs` | what a key is made of; the keys that answer a test |
 //! | `points.rs` | the points that match a filter |
@@ -50,6 +51,7 @@ mod geo_cells;
 mod index;
 mod index_json;
 mod index_keys;
+mod language;
 mod lookup;
 mod match_value;
 mod matches;
@@ -71,6 +73,7 @@ pub use geo::GeoPoint;
 pub use geo_area::{GeoArea, GeoRing};
 pub use index::IndexKind;
 pub use index_keys::{LONGEST_KEY, Span};
+pub use language::Language;
 pub use match_value::{Match, Scalar, Scalars};
 pub use matches::Subject;
 pub use path::FieldPath;

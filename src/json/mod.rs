@@ -104,10 +104,6 @@ impl<'a> Node<'a> {
         Ok(self.elements(values))
     }
 
-    pub fn is_empty_array(&self) -> bool {
-        self.value.as_array().is_some_and(Vec::is_empty)
-    }
-
     /// The elements of an array, or the one value that stands for an array of one.
     pub fn one_or_many(&self) -> Vec<Self> {
         match self.value {

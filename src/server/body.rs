@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::call::App;
+use super::documents::{self, Texts};
 use super::refusal::Refusal;
 use crate::json::{self, Node};
 
@@ -22,9 +23,20 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// Reads it as JSON: `what` it is, and the name that paths in it begin with.
+    /// Reads it as JSON: `what` it is, and the name that paths in it begin with. Texts in it are queries.
     pub fn read<T>(
         &self,
+        what: &'static str,
+        name: &'static str,
+        read: impl FnOnce(&Node<'_>) -> crate::Result<T>,
+    ) -> Result<T, Refusal> {
+        self.read_with(Texts::Queries, what, name, read)
+    }
+
+    /// [`Text::read`], where texts in it may be documents.
+    pub fn read_with<T>(
+        &self,
+        texts: Texts,
         what: &'static str,
         name: &'static str,
         read: impl FnOnce(&Node<'_>) -> crate::Result<T>,
@@ -32,7 +44,11 @@ impl Text {
         let text = std::str::from_utf8(&self.bytes)
             .map_err(|fault| Refusal::malformed(format!("expected text in UTF-8: {fault}")))?;
         let empty = text.trim().is_empty();
-        Ok(json::read(if empty { "{}" } else { text }, what, name, read)?)
+        let text = if empty { "{}" } else { text };
+        Ok(json::read(text, what, name, |node| match documents::may_be_in(text) {
+            true => read(&Node::root(&documents::encoded(node, texts)?, name)),
+            false => read(node),
+        })?)
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `access.rs` | API keys |
 //! | `parameters.rs` | what every URL may say |
 //! | `body.rs` | bodies, bounded one by one and together |
+//! | `documents.rs` | texts in bodies, where vectors belong |
 //! | `call.rs` | a request's work, away from the executor's threads |
 //! | `envelope.rs`, `refusal.rs` | what an answer looks like; what an error does |
 //! | `registry.rs`, `names.rs`, `hosted.rs` | collections by name, aliases; the file that has them; one of them |
@@ -29,6 +30,7 @@ mod body;
 mod call;
 mod collections;
 mod dashboard;
+mod documents;
 mod envelope;
 mod hosted;
 mod info;

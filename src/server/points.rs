@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::body::Text;
 use super::call::App;
+use super::documents::Texts;
 use super::records;
 use super::refusal::Refusal;
 use crate::Result;
@@ -37,7 +38,7 @@ pub(super) fn routes() -> Router<App> {
 async fn change(app: App, name: String, text: Text, kind: &'static str) -> Response {
     app.on(name, text, move |hosted, text| {
         let read = |node: &Node<'_>| Operation::read_body(kind, node);
-        let operation = text.read("a change of points", kind, read)?;
+        let operation = text.read_with(Texts::Documents, "a change of points", kind, read)?;
         let collection = hosted.collection()?;
         collection.apply(vec![operation])?;
         completed(collection)
@@ -47,10 +48,11 @@ async fn change(app: App, name: String, text: Text, kind: &'static str) -> Respo
 
 async fn several(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
     app.on(name, text, |hosted, text| {
-        let operations = text.read("a list of changes", "request", |node| {
-            let list = node.object(&["operations"])?.required("operations")?;
-            list.array()?.iter().map(Operation::read).collect::<Result<Vec<_>>>()
-        })?;
+        let operations =
+            text.read_with(Texts::Documents, "a list of changes", "request", |node| {
+                let list = node.object(&["operations"])?.required("operations")?;
+                list.array()?.iter().map(Operation::read).collect::<Result<Vec<_>>>()
+            })?;
         let (count, collection) = (operations.len(), hosted.collection()?);
         collection.apply(operations)?;
         completed(collection).map(|it| vec![it; count])
