@@ -28,15 +28,15 @@ pub(super) struct Batch<'s> {
     /// Shapes of the vectors, by slot.
     shapes: Vec<Option<Shape>>,
     /// Changes of the payload indexes, by key.
-    changes: BTreeMap<Vec<u8>, Change>,
+    pub(super) changes: BTreeMap<Vec<u8>, Change>,
     /// Changes of the inverted indexes.
     postings: PostingChanges,
 }
 
 /// Change of a set of points.
 #[derive(Default)]
-struct Change {
-    insert: PointSet,
+pub(super) struct Change {
+    pub insert: PointSet,
     remove: PointSet,
 }
 
@@ -185,44 +185,6 @@ impl<'s> Batch<'s> {
         Ok(())
     }
 
-    /// Makes a payload index of what is there.
-    pub fn create_index(&mut self, index: PayloadIndex) -> Result<()> {
-        if self.state.indexes.iter().any(|(_, it)| it.conflicts(&index)) {
-            let (field, got) = (index.field, format!("one of kind {}", index.kind));
-            let field = field.to_string();
-            return Err(Error::PayloadIndex { field, expected: "no such index", got });
-        }
-        let number = self.state.next_index;
-        self.state.next_index += 1;
-        for point in &self.state.all.clone() {
-            let (_, payload) = self.point(point)?;
-            for key in index.kind.keys(&index.field, &payload) {
-                let change = self.changes.entry(record::index_key(number, &key)).or_default();
-                change.insert.insert(point);
-            }
-        }
-        self.state.indexes.push((number, index));
-        Ok(())
-    }
-
-    /// Drops a payload index.
-    pub fn drop_index(&mut self, index: PayloadIndex) -> Result<()> {
-        let at = self.state.indexes.iter().position(|(_, it)| *it == index);
-        let Some(at) = at else {
-            let got = format!("none of kind {}", index.kind);
-            return Err(Error::PayloadIndex {
-                field: index.field.to_string(),
-                expected: "an index",
-                got,
-            });
-        };
-        let (number, _) = self.state.indexes.remove(at);
-        let start = record::index_key(number, &[]);
-        let end = record::index_key(number + 1, &[]);
-        let keys = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
-        self.store.delete_range(&mut self.txn, Table::Index, keys)
-    }
-
     /// Goes on with another configuration, in which vectors have the slots that they had.
     pub fn reconfigure(&mut self, schema: Schema) {
         self.state.having.resize_with(schema.slots(), PointSet::new);
@@ -278,7 +240,7 @@ impl<'s> Batch<'s> {
         payload: &Payload,
         which: fn(&mut Change) -> &mut PointSet,
     ) {
-        for (index, PayloadIndex { field, kind }) in &self.state.indexes {
+        for (index, PayloadIndex { field, kind, .. }) in &self.state.indexes {
             for key in kind.keys(field, payload) {
                 let change = self.changes.entry(record::index_key(*index, &key)).or_default();
                 change.insert.remove(number);

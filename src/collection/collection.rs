@@ -11,7 +11,6 @@ use super::change::Change;
 use super::config::CollectionConfig;
 use super::environment::{self, Durability};
 use super::operation::{Operation, PointVectors, UpsertOptions};
-use super::payload_index::PayloadIndex;
 use super::point::{Point, Selector, check_depth};
 use super::row_warnings::RowWarnings;
 use super::schema::Schema;
@@ -300,24 +299,6 @@ impl Collection {
     pub fn delete_vectors(&self, which: impl Into<Selector>, names: &[&str]) -> Result<u64> {
         let names = names.iter().map(|name| (*name).into()).collect();
         self.apply_one(Operation::DeleteVectors { which: which.into(), names })
-    }
-
-    /// Makes a payload index of the points that are there, and keeps it from now on.
-    ///
-    /// # Errors
-    /// There is one like it; a record is damaged; what the operating system or LMDB says.
-    pub fn create_index(&self, index: PayloadIndex) -> Result<()> {
-        let _span =
-            span!("create index", field = index.field.to_string(), kind = index.kind.name());
-        self.write(|batch| batch.create_index(index))
-    }
-
-    /// Drops a payload index.
-    ///
-    /// # Errors
-    /// There is none like it; what the operating system or LMDB says.
-    pub fn drop_index(&self, index: PayloadIndex) -> Result<()> {
-        self.write(|batch| batch.drop_index(index))
     }
 
     /// One transaction of changes: all of them, or, if `change` fails, none.

@@ -38,13 +38,13 @@
 //! | `vector.rs`, `point.rs`, `point_json.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point; a point a line |
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
 //! | `row_warnings.rs` | warnings of token vectors that hardly any model gives |
-//! | `payload_index.rs` | [`PayloadIndex`] |
+//! | `payload_index.rs`, `indexes.rs` | [`PayloadIndex`]; those of a collection |
 //! | `environment.rs`, `tables.rs` | the files: locks, opening, removing; the databases in one |
 //! | `store.rs` | reading and writing records, with checksums |
 //! | `record.rs` | keys and values |
 //! | `state.rs` | what a collection knows of itself |
 //! | `operation.rs`, `operation_json.rs` | [`Operation`]: changes that are asked for |
-//! | `batch.rs`, `batch_points.rs`, `change.rs` | one transaction of changes; what it selects; making them |
+//! | `batch.rs`, `batch_points.rs`, `batch_indexes.rs`, `change.rs` | one transaction of changes; what it selects; its indexes; making them |
 //! | `sparse.rs`, `postings.rs`, `sparse_search.rs` | sparse vectors, their inverted index, search in it |
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
 //! | `scroll.rs` | points in the order of their ids |
@@ -70,6 +70,7 @@
 
 mod backup;
 mod batch;
+mod batch_indexes;
 mod batch_points;
 mod change;
 #[expect(clippy::module_inception)]
@@ -80,6 +81,7 @@ mod config_json;
 mod environment;
 mod gather;
 mod hnsw_json;
+mod indexes;
 mod matrices;
 mod operation;
 mod operation_json;

@@ -62,8 +62,8 @@ impl State {
         let mut state = transaction.to_le_bytes().to_vec();
         state.extend(next.to_le_bytes());
         state.extend(next_index.to_le_bytes());
-        let indexes = self.indexes.iter().map(|(number, PayloadIndex { field, kind })| {
-            json!({"number": number, "field": field, "kind": kind.to_json()})
+        let indexes = self.indexes.iter().map(|(number, index)| {
+            json!({"number": number, "field": index.field, "kind": index.schema()})
         });
         let indexes = Value::Array(indexes.collect()).to_string().into_bytes();
         [(STATE_KEY, state), (INDEXES_KEY, indexes), (ALL_KEY, set_body(&self.all))]
@@ -199,8 +199,8 @@ fn parse_indexes(body: &[u8]) -> Option<Vec<(u32, PayloadIndex)>> {
     let index = |index: &Value| {
         let number = u32::try_from(index["number"].as_u64()?).ok()?;
         let field = index["field"].as_str()?.parse().ok()?;
-        let kind = IndexKind::read(&Node::root(&index["kind"], "kind")).ok()?;
-        Some((number, PayloadIndex { field, kind }))
+        let index = PayloadIndex::with_schema(field, &Node::root(&index["kind"], "kind")).ok()?;
+        Some((number, index))
     };
     indexes.iter().map(index).collect()
 }
