@@ -265,6 +265,14 @@ pub enum Error {
         known: Vec<String>,
     },
 
+    /// A vector whose name another one has.
+    #[cfg(feature = "collection")]
+    #[error("{} already exists", vector_named(name))]
+    VectorExists {
+        /// The name.
+        name: String,
+    },
+
     /// A directory without a collection.
     #[cfg(feature = "collection")]
     #[error("expected a collection in {}, got none", path.display())]

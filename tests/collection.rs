@@ -291,8 +291,16 @@ fn step(collection: &Collection, model: &mut Model, rng: &mut StdRng) {
             let index =
                 PayloadIndex::new(key, IndexKind::ALL.choose(rng).unwrap().clone()).unwrap();
             if model.indexes.remove(&index) {
-                assert!(collection.create_index(index.clone()).is_err());
-                collection.drop_index(index).unwrap();
+                // One that is there stays.
+                collection.create_index(index.clone()).unwrap();
+                match rng.random_bool(0.5) {
+                    true => collection.drop_index(index).unwrap(),
+                    false => {
+                        model.indexes.retain(|it| it.field != index.field);
+                        collection.replace_index(index.clone()).unwrap();
+                        model.indexes.insert(index);
+                    }
+                }
             } else {
                 assert!(collection.drop_index(index.clone()).is_err());
                 collection.create_index(index.clone()).unwrap();

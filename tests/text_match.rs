@@ -251,12 +251,51 @@ fn a_field_has_one_text_index_whose_parameters_last() -> Result<()> {
     assert_eq!(serde_json::to_value(&index).unwrap()["field_schema"], schema);
     let collection = Collection::create(directory.path(), CollectionConfig::new())?;
     collection.create_index(index.clone())?;
+    collection.create_index(index.clone())?;
     let another = PayloadIndex::new("t", IndexKind::ALL[7].clone())?;
     assert!(collection.create_index(another).is_err());
     collection.create_index(PayloadIndex::new("t", IndexKind::Keyword)?)?;
     drop(collection);
     let collection = Collection::open(directory.path())?;
     assert_eq!(collection.snapshot()?.indexes().next(), Some(&index));
+    // By a call that says so, another is in the place of all.
+    let another = PayloadIndex::new("t", IndexKind::ALL[7].clone())?;
+    collection.replace_index(another.clone())?;
+    collection.replace_index(another.clone())?;
+    let snapshot = collection.snapshot()?;
+    assert_eq!(snapshot.indexes().collect::<Vec<_>>(), [&another]);
+    collection.create_index(PayloadIndex::new("t", IndexKind::Keyword)?)?;
+    let dropped =
+        ["t", "t", "u"].map(|field| collection.drop_indexes(&field.parse().unwrap()).unwrap());
+    assert_eq!(dropped, [2, 0, 0]);
+    assert_eq!(collection.snapshot()?.indexes().len(), 0);
+    Ok(())
+}
+
+/// Hints change nothing, and are shown as they were given, also of an index that was there without them.
+#[test]
+fn hints_of_an_index_are_kept() -> Result<()> {
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), CollectionConfig::new())?;
+    let schemas = [
+        json!("keyword"),
+        json!({"type": "keyword"}),
+        json!({"type": "keyword", "is_tenant": true, "on_disk": true}),
+        json!({"type": "integer", "lookup": true, "range": false, "is_principal": true}),
+        json!({"type": "text", "lowercase": true, "phrase_matching": true, "on_disk": false}),
+    ];
+    for schema in &schemas {
+        collection.create_index(
+            json!({"field_name": "f", "field_schema": schema}).to_string().parse()?,
+        )?;
+        let last = collection.snapshot()?.indexes().last().cloned().unwrap();
+        assert_eq!(last.schema(), *schema);
+    }
+    drop(collection);
+    let collection = Collection::open(directory.path())?;
+    let shown: Vec<_> = collection.snapshot()?.indexes().map(PayloadIndex::schema).collect();
+    assert_eq!(shown, schemas[2..]);
+    assert_eq!(PayloadIndex::new("f", IndexKind::Geo)?.schema(), "geo");
     Ok(())
 }
 

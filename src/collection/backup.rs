@@ -6,11 +6,11 @@ use std::{fs, io};
 
 use tempfile::TempDir;
 
+use super::Collection;
 use super::batch::Batch;
 use super::environment::{DATA, create_directories, exists};
 use super::state::State;
 use super::store::Store;
-use super::{Collection, CollectionConfig};
 use crate::files::sync_directories;
 use crate::{Error, Result};
 
@@ -41,7 +41,7 @@ impl Collection {
         create_directories(parent)?;
         let copy = directory_in(parent).map_err(|source| Error::io("create", parent, source))?;
         self.store.copy(&copy.path().join(DATA))?;
-        begin_anew(copy.path(), self.config())?;
+        begin_anew(copy.path())?;
         fs::rename(copy.path(), path).map_err(|source| Error::io("create", path, source))?;
         // It has another name now: there is nothing left to remove.
         let _ = copy.keep();
@@ -59,10 +59,10 @@ fn directory_in(parent: &Path) -> io::Result<TempDir> {
 }
 
 /// Writes the state of a copy under the number of its own transaction: LMDB counts a compacted copy's from 1.
-fn begin_anew(path: &Path, config: &CollectionConfig) -> Result<()> {
+fn begin_anew(path: &Path) -> Result<()> {
     let store = Store::open(path)?;
     let txn = store.write()?;
     // The number of its last transaction may be the same by chance, and is to be written all the same.
-    let state = State { transaction: 0, ..State::read(&store, &txn, config.vectors().len())? };
-    Batch::new(&store, txn, Arc::new(state), config).commit().map(drop)
+    let state = State { transaction: 0, ..State::read(&store, &txn)? };
+    Batch::new(&store, txn, Arc::new(state)).commit().map(drop)
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use heed::RwTxn;
 
 use super::PayloadIndex;
-use super::config::{CollectionConfig, Shape};
+use super::config::Shape;
 use super::point::{Prepared, Values, payload_json};
 use super::postings::{self, PostingChanges};
 use super::record::{self, Table};
+use super::schema::Schema;
 use super::sparse::SparseVector;
 use super::state::State;
 use super::store::Store;
@@ -24,34 +25,28 @@ pub(super) struct Batch<'s> {
     pub(super) txn: RwTxn<'s>,
     old: Arc<State>,
     pub(super) state: State,
-    pub(super) config: &'s CollectionConfig,
     /// Shapes of the vectors, by slot.
-    shapes: Vec<Shape>,
+    shapes: Vec<Option<Shape>>,
     /// Changes of the payload indexes, by key.
-    changes: BTreeMap<Vec<u8>, Change>,
+    pub(super) changes: BTreeMap<Vec<u8>, Change>,
     /// Changes of the inverted indexes.
     postings: PostingChanges,
 }
 
 /// Change of a set of points.
 #[derive(Default)]
-struct Change {
-    insert: PointSet,
+pub(super) struct Change {
+    pub insert: PointSet,
     remove: PointSet,
 }
 
 impl<'s> Batch<'s> {
     /// `txn` sees `state`.
-    pub fn new(
-        store: &'s Store,
-        txn: RwTxn<'s>,
-        state: Arc<State>,
-        config: &'s CollectionConfig,
-    ) -> Self {
+    pub fn new(store: &'s Store, txn: RwTxn<'s>, state: Arc<State>) -> Self {
         let (old, state) = (state.clone(), State::clone(&state));
-        let shapes = config.vectors.values().map(|it| it.kind.shape()).collect();
+        let shapes = state.schema.shapes();
         let (changes, postings) = (BTreeMap::new(), PostingChanges::default());
-        Self { store, txn, old, state, config, shapes, changes, postings }
+        Self { store, txn, old, state, shapes, changes, postings }
     }
 
     /// Writes what is left to write, and makes all of it last.
@@ -113,7 +108,7 @@ impl<'s> Batch<'s> {
 
     /// Number of columns of the vector of a slot.
     fn dim(&self, slot: u8) -> usize {
-        self.config.vectors().nth(slot.into()).map_or(1, |(_, config)| config.size.max(1))
+        self.state.schema.at(slot).map_or(1, |config| config.size.max(1))
     }
 
     /// Writes a vector; of a multivector that is kept in f32, those rows, too.
@@ -126,7 +121,7 @@ impl<'s> Batch<'s> {
     ) -> Result<()> {
         let (key, at) = (record::vector_key(slot, number), usize::from(slot));
         self.store.put(&mut self.txn, Table::Vectors, &key, bytes)?;
-        if self.shapes[at] == Shape::Sparse {
+        if self.shapes[at] == Some(Shape::Sparse) {
             let vector = SparseVector::parse(bytes);
             let vector = vector.ok_or_else(|| self.store.damaged(Table::Vectors, &key))?;
             self.postings.insert(slot, number, &vector);
@@ -162,13 +157,13 @@ impl<'s> Batch<'s> {
         let vectors = self.state.having.iter_mut().zip(&self.shapes);
         for (slot, (having, shape)) in (0..).zip(vectors) {
             if having.remove(number) {
-                if *shape == Shape::Sparse {
+                if *shape == Some(Shape::Sparse) {
                     let vector = postings::vector(self.store, &self.txn, slot, number)?;
                     self.postings.remove(slot, number, &vector);
                 }
                 let key = record::vector_key(slot, number);
                 self.store.delete(&mut self.txn, Table::Vectors, &key)?;
-                if *shape == Shape::Multi {
+                if *shape == Some(Shape::Multi) {
                     self.store.delete(&mut self.txn, Table::Rows, &key)?;
                 }
             }
@@ -190,42 +185,29 @@ impl<'s> Batch<'s> {
         Ok(())
     }
 
-    /// Makes a payload index of what is there.
-    pub fn create_index(&mut self, index: PayloadIndex) -> Result<()> {
-        if self.state.indexes.iter().any(|(_, it)| it.conflicts(&index)) {
-            let (field, got) = (index.field, format!("one of kind {}", index.kind));
-            let field = field.to_string();
-            return Err(Error::PayloadIndex { field, expected: "no such index", got });
-        }
-        let number = self.state.next_index;
-        self.state.next_index += 1;
-        for point in &self.state.all.clone() {
-            let (_, payload) = self.point(point)?;
-            for key in index.kind.keys(&index.field, &payload) {
-                let change = self.changes.entry(record::index_key(number, &key)).or_default();
-                change.insert.insert(point);
-            }
-        }
-        self.state.indexes.push((number, index));
-        Ok(())
+    /// Goes on with another configuration, in which vectors have the slots that they had.
+    pub fn reconfigure(&mut self, schema: Schema) {
+        self.state.having.resize_with(schema.slots(), PointSet::new);
+        self.state.longest.resize(schema.slots(), 0.0);
+        self.shapes = schema.shapes();
+        self.state.schema = Arc::new(schema);
     }
 
-    /// Drops a payload index.
-    pub fn drop_index(&mut self, index: PayloadIndex) -> Result<()> {
-        let at = self.state.indexes.iter().position(|(_, it)| *it == index);
-        let Some(at) = at else {
-            let got = format!("none of kind {}", index.kind);
-            return Err(Error::PayloadIndex {
-                field: index.field.to_string(),
-                expected: "an index",
-                got,
-            });
-        };
-        let (number, _) = self.state.indexes.remove(at);
-        let start = record::index_key(number, &[]);
-        let end = record::index_key(number + 1, &[]);
-        let keys = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
-        self.store.delete_range(&mut self.txn, Table::Index, keys)
+    /// Drops a vector, and what points have of it. Their numbers stay, and so no key is ever another vector's.
+    pub fn drop_vector(&mut self, name: &str) -> Result<()> {
+        let (slot, _) = self.state.schema.slot(name)?;
+        let (first, last) = (record::slot_key(slot), record::slot_key_end(slot));
+        let keys = (Bound::Included(first.as_slice()), Bound::Excluded(last.as_slice()));
+        for table in [Table::Vectors, Table::Rows, Table::Postings] {
+            self.store.delete_range(&mut self.txn, table, keys)?;
+        }
+        let schema = self.state.schema.without(name);
+        self.reconfigure(schema);
+        if let Some(having) = self.state.having.get_mut(usize::from(slot)) {
+            *having = PointSet::new();
+            self.state.longest[usize::from(slot)] = 0.0;
+        }
+        State::forget(slot.into(), self.store, &mut self.txn)
     }
 
     fn known_number(&self, id: PointId) -> Result<PointNumber> {
@@ -258,7 +240,7 @@ impl<'s> Batch<'s> {
         payload: &Payload,
         which: fn(&mut Change) -> &mut PointSet,
     ) {
-        for (index, PayloadIndex { field, kind }) in &self.state.indexes {
+        for (index, PayloadIndex { field, kind, .. }) in &self.state.indexes {
             for key in kind.keys(field, payload) {
                 let change = self.changes.entry(record::index_key(*index, &key)).or_default();
                 change.insert.remove(number);
@@ -285,14 +267,5 @@ impl<'s> Batch<'s> {
             }
         }
         Ok(())
-    }
-}
-
-impl CollectionConfig {
-    /// The slot of a vector: its place among the names, which never change.
-    pub(super) fn slot(&self, name: &str) -> Result<(u8, &super::VectorConfig)> {
-        let config = self.get(name)?;
-        let before = self.vectors.range::<str, _>((Bound::Unbounded, Bound::Excluded(name)));
-        Ok((before.count() as u8, config))
     }
 }

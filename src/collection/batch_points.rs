@@ -46,7 +46,7 @@ impl Points for Batch<'_> {
     }
 
     fn with_vector(&self, name: &str) -> Result<PointSet> {
-        let slot = self.config.slot(name);
+        let slot = self.state.schema.slot(name);
         Ok(slot.map(|(slot, _)| self.state.having[usize::from(slot)].clone()).unwrap_or_default())
     }
 

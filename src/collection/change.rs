@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use rayon::prelude::*;
 
 use super::batch::Batch;
-use super::config::CollectionConfig;
 use super::operation::{Operation, PointVectors, UpdateMode, UpsertOptions};
 use super::point::{Prepared, Selector, Values, check_path, checked_payload, prepare_vectors};
+use super::schema::Schema;
 use crate::Result;
 use crate::background::Cancellation;
 use crate::filter::{Condition, FieldPath, Filter, Payload, PointId, payload};
@@ -31,10 +31,10 @@ pub(super) enum Edit {
 }
 
 impl Change {
-    pub fn new(operation: Operation, config: &CollectionConfig) -> Result<Self> {
+    pub fn new(operation: Operation, schema: &Schema) -> Result<Self> {
         Ok(match operation {
             Operation::Upsert { points, options } => {
-                let points = points.into_par_iter().map(|point| Prepared::new(point, config));
+                let points = points.into_par_iter().map(|point| Prepared::new(point, schema));
                 // The first error of several, whichever thread met one first.
                 let points: Vec<Result<Prepared>> = points.collect();
                 Self::Upsert(points.into_iter().collect::<Result<_>>()?, options)
@@ -58,13 +58,13 @@ impl Change {
             Operation::ClearPayload(which) => Self::Payload(which, Edit::Clear),
             Operation::UpdateVectors { points, filter } => {
                 let prepared = points.into_iter().map(|PointVectors { id, vectors }| {
-                    let vectors = prepare_vectors(vectors, config);
+                    let vectors = prepare_vectors(vectors, schema);
                     vectors.map(|it| (id, it)).map_err(|error| error.in_point(id))
                 });
                 Self::Vectors(prepared.collect::<Result<_>>()?, filter)
             }
             Operation::DeleteVectors { which, names } => {
-                let slots = names.iter().map(|name| Ok(config.slot(name)?.0));
+                let slots = names.iter().map(|name| Ok(schema.slot(name)?.0));
                 Self::DropVectors(which, slots.collect::<Result<_>>()?)
             }
         })

@@ -1,20 +1,20 @@
 //! [`Collection`]: create, open, write, read.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use heed::{AnyTls, RoTxn};
 use tempfile::TempDir;
 
 use super::batch::Batch;
 use super::change::Change;
-use super::config::{CollectionConfig, VectorConfig};
+use super::config::CollectionConfig;
 use super::environment::{self, Durability};
 use super::operation::{Operation, PointVectors, UpsertOptions};
-use super::payload_index::PayloadIndex;
 use super::point::{Point, Selector, check_depth};
 use super::row_warnings::RowWarnings;
-use super::state::{self, State};
+use super::schema::Schema;
+use super::state::State;
 use super::store::Store;
 use super::verified::Verified;
 use super::verify::verify;
@@ -49,7 +49,8 @@ use crate::{Error, Result};
 /// ```
 pub struct Collection {
     pub(super) store: Store,
-    config: CollectionConfig,
+    /// Held by those that write points, and alone by those that change the configuration.
+    pub(super) changing: RwLock<()>,
     /// State that the last transaction left.
     last: Mutex<Arc<State>>,
     pub(super) verified: Verified,
@@ -66,8 +67,8 @@ impl Collection {
     /// system or LMDB says.
     pub fn create(path: impl AsRef<Path>, config: CollectionConfig) -> Result<Self> {
         config.check()?;
-        let store = Store::create(path.as_ref(), &State::records(&config), Durability::Synced)?;
-        Self::new(store, config)
+        let records = State::records(Schema::new(config));
+        Self::new(Store::create(path.as_ref(), &records, Durability::Synced)?)
     }
 
     /// Makes an empty collection that ends when it is dropped: for data that fit in memory, for tests.
@@ -82,9 +83,9 @@ impl Collection {
         let directory = TempDir::with_prefix("maxfold-");
         let directory =
             directory.map_err(|source| Error::io("create", &std::env::temp_dir(), source))?;
-        let records = State::records(&config);
+        let records = State::records(Schema::new(config));
         let store = Store::create(directory.path(), &records, Durability::Unsynced)?;
-        Ok(Self { temporary: Some(directory), ..Self::new(store, config)? })
+        Ok(Self { temporary: Some(directory), ..Self::new(store)? })
     }
 
     /// Opens the collection in a directory, if every page of its file is in place and every record
@@ -94,9 +95,7 @@ impl Collection {
     /// There is none; it is open elsewhere; it is of another version of the format; it is damaged;
     /// what the operating system or LMDB says.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let store = Store::open(path.as_ref())?;
-        let config = state::read_config(&store, &*store.read()?)?;
-        Self::new(store, config)
+        Self::new(Store::open(path.as_ref())?)
     }
 
     /// Opens the collection in a directory to read it, also while another process writes: each
@@ -107,9 +106,7 @@ impl Collection {
     /// As [`Collection::open`]; every call that would write is an
     /// [`Error::ReadOnly`](crate::Error::ReadOnly).
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
-        let store = Store::open_read_only(path.as_ref())?;
-        let config = state::read_config(&store, &*store.read()?)?;
-        Self::new(store, config)
+        Self::new(Store::open_read_only(path.as_ref())?)
     }
 
     /// Tells whether it was opened to be read alone.
@@ -117,13 +114,19 @@ impl Collection {
         self.store.is_read_only()
     }
 
-    fn new(store: Store, config: CollectionConfig) -> Result<Self> {
+    fn new(store: Store) -> Result<Self> {
         let txn = store.read()?;
-        let state = State::read(&store, &txn, config.vectors.len())?;
-        verify(&store, &txn, &state, &config)?;
+        let state = State::read(&store, &txn)?;
+        verify(&store, &txn, &state)?;
         drop(txn);
-        let (last, verified) = (Mutex::new(Arc::new(state)), Verified::default());
-        Ok(Self { store, config, last, verified, rows: RowWarnings::default(), temporary: None })
+        Ok(Self {
+            store,
+            changing: RwLock::default(),
+            last: Mutex::new(Arc::new(state)),
+            verified: Verified::default(),
+            rows: RowWarnings::default(),
+            temporary: None,
+        })
     }
 
     /// Ends the collection, with all its points: removes its files, the graphs beside them, and its
@@ -139,9 +142,14 @@ impl Collection {
         if temporary { Ok(()) } else { environment::remove(&path) }
     }
 
-    /// Configuration that the collection was made with.
-    pub fn config(&self) -> &CollectionConfig {
-        &self.config
+    /// Configuration as of the last transaction that this process has seen; where another one writes, it sees
+    /// new ones with each [`Snapshot`](super::Snapshot), which has a [configuration](super::Snapshot::config) of its own.
+    pub fn config(&self) -> Arc<CollectionConfig> {
+        self.schema().config.clone()
+    }
+
+    fn schema(&self) -> Arc<Schema> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).schema.clone()
     }
 
     /// The directory.
@@ -164,13 +172,17 @@ impl Collection {
     /// As the calls for one change, which follow.
     pub fn apply(&self, operations: Vec<Operation>) -> Result<Vec<u64>> {
         let _span = span!("apply", operations = operations.len());
-        let unusual: Vec<_> = operations.iter().flat_map(|it| self.unusual_rows(it)).collect();
+        // What is checked by one configuration is not written in another.
+        let _unchanged = self.changing.read().unwrap_or_else(PoisonError::into_inner);
+        let schema = self.schema();
+        let unusual: Vec<_> =
+            operations.iter().flat_map(|it| self.unusual_rows(it, &schema)).collect();
         // Each is taken apart, also after one that is refused: what it holds may be too deep to be dropped.
-        let changes = operations.into_iter().map(|it| Change::new(it, &self.config));
+        let changes = operations.into_iter().map(|it| Change::new(it, &schema));
         let changes: Vec<Result<Change>> = changes.collect();
         let changes = changes.into_iter().collect::<Result<Vec<_>>>()?;
         let made = self.write(|batch| changes.iter().map(|change| change.make(batch)).collect())?;
-        self.rows.warn(&unusual, &self.config);
+        self.rows.warn(&unusual, &schema.config);
         Ok(made)
     }
 
@@ -178,9 +190,13 @@ impl Collection {
         Ok(self.apply(vec![operation])?.into_iter().sum())
     }
 
-    fn unusual_rows(&self, operation: &Operation) -> Vec<(&str, RowCounts)> {
+    fn unusual_rows<'c>(
+        &self,
+        operation: &Operation,
+        schema: &'c Schema,
+    ) -> Vec<(&'c str, RowCounts)> {
         match operation {
-            Operation::Upsert { points, .. } => self.rows.count(points, &self.config),
+            Operation::Upsert { points, .. } => self.rows.count(points, &schema.config),
             _ => Vec::new(),
         }
     }
@@ -285,30 +301,12 @@ impl Collection {
         self.apply_one(Operation::DeleteVectors { which: which.into(), names })
     }
 
-    /// Makes a payload index of the points that are there, and keeps it from now on.
-    ///
-    /// # Errors
-    /// There is one like it; a record is damaged; what the operating system or LMDB says.
-    pub fn create_index(&self, index: PayloadIndex) -> Result<()> {
-        let _span =
-            span!("create index", field = index.field.to_string(), kind = index.kind.name());
-        self.write(|batch| batch.create_index(index))
-    }
-
-    /// Drops a payload index.
-    ///
-    /// # Errors
-    /// There is none like it; what the operating system or LMDB says.
-    pub fn drop_index(&self, index: PayloadIndex) -> Result<()> {
-        self.write(|batch| batch.drop_index(index))
-    }
-
     /// One transaction of changes: all of them, or, if `change` fails, none.
-    fn write<T>(&self, change: impl FnOnce(&mut Batch<'_>) -> Result<T>) -> Result<T> {
+    pub(super) fn write<T>(&self, change: impl FnOnce(&mut Batch<'_>) -> Result<T>) -> Result<T> {
         let span = span!("write", transaction);
         let txn = self.store.write()?;
         let state = self.state(&txn)?;
-        let mut batch = Batch::new(&self.store, txn, state, &self.config);
+        let mut batch = Batch::new(&self.store, txn, state);
         let answer = change(&mut batch)?;
         let state = Arc::new(batch.commit()?);
         span.record("transaction", state.transaction);
@@ -322,7 +320,7 @@ impl Collection {
         if last.transaction == State::transaction(&self.store, txn)? {
             return Ok(last);
         }
-        let state = Arc::new(State::read(&self.store, txn, self.config.vectors.len())?);
+        let state = Arc::new(State::read(&self.store, txn)?);
         self.keep(&state);
         Ok(state)
     }
@@ -333,10 +331,6 @@ impl Collection {
         if state.transaction > last.transaction {
             *last = state.clone();
         }
-    }
-
-    pub(super) fn slot(&self, name: &str) -> Result<(u8, &VectorConfig)> {
-        self.config.slot(name)
     }
 }
 

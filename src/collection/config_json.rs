@@ -26,6 +26,8 @@ const BESIDE_TOP: &[Foreign] = &[
     Foreign::positive("shard_number"),
     Foreign::positive("replication_factor"),
     Foreign::positive("write_consistency_factor"),
+    Foreign::count("read_fan_out_factor"),
+    Foreign::count("read_fan_out_delay_ms"),
     Foreign::unless("sharding_method", "sharding by key", |method| method == "auto"),
     Foreign::unless("strict_mode_config", "strict mode", |mode| {
         mode.is_object() && mode["enabled"] != true

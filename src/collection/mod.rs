@@ -33,16 +33,18 @@
 //! | file | holds |
 //! |---|---|
 //! | `config.rs`, `config_json.rs`, `hnsw_json.rs` | [`CollectionConfig`]: which vectors points have; its JSON |
+//! | `config_change.rs`, `reconfigure.rs` | [`ConfigChange`]; vectors added and dropped, parameters changed |
+//! | `schema.rs` | the configuration of a state, and the slots of its vectors |
 //! | `vector.rs`, `point.rs`, `point_json.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point; a point a line |
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
 //! | `row_warnings.rs` | warnings of token vectors that hardly any model gives |
-//! | `payload_index.rs` | [`PayloadIndex`] |
+//! | `payload_index.rs`, `indexes.rs` | [`PayloadIndex`]; those of a collection |
 //! | `environment.rs`, `tables.rs` | the files: locks, opening, removing; the databases in one |
 //! | `store.rs` | reading and writing records, with checksums |
 //! | `record.rs` | keys and values |
 //! | `state.rs` | what a collection knows of itself |
 //! | `operation.rs`, `operation_json.rs` | [`Operation`]: changes that are asked for |
-//! | `batch.rs`, `batch_points.rs`, `change.rs` | one transaction of changes; what it selects; making them |
+//! | `batch.rs`, `batch_points.rs`, `batch_indexes.rs`, `change.rs` | one transaction of changes; what it selects; its indexes; making them |
 //! | `sparse.rs`, `postings.rs`, `sparse_search.rs` | sparse vectors, their inverted index, search in it |
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
 //! | `scroll.rs` | points in the order of their ids |
@@ -54,7 +56,7 @@
 //! |---|---|
 //! | point | an id, a payload, and vectors by name |
 //! | number | a point's [`PointNumber`](crate::filter::PointNumber): given once, so its vectors never change |
-//! | slot | the place of a vector's name among all names, in keys |
+//! | slot | the number that stands for a vector's name, in keys |
 //! | record | a value in the file, with its checksum and its key; a *table* is a database of them |
 //! | body | a record without its checksum |
 //! | state | counters, and the sets of points that a collection knows of itself |
@@ -68,15 +70,18 @@
 
 mod backup;
 mod batch;
+mod batch_indexes;
 mod batch_points;
 mod change;
 #[expect(clippy::module_inception)]
 mod collection;
 mod config;
+mod config_change;
 mod config_json;
 mod environment;
 mod gather;
 mod hnsw_json;
+mod indexes;
 mod matrices;
 mod operation;
 mod operation_json;
@@ -84,8 +89,10 @@ mod payload_index;
 mod point;
 mod point_json;
 mod postings;
+mod reconfigure;
 mod record;
 mod row_warnings;
+mod schema;
 mod scroll;
 mod snapshot;
 mod sparse;
@@ -101,6 +108,7 @@ mod verify;
 
 pub use collection::Collection;
 pub use config::{CollectionConfig, Datatype, Modifier, SparseConfig, VectorConfig, VectorKind};
+pub use config_change::ConfigChange;
 pub use matrices::TokenMatrices;
 pub use operation::{Operation, PointVectors, UpdateMode, UpsertOptions};
 pub use payload_index::PayloadIndex;

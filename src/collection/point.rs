@@ -8,6 +8,7 @@ use half::slice::HalfFloatSliceExt;
 
 use super::Vector;
 use super::config::{CollectionConfig, Shape, VectorConfig};
+use super::schema::Schema;
 use super::sparse::SparseVector;
 use crate::filter::{FieldPath, Filter, Payload, PointId};
 use crate::json;
@@ -144,16 +145,16 @@ impl Values {
 }
 
 impl Prepared {
-    pub fn new(point: Point, config: &CollectionConfig) -> Result<Self> {
+    pub fn new(point: Point, schema: &Schema) -> Result<Self> {
         let Point { id, vectors, payload } = point;
-        Self::checked(id, vectors, payload, config).map_err(|error| error.in_point(id))
+        Self::checked(id, vectors, payload, schema).map_err(|error| error.in_point(id))
     }
 
     fn checked(
         id: PointId,
         vectors: BTreeMap<String, Vector>,
         payload: Payload,
-        config: &CollectionConfig,
+        schema: &Schema,
     ) -> Result<Self> {
         let json = match payload_json(&payload) {
             Ok(json) => json,
@@ -162,33 +163,32 @@ impl Prepared {
                 return Err(error);
             }
         };
-        Ok(Self { id, vectors: prepare_vectors(vectors, config)?, payload, json })
+        Ok(Self { id, vectors: prepare_vectors(vectors, schema)?, payload, json })
     }
 }
 
 /// Vectors of a point as they are compared, by slot.
 pub(super) fn prepare_vectors(
     vectors: BTreeMap<String, Vector>,
-    config: &CollectionConfig,
+    schema: &Schema,
 ) -> Result<Vec<(u8, Values)>> {
-    vectors.into_iter().map(|(name, vector)| prepare(name, vector, config)).collect()
+    let prepared = vectors.into_iter().map(|(name, vector)| {
+        let (slot, config) = schema.slot(&name)?;
+        Ok((slot, prepare(&name, vector, config)?))
+    });
+    prepared.collect()
 }
 
 impl CollectionConfig {
     /// Checks `vector`, and returns it as it is compared with the vectors `name` of points.
     pub(crate) fn prepare(&self, name: &str, vector: &Vector) -> Result<Values> {
-        prepare(name.into(), vector.clone(), self).map(|(_, values)| values)
+        prepare(name, vector.clone(), self.get(name)?)
     }
 }
 
 /// A vector as it is compared with those of its name, which a point may have or a query may ask for.
-pub(super) fn prepare(
-    name: String,
-    vector: Vector,
-    config: &CollectionConfig,
-) -> Result<(u8, Values)> {
-    let (slot, expected) = config.slot(&name)?;
-    let in_vector = |source| Error::InVector { name: name.clone(), source: Box::new(source) };
+fn prepare(name: &str, vector: Vector, expected: &VectorConfig) -> Result<Values> {
+    let in_vector = |source| Error::InVector { name: name.into(), source: Box::new(source) };
     let cosine = expected.distance == Distance::Cosine;
     let values = match (expected.kind.shape(), vector) {
         (Shape::Dense, Vector::Dense(values)) => {
@@ -205,9 +205,9 @@ pub(super) fn prepare(
         (Shape::Sparse, Vector::Sparse { indices, values }) => {
             SparseVector::new(indices, values).map(Values::Sparse)
         }
-        (expected, got) => return Err(expected.expected(&name, got.shape())),
+        (expected, got) => return Err(expected.expected(name, got.shape())),
     };
-    Ok((slot, values.map_err(in_vector)?))
+    values.map_err(in_vector)
 }
 
 fn dense(values: Vec<f32>, size: usize, cosine: bool) -> Result<Vec<f32>> {

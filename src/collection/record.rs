@@ -88,6 +88,16 @@ pub(super) fn point_key(number: PointNumber) -> [u8; 4] {
     number.get().to_be_bytes()
 }
 
+/// What the keys of a slot begin with.
+pub(super) fn slot_key(slot: u8) -> [u8; 2] {
+    u16::from(slot).to_be_bytes()
+}
+
+/// What is greater than all keys of a slot, and than none of the next.
+pub(super) fn slot_key_end(slot: u8) -> [u8; 2] {
+    (u16::from(slot) + 1).to_be_bytes()
+}
+
 /// The key of a vector: its name's slot, and the point's number.
 pub(super) fn vector_key(slot: u8, number: PointNumber) -> [u8; 6] {
     let [a, b, c, d] = number.get().to_be_bytes();

@@ -11,7 +11,7 @@ use super::postings;
 use super::record::{self, Table};
 use super::sparse::SparseVector;
 use super::state::State;
-use super::{Collection, PayloadIndex, Point, Tokens, Values, Vector};
+use super::{Collection, CollectionConfig, PayloadIndex, Point, Tokens, Values, Vector};
 use crate::filter::{
     FieldPath, Filter, IndexKind, Payload, PointId, PointNumber, PointSet, Points, Selected, Span,
     TextParams,
@@ -67,6 +67,16 @@ impl<'c> Snapshot<'c> {
         self.state.transaction
     }
 
+    /// The configuration that it has then.
+    pub fn config(&self) -> &Arc<CollectionConfig> {
+        &self.state.schema.config
+    }
+
+    /// The slot of a vector.
+    pub(crate) fn slot_of(&self, name: &str) -> Result<u8> {
+        Ok(self.state.schema.slot(name)?.0)
+    }
+
     pub(crate) fn is_read_only(&self) -> bool {
         self.collection.is_read_only()
     }
@@ -96,7 +106,7 @@ impl<'c> Snapshot<'c> {
     /// # Errors
     /// There is no such vector.
     pub fn having(&self, name: &str) -> Result<&PointSet> {
-        let (slot, _) = self.collection.slot(name)?;
+        let (slot, _) = self.state.schema.slot(name)?;
         Ok(&self.state.having[usize::from(slot)])
     }
 
@@ -174,7 +184,7 @@ impl<'c> Snapshot<'c> {
 
     /// The slot and the configuration of a vector, which is to be of this shape.
     pub(super) fn slot(&self, name: &str, shape: Shape) -> Result<(u8, &VectorConfig)> {
-        let (slot, config) = self.collection.slot(name)?;
+        let (slot, config) = self.state.schema.slot(name)?;
         match config.kind.shape() {
             got if got == shape => Ok((slot, config)),
             other => Err(shape.expected(name, other)),
@@ -301,8 +311,8 @@ impl<'c> Snapshot<'c> {
 
     /// The names of the vectors that a point has.
     pub(crate) fn vector_names(&self, number: PointNumber) -> Vec<&str> {
-        let names = self.collection.config().vectors().zip(&self.state.having);
-        names.filter(|(_, having)| having.contains(number)).map(|((name, _), _)| name).collect()
+        let has = |slot: u8| self.state.having[usize::from(slot)].contains(number);
+        self.state.schema.vectors().filter(|it| has(it.0)).map(|(_, name, _)| name).collect()
     }
 
     /// The fields with a text index.
@@ -316,7 +326,7 @@ impl<'c> Snapshot<'c> {
 
     /// The vector `name` of a point that has it, as it is compared.
     pub(crate) fn vector(&self, name: &str, number: PointNumber) -> Result<Values> {
-        let values = match self.collection.config().get(name)?.kind {
+        let values = match self.config().get(name)?.kind {
             VectorKind::Dense(_) => self.dense(name, number)?.map(Values::Dense),
             VectorKind::Multi => self.multivector(name, number)?.map(Values::Tokens),
             VectorKind::Sparse(_) => self.sparse_vector(name, number)?.map(Values::Sparse),
@@ -334,7 +344,7 @@ impl<'c> Snapshot<'c> {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<BTreeMap<String, Vector>> {
         let mut vectors = BTreeMap::new();
-        let all = self.collection.config().vectors();
+        let all = self.config().vectors();
         for (name, config) in all.filter(|(name, _)| wanted(name)) {
             let vector = match config.kind {
                 VectorKind::Dense(_) => self.dense(name, number)?.map(Vector::Dense),

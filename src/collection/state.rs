@@ -1,15 +1,15 @@
 //! State of a collection in one transaction: counters, and sets of points.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use heed::{AnyTls, RoTxn, RwTxn};
 use serde_json::{Value, json};
 
-use super::record::{
-    CONFIG_KEY, FORMAT, FORMAT_KEY, STATE_KEY, Table, index_key, parse_length, parse_set, set_body,
-};
+use super::PayloadIndex;
+use super::record::{STATE_KEY, Table, index_key, parse_length, parse_set, set_body};
+use super::schema::Schema;
 use super::store::Store;
-use super::{CollectionConfig, PayloadIndex};
 use crate::filter::{FieldPath, IndexKind, PointNumber, PointSet, Span};
 use crate::json::Node;
 use crate::{Error, Result};
@@ -22,6 +22,8 @@ const ALL_KEY: &[u8] = b"all";
 pub(super) struct State {
     /// LMDB's number of the transaction that wrote this.
     pub transaction: u64,
+    /// The configuration.
+    pub schema: Arc<Schema>,
     /// The number of the next point. None is given twice.
     pub next: u64,
     /// The number of the next payload index. None is given twice.
@@ -38,10 +40,11 @@ pub(super) struct State {
 
 impl State {
     /// The records of a new collection.
-    pub fn records(config: &CollectionConfig) -> Vec<(Table, &'static [u8], Vec<u8>)> {
+    pub fn records(schema: Schema) -> Vec<(Table, &'static [u8], Vec<u8>)> {
         let new = Self {
             // LMDB's first.
             transaction: 1,
+            schema: Arc::new(schema),
             next: 0,
             next_index: 0,
             all: PointSet::new(),
@@ -49,9 +52,7 @@ impl State {
             longest: Vec::new(),
             indexes: Vec::new(),
         };
-        let config = config.to_json().to_string().into_bytes();
-        let own = [(FORMAT_KEY, FORMAT.to_le_bytes().to_vec()), (CONFIG_KEY, config)];
-        let records = own.into_iter().chain(new.bodies());
+        let records = new.schema.records().into_iter().chain(new.bodies());
         records.map(|(key, body)| (Table::Meta, key, body)).collect()
     }
 
@@ -61,8 +62,8 @@ impl State {
         let mut state = transaction.to_le_bytes().to_vec();
         state.extend(next.to_le_bytes());
         state.extend(next_index.to_le_bytes());
-        let indexes = self.indexes.iter().map(|(number, PayloadIndex { field, kind })| {
-            json!({"number": number, "field": field, "kind": kind.to_json()})
+        let indexes = self.indexes.iter().map(|(number, index)| {
+            json!({"number": number, "field": index.field, "kind": index.schema()})
         });
         let indexes = Value::Array(indexes.collect()).to_string().into_bytes();
         [(STATE_KEY, state), (INDEXES_KEY, indexes), (ALL_KEY, set_body(&self.all))]
@@ -77,7 +78,8 @@ impl State {
     }
 
     /// Reads what a transaction sees.
-    pub fn read(store: &Store, txn: &RoTxn<'_, AnyTls>, vectors: usize) -> Result<Self> {
+    pub fn read(store: &Store, txn: &RoTxn<'_, AnyTls>) -> Result<Self> {
+        let schema = Arc::new(Schema::read(store, txn)?);
         let record = |key: &[u8]| {
             let body = store.get(txn, Table::Meta, key)?;
             body.ok_or_else(|| store.damaged(Table::Meta, key))
@@ -86,7 +88,7 @@ impl State {
         let (transaction, next, next_index) =
             parse_state(record(STATE_KEY)?).ok_or_else(|| damaged(STATE_KEY))?;
         let all = parse_set(record(ALL_KEY)?).ok_or_else(|| damaged(ALL_KEY))?;
-        let having = (0..vectors).map(|slot| {
+        let having = (0..schema.slots()).map(|slot| {
             let key = having_key(slot);
             match store.get(txn, Table::Meta, &key)? {
                 None => Ok(PointSet::new()),
@@ -94,14 +96,14 @@ impl State {
             }
         });
         let having = having.collect::<Result<_>>()?;
-        let longest = (0..vectors).map(|slot| {
+        let longest = (0..schema.slots()).map(|slot| {
             let key = longest_key(slot);
             let body = store.get(txn, Table::Meta, &key)?;
             body.map_or(Ok(0.0), |body| parse_length(body).ok_or_else(|| damaged(&key)))
         });
         let longest = longest.collect::<Result<_>>()?;
         let indexes = parse_indexes(record(INDEXES_KEY)?).ok_or_else(|| damaged(INDEXES_KEY))?;
-        Ok(Self { transaction, next, next_index, all, having, longest, indexes })
+        Ok(Self { transaction, schema, next, next_index, all, having, longest, indexes })
     }
 
     /// The kinds of the indexes of a field.
@@ -142,15 +144,24 @@ impl State {
                 store.put(txn, Table::Meta, key, &body)?;
             }
         }
-        for (slot, (having, old)) in self.having.iter().zip(&old.having).enumerate() {
-            if having != old {
+        self.schema.write(store, txn, &old.schema)?;
+        for (slot, having) in self.having.iter().enumerate() {
+            if old.having.get(slot) != Some(having) {
                 store.put(txn, Table::Meta, &having_key(slot), &set_body(having))?;
             }
         }
-        for (slot, (longest, old)) in self.longest.iter().zip(&old.longest).enumerate() {
-            if longest != old {
+        for (slot, longest) in self.longest.iter().enumerate() {
+            if old.longest.get(slot) != Some(longest) {
                 store.put(txn, Table::Meta, &longest_key(slot), &longest.to_le_bytes())?;
             }
+        }
+        Ok(())
+    }
+
+    /// Removes what was written of a slot.
+    pub fn forget(slot: usize, store: &Store, txn: &mut RwTxn<'_>) -> Result<()> {
+        for key in [having_key(slot), longest_key(slot)] {
+            store.delete(txn, Table::Meta, &key)?;
         }
         Ok(())
     }
@@ -165,25 +176,6 @@ impl State {
         self.next += 1;
         Ok(PointNumber::new(number))
     }
-}
-
-/// The configuration of a collection whose format is ours.
-pub(super) fn read_config(store: &Store, txn: &RoTxn<'_, AnyTls>) -> Result<CollectionConfig> {
-    let record = |key: &[u8]| {
-        let body = store.get(txn, Table::Meta, key)?;
-        body.ok_or_else(|| store.damaged(Table::Meta, key))
-    };
-    let damaged = |key| store.damaged(Table::Meta, key);
-    let format = record(FORMAT_KEY)?.try_into().map(u32::from_le_bytes);
-    match format.map_err(|_| damaged(FORMAT_KEY))? {
-        FORMAT => {}
-        got => {
-            let path = store.path().into();
-            return Err(Error::FormatVersion { path, expected: FORMAT, got });
-        }
-    }
-    let config = serde_json::from_slice(record(CONFIG_KEY)?).map_err(|_| damaged(CONFIG_KEY))?;
-    CollectionConfig::read(&Node::root(&config, "config"))
 }
 
 fn having_key(slot: usize) -> Vec<u8> {
@@ -207,8 +199,8 @@ fn parse_indexes(body: &[u8]) -> Option<Vec<(u32, PayloadIndex)>> {
     let index = |index: &Value| {
         let number = u32::try_from(index["number"].as_u64()?).ok()?;
         let field = index["field"].as_str()?.parse().ok()?;
-        let kind = IndexKind::read(&Node::root(&index["kind"], "kind")).ok()?;
-        Some((number, PayloadIndex { field, kind }))
+        let index = PayloadIndex::with_schema(field, &Node::root(&index["kind"], "kind")).ok()?;
+        Some((number, index))
     };
     indexes.iter().map(index).collect()
 }

@@ -36,7 +36,7 @@ impl Collection {
     /// As [`Collection::snapshot`].
     pub fn statistics(&self) -> Result<CollectionStatistics> {
         let snapshot = self.snapshot()?;
-        let vectors = self
+        let vectors = snapshot
             .config()
             .vectors()
             .map(|(name, _)| Ok((name.to_owned(), snapshot.having(name)?.len())));

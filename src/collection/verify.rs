@@ -5,7 +5,6 @@
 
 use heed::{AnyTls, RoTxn};
 
-use super::CollectionConfig;
 use super::record::{Table, parse_id, parse_number};
 use super::state::State;
 use super::store::{EVERY_KEY, Store};
@@ -13,12 +12,7 @@ use crate::Result;
 use crate::filter::PointSet;
 
 /// Checks the records of a collection against one another.
-pub(super) fn verify(
-    store: &Store,
-    txn: &RoTxn<'_, AnyTls>,
-    state: &State,
-    config: &CollectionConfig,
-) -> Result<()> {
+pub(super) fn verify(store: &Store, txn: &RoTxn<'_, AnyTls>, state: &State) -> Result<()> {
     let (told, got) = (txn.id() as u64, state.transaction);
     if told != got {
         return Err(store.damage(format!("what transaction {got} wrote in {told}")));
@@ -33,8 +27,8 @@ pub(super) fn verify(
     }
     // Which points and vectors there are is known; each is looked for by its number.
     let vectors = state.having.iter().map(PointSet::len).sum();
-    let with_rows = config.vectors.values().zip(&state.having).filter(|(it, _)| it.has_rows());
-    let rows = with_rows.map(|(_, having)| having.len()).sum();
+    let with_rows = state.schema.vectors().filter(|(_, _, it)| it.has_rows());
+    let rows = with_rows.map(|(slot, ..)| state.having[usize::from(slot)].len()).sum();
     let counts = [(Table::Points, state.all.len()), (Table::Vectors, vectors), (Table::Rows, rows)];
     for (table, expected) in counts {
         let got = store.count(txn, table)?;

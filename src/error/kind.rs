@@ -98,6 +98,7 @@ impl Error {
             | Self::UnknownPoint { .. }
             | Self::UnknownVector { .. } => ErrorKind::NotFound,
             Self::CollectionExists { .. }
+            | Self::VectorExists { .. }
             | Self::ReadOnly { .. }
             | Self::FormatVersion { .. }
             | Self::PayloadIndex { .. } => ErrorKind::Conflict,

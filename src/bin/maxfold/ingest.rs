@@ -90,8 +90,8 @@ fn agreed(
         let missing = || format!("expected --config for a new collection in {path}, got none");
         return given.ok_or_else(|| Usage::new(missing()).into());
     };
-    match given.and_then(|given| given.difference(existing)) {
-        None => Ok(existing.clone()),
+    match given.and_then(|given| given.difference(&existing)) {
+        None => Ok(CollectionConfig::clone(&existing)),
         Some(difference) => {
             Err(format!("expected the configuration that {path} has, got another: {difference}")
                 .into())

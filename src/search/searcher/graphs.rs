@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::collection::{Collection, Snapshot, VectorConfig, VectorKind};
@@ -17,6 +18,17 @@ const CHUNK: usize = 1024;
 /// A graph is saved after this many changes, or a quarter of its size if that is more.
 const CHANGES_WORTH_SAVING: u64 = 10_000;
 
+/// Graphs of all dense vectors that have one.
+pub(super) type Graphs = Arc<Vec<Arc<Graph>>>;
+
+/// A dense vector that is to have a graph.
+struct Wanted<'s> {
+    name: &'s str,
+    path: PathBuf,
+    config: &'s VectorConfig,
+    params: HnswParams,
+}
+
 /// The graph of one dense vector.
 pub(super) struct Graph {
     name: String,
@@ -30,30 +42,56 @@ pub(super) struct Graph {
 
 impl Graph {
     /// The graphs of all vectors that have one, of all points that there are.
-    pub fn open_all(collection: &Collection) -> Result<Vec<Self>> {
+    pub fn open_all(collection: &Collection) -> Result<Graphs> {
         if !collection.is_read_only() {
             remove_leftovers(collection.path());
         }
         let snapshot = collection.snapshot()?;
-        let mut graphs = Vec::new();
-        for (slot, (name, config)) in collection.config().vectors().enumerate() {
-            if let VectorKind::Dense(Some(params)) = config.kind
-                && params.m > 0
-            {
-                let path = collection.path().join(format!("graph-{slot}"));
-                graphs.push(Self::open(&snapshot, name, path, config, params)?);
-            }
-        }
-        Ok(graphs)
+        let graphs = wanted(collection, &snapshot)?;
+        let graphs = graphs.into_iter().map(|it| Ok(Arc::new(Self::open(&snapshot, it)?)));
+        graphs.collect::<Result<Vec<_>>>().map(Arc::new)
     }
 
-    fn open(
+    /// The graphs that there are to be by a snapshot, of those that there are: others are new, and empty.
+    pub fn renewed(
+        graphs: &Graphs,
+        collection: &Collection,
         snapshot: &Snapshot<'_>,
-        name: &str,
-        path: PathBuf,
-        config: &VectorConfig,
-        params: HnswParams,
-    ) -> Result<Self> {
+    ) -> Result<Graphs> {
+        let wanted = wanted(collection, snapshot)?;
+        let fit = |(graph, wanted): (&Arc<Self>, &Wanted<'_>)| graph.is(wanted);
+        if wanted.len() == graphs.len() && graphs.iter().zip(&wanted).all(fit) {
+            return Ok(graphs.clone());
+        }
+        let renewed =
+            wanted.into_iter().map(|wanted| match graphs.iter().find(|graph| graph.is(&wanted)) {
+                Some(graph) => Ok(graph.clone()),
+                None => Self::new(wanted, snapshot.is_read_only()).map(Arc::new),
+            });
+        let renewed: Vec<_> = renewed.collect::<Result<_>>()?;
+        for graph in graphs.iter().filter(|it| renewed.iter().all(|new| new.path != it.path)) {
+            graph.remove_files();
+        }
+        Ok(Arc::new(renewed))
+    }
+
+    fn new(wanted: Wanted<'_>, read_only: bool) -> Result<Self> {
+        let Wanted { name, path, config, params } = wanted;
+        let index = HnswIndex::new(config.distance, params, config.size)?;
+        Ok(Self { name: name.into(), path, index, unsaved: AtomicU64::new(0), read_only })
+    }
+
+    /// Tells whether it is the graph of a vector, with its parameters.
+    fn is(&self, wanted: &Wanted<'_>) -> bool {
+        let Wanted { name, path, config, params } = wanted;
+        self.name == *name
+            && self.path == *path
+            && self.index.params() == *params
+            && (self.index.dim(), self.index.distance()) == (config.size, config.distance)
+    }
+
+    fn open(snapshot: &Snapshot<'_>, wanted: Wanted<'_>) -> Result<Self> {
+        let Wanted { name, path, config, params } = wanted;
         let span = span!("open graph", vector = name, kept, inserted);
         let mut loader =
             match HnswLoader::from_snapshot(&path, config.distance, params, config.size) {
@@ -132,6 +170,22 @@ impl Graph {
         Ok(())
     }
 
+    /// Removes what was written of it. What stays costs room, and no more.
+    fn remove_files(&self) {
+        let (Some(name), Some(directory)) = (self.path.file_name(), self.path.parent()) else {
+            return;
+        };
+        let (name, dumps) = (name.to_string_lossy(), format!("{}-", name.to_string_lossy()));
+        let files = fs::read_dir(directory).into_iter().flatten().flatten();
+        for file in files.filter(|_| !self.read_only) {
+            let file_name = file.file_name();
+            let file_name = file_name.to_string_lossy();
+            if file_name == name || file_name.starts_with(&dumps) {
+                drop(fs::remove_file(file.path()));
+            }
+        }
+    }
+
     /// Writes it beside the collection, if it has changed.
     pub fn save(&self) -> Result<()> {
         let unsaved = self.unsaved.swap(0, Ordering::Relaxed);
@@ -145,6 +199,20 @@ impl Graph {
         }
         saved
     }
+}
+
+/// The dense vectors that are to have a graph.
+fn wanted<'s>(collection: &Collection, snapshot: &'s Snapshot<'_>) -> Result<Vec<Wanted<'s>>> {
+    let mut wanted = Vec::new();
+    for (name, config) in snapshot.config().vectors() {
+        if let VectorKind::Dense(Some(params)) = config.kind
+            && params.m > 0
+        {
+            let path = collection.path().join(format!("graph-{}", snapshot.slot_of(name)?));
+            wanted.push(Wanted { name, path, config, params });
+        }
+    }
+    Ok(wanted)
 }
 
 /// Removes what a kill left of a graph that was being saved. The collection is locked: nobody is at it.

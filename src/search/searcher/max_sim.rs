@@ -153,7 +153,11 @@ fn rank(
 ) -> Result<Vec<Ranking<PointNumber>>> {
     let max_sim = MaxSim { reader, using, queries, points, wanted };
     #[cfg(feature = "gpu")]
-    let resident = reader.shared.residents.iter().find(|it| it.name() == using);
+    let residents = reader.shared.residents();
+    #[cfg(feature = "gpu")]
+    let dim = queries.first().map_or(0, |query| query.dim());
+    #[cfg(feature = "gpu")]
+    let resident = residents.iter().find(|it| it.holds(using, dim));
     #[cfg(feature = "gpu")]
     if let Some(resident) = resident {
         let store = Some(resident.store());

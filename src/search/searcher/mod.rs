@@ -263,7 +263,7 @@ impl Searcher {
         query: &Vector,
     ) -> Result<Option<SimilarityMatrix>> {
         let snapshot = self.collection().snapshot()?;
-        let config = self.collection().config();
+        let config = snapshot.config();
         let Values::Tokens(query) = config.prepare(using, query)? else {
             let (name, expected, got) = (using.into(), "many vectors", "one");
             return Err(Error::VectorKind { name, expected, got });

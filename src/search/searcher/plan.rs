@@ -145,7 +145,7 @@ impl<'r> Planner<'_, '_, 'r, '_> {
     }
 
     fn prepare(&self, asked: &Asked<'r>, vector: &Vector) -> Result<Values> {
-        self.reader.shared.collection.config().prepare(asked.using, vector)
+        self.reader.snapshot.config().prepare(asked.using, vector)
     }
 
     /// An example as it is given, or as its point has it.

@@ -1,7 +1,9 @@
 //! [`Reader`]: one state of a collection, and what is derived from it.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
+use super::graphs::Graph;
 use super::outcome::Run;
 use super::shared::Shared;
 use crate::Result;
@@ -19,7 +21,7 @@ pub(super) struct Reader<'s, 'r> {
     pub behind: u64,
     pub cancellation: Cancellation,
     /// The graphs, by name.
-    views: Vec<(&'s str, HnswView)>,
+    views: Vec<(Arc<Graph>, HnswView)>,
     /// Cache of what was selected so far. Requests of one call often have the same filters.
     selected: Vec<(&'r Filter, Rc<Selected>)>,
     /// Cache of the stages that were run so far. Requests of one call often have the same prefetches.
@@ -46,7 +48,8 @@ pub(super) struct Search<'r> {
 
 impl<'s, 'r> Reader<'s, 'r> {
     pub fn new(shared: &'s Shared) -> Result<Self> {
-        let views = shared.graphs.iter().map(|graph| (graph.name(), graph.view())).collect();
+        let graphs = shared.graphs();
+        let views = graphs.iter().map(|graph| (graph.clone(), graph.view())).collect();
         let snapshot = shared.collection.snapshot()?;
         let behind = shared.behind(snapshot.transaction());
         let cancellation = Cancellation::current();
@@ -54,14 +57,18 @@ impl<'s, 'r> Reader<'s, 'r> {
         Ok(Self { shared, snapshot, behind, cancellation, views, selected, runs })
     }
 
-    /// The graph of a vector, if it has one. It may be of another state than the snapshot.
+    /// The graph of a vector, if it has one. It may be of another state than the snapshot, and then even of
+    /// another vector, which had the name or has it now.
     pub fn view(&self, name: &str) -> Option<&HnswView> {
-        self.views.iter().find(|(it, _)| *it == name).map(|(_, view)| view)
+        let config = self.snapshot.config().get(name).ok()?;
+        let (_, view) = self.views.iter().find(|(graph, _)| graph.name() == name)?;
+        let fits = (view.dim(), view.distance()) == (config.size, config.distance);
+        Some(view).filter(|_| fits)
     }
 
     /// Distance by which a vector is compared.
     pub fn distance(&self, name: &str) -> Result<Distance> {
-        Ok(self.shared.collection.config().get(name)?.distance)
+        Ok(self.snapshot.config().get(name)?.distance)
     }
 
     /// The outcome of a stage that was run before.

@@ -1,8 +1,8 @@
 //! Multivectors that stay in the GPU's memory, kept in step with the collection.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::collection::{Collection, Snapshot, VectorConfig, VectorKind};
+use crate::collection::{CollectionConfig, Snapshot, VectorConfig, VectorKind};
 use crate::filter::{PointNumber, PointSet};
 use crate::gpu::{GpuContext, ResidentStore};
 use crate::{Error, Result};
@@ -10,9 +10,13 @@ use crate::{Error, Result};
 /// About what is read from the map at once.
 const CHUNK_BYTES: usize = 32 << 20;
 
+/// Those of all names.
+pub(super) type Residents = Arc<Vec<Resident>>;
+
 /// The resident multivectors of one name.
 pub(super) struct Resident {
     name: String,
+    dim: usize,
     /// By number: a number's vectors never change.
     store: ResidentStore<PointNumber>,
     /// Those that were loaded, and those that would never fit.
@@ -20,23 +24,36 @@ pub(super) struct Resident {
 }
 
 impl Resident {
-    /// One for each multivector of a collection, empty. `budget` bytes in all, or by the adapter.
-    pub fn new_all(
-        collection: &Collection,
+    /// One for each multivector of a collection: those that there are, or, if it has others now, as budgets
+    /// are shares, new ones, empty. `budget` bytes in all, or by the adapter.
+    pub fn renewed(
+        residents: &Residents,
+        config: &CollectionConfig,
         gpu: &GpuContext,
         budget: Option<u64>,
-    ) -> Result<Vec<Self>> {
-        let vectors = collection.config().vectors();
-        let multi: Vec<_> = vectors.filter(|(_, it)| is_ranked(it)).collect();
+    ) -> Result<Residents> {
+        let multi: Vec<_> = config.vectors().filter(|(_, it)| is_ranked(it)).collect();
+        let holds = |(resident, (name, config)): (&Self, &(&str, &VectorConfig))| {
+            resident.holds(name, config.size)
+        };
+        if multi.len() == residents.len() && residents.iter().zip(&multi).all(holds) {
+            return Ok(residents.clone());
+        }
         let count = multi.len().max(1) as u64;
         let open = |name: &str, dim| {
             let store = match budget {
                 Some(budget) => ResidentStore::with_budget(gpu, dim, budget / count)?,
                 None => ResidentStore::new(gpu, dim)?,
             };
-            Ok(Self { name: name.into(), store, known: Mutex::default() })
+            Ok(Self { name: name.into(), dim, store, known: Mutex::default() })
         };
-        multi.into_iter().map(|(name, config)| open(name, config.size)).collect()
+        let residents = multi.into_iter().map(|(name, config)| open(name, config.size));
+        residents.collect::<Result<Vec<_>>>().map(Arc::new)
+    }
+
+    /// Tells whether it is of this vector, of this size.
+    pub fn holds(&self, name: &str, dim: usize) -> bool {
+        self.name == name && self.dim == dim
     }
 
     /// Whose vector it is.
@@ -104,7 +121,7 @@ pub(super) fn is_missing(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collection::{CollectionConfig, Point, Vector};
+    use crate::collection::{Collection, Point, Vector};
     use crate::filter::PointId;
     use crate::gpu::GpuOptions;
     use crate::recall::Distance;
@@ -136,7 +153,7 @@ mod tests {
         let searcher = Searcher::with_options(collection, options).unwrap();
         let resident = || {
             searcher.flush().unwrap();
-            let statistics = searcher.shared.residents[0].store().statistics();
+            let statistics = searcher.shared.residents()[0].store().statistics();
             (statistics.documents, statistics.used_bytes)
         };
         searcher.collection().upsert(points(0..100)).unwrap();

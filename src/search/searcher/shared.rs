@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::graphs::Graph;
+use super::graphs::{Graph, Graphs};
 #[cfg(feature = "gpu")]
-use super::resident::Resident;
+use super::resident::{Resident, Residents};
 use crate::Result;
-use crate::collection::Collection;
+use crate::collection::{Collection, Snapshot};
 use crate::rerank::Reranker;
 use crate::trace::span;
 
@@ -15,9 +15,12 @@ use crate::trace::span;
 pub(super) struct Shared {
     pub collection: Collection,
     pub reranker: Arc<Reranker>,
-    pub graphs: Vec<Graph>,
+    graphs: Mutex<Graphs>,
     #[cfg(feature = "gpu")]
-    pub residents: Vec<Resident>,
+    residents: Mutex<Residents>,
+    /// Bytes of all residents, or by the adapter.
+    #[cfg(feature = "gpu")]
+    resident_bytes: Option<u64>,
     /// The transaction that all of it has followed to.
     followed: AtomicU64,
     /// The newest transaction that it tried to follow to.
@@ -36,19 +39,14 @@ impl Shared {
         reranker: Arc<Reranker>,
         resident_bytes: Option<u64>,
     ) -> Result<Self> {
-        #[cfg(feature = "gpu")]
-        let residents = match reranker.gpu() {
-            Some(gpu) if resident_bytes != Some(0) => {
-                Resident::new_all(&collection, gpu, resident_bytes)?
-            }
-            _ => Vec::new(),
-        };
         let shared = Self {
-            graphs: Graph::open_all(&collection)?,
+            graphs: Mutex::new(Graph::open_all(&collection)?),
             collection,
             reranker,
             #[cfg(feature = "gpu")]
-            residents,
+            residents: Mutex::default(),
+            #[cfg(feature = "gpu")]
+            resident_bytes,
             followed: AtomicU64::new(0),
             tried: AtomicU64::new(0),
             following: Mutex::new(()),
@@ -56,6 +54,30 @@ impl Shared {
         };
         shared.follow()?;
         Ok(shared)
+    }
+
+    /// The graphs as they are now.
+    pub fn graphs(&self) -> Graphs {
+        self.graphs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Multivectors on the GPU.
+    #[cfg(feature = "gpu")]
+    pub fn residents(&self) -> Residents {
+        self.residents.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has graphs and copies of the vectors that a snapshot has, with the parameters that they have there.
+    fn renew(&self, snapshot: &Snapshot<'_>) -> Result<()> {
+        let graphs = Graph::renewed(&self.graphs(), &self.collection, snapshot)?;
+        *self.graphs.lock().unwrap_or_else(PoisonError::into_inner) = graphs;
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = self.reranker.gpu().filter(|_| self.resident_bytes != Some(0)) {
+            let (residents, budget) = (self.residents(), self.resident_bytes);
+            let residents = Resident::renewed(&residents, snapshot.config(), gpu, budget)?;
+            *self.residents.lock().unwrap_or_else(PoisonError::into_inner) = residents;
+        }
+        Ok(())
     }
 
     /// Number of transactions that graphs and copies on a GPU are behind this one.
@@ -79,11 +101,12 @@ impl Shared {
         let _alone = self.following.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.collection.snapshot()?;
         let _span = span!("upkeep", transaction = snapshot.transaction());
-        for graph in &self.graphs {
+        self.renew(&snapshot)?;
+        for graph in self.graphs().iter() {
             graph.follow(&snapshot, &self.stop)?;
         }
         #[cfg(feature = "gpu")]
-        for resident in &self.residents {
+        for resident in self.residents().iter() {
             // What isn't resident is sent along.
             if let Err(error) = resident.follow(&snapshot) {
                 log::warn!("{:?} is not resident as a whole: {error}", resident.name());
@@ -99,6 +122,6 @@ impl Shared {
     pub fn save(&self) -> Result<()> {
         // Following saves too: a file is not to be written by two at once.
         let _alone = self.following.lock().unwrap_or_else(PoisonError::into_inner);
-        self.graphs.iter().try_for_each(Graph::save)
+        self.graphs().iter().try_for_each(|graph| graph.save())
     }
 }

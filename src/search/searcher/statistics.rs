@@ -26,8 +26,8 @@ pub struct SearcherStatistics {
 
 pub(super) fn statistics(shared: &Shared) -> Result<SearcherStatistics> {
     let collection = shared.collection.statistics()?;
-    let graphs = shared.graphs.iter();
-    let graphs = graphs.map(|graph| (graph.name().to_owned(), graph.view().len() as u64));
+    let graphs = shared.graphs();
+    let graphs = graphs.iter().map(|graph| (graph.name().to_owned(), graph.view().len() as u64));
     Ok(SearcherStatistics {
         behind: shared.behind(collection.transaction),
         collection,
@@ -38,7 +38,8 @@ pub(super) fn statistics(shared: &Shared) -> Result<SearcherStatistics> {
 
 #[cfg(feature = "gpu")]
 fn resident_bytes(shared: &Shared) -> BTreeMap<String, u64> {
-    let residents = shared.residents.iter();
+    let residents = shared.residents();
+    let residents = residents.iter();
     residents.map(|it| (it.name().to_owned(), it.store().statistics().used_bytes)).collect()
 }
 

@@ -95,7 +95,7 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if let Some(file) = &args.run {
         let config = searcher.collection().config();
         let answers = query_ids.iter().zip(requests.iter().zip(&responses));
-        output::run(file, &report::trec(answers, config, args.id_key.as_deref())?)?;
+        output::run(file, &report::trec(answers, &config, args.id_key.as_deref())?)?;
     }
     report::write(args, &responses, &seconds)
 }
