@@ -72,7 +72,7 @@ impl ConfigChange {
         self
     }
 
-    fn read(node: &Node<'_>) -> Result<Self> {
+    pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let object = node.object_beside(TOP, BESIDE_TOP)?;
         GivenHnsw::read(&object)?;
         let mut fields = object.beside(&["vectors", "sparse_vectors", "params"]);

@@ -16,7 +16,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/aliases", get(all))
         .route("/collections/aliases", post(change))
-        .route("/collections/{collection}/aliases", get(of))
+        .route("/collections/{collection_name}/aliases", get(of))
 }
 
 async fn all(State(app): State<App>) -> Response {

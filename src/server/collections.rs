@@ -10,19 +10,25 @@ use super::body::Text;
 use super::call::App;
 use super::info;
 use super::points::completed;
+use super::refusal::Refusal;
 use super::system;
-use crate::collection::{CollectionConfig, PayloadIndex};
-use crate::filter::FieldPath;
+use crate::Result;
+use crate::collection::{CollectionConfig, ConfigChange, PayloadIndex, VectorConfig};
+use crate::json::Node;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/collections", get(list))
-        .route("/collections/{collection}", get(show).put(create).delete(remove))
-        .route("/collections/{collection}/exists", get(exists))
-        .route("/collections/{collection}/index", put(create_index))
-        .route("/collections/{collection}/index/{field}", delete(drop_index))
-        .route("/collections/{collection}/cluster", get(cluster).post(system::no_cluster))
-        .route("/collections/{collection}/optimizations", get(optimizations))
+        .route("/collections/{collection_name}", get(show).put(create).patch(update).delete(remove))
+        .route("/collections/{collection_name}/exists", get(exists))
+        .route(
+            "/collections/{collection_name}/vectors/{vector}",
+            put(create_vector).delete(delete_vector),
+        )
+        .route("/collections/{collection_name}/index", put(create_index))
+        .route("/collections/{collection_name}/index/{field}", delete(drop_index))
+        .route("/collections/{collection_name}/cluster", get(cluster).post(system::no_cluster))
+        .route("/collections/{collection_name}/optimizations", get(optimizations))
 }
 
 async fn list(State(app): State<App>) -> Response {
@@ -54,17 +60,63 @@ async fn remove(State(app): State<App>, Path(name): Path<String>) -> Response {
     app.call(move |app| app.registry.remove(&name)).await
 }
 
+async fn update(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
+    app.on(name, text, |hosted, text| {
+        let change = text.read("a change of parameters", "config", ConfigChange::read)?;
+        hosted.collection()?.update_config(&change)?;
+        Ok(true)
+    })
+    .await
+}
+
+async fn create_vector(
+    State(app): State<App>,
+    Path((name, vector)): Path<(String, String)>,
+    text: Text,
+) -> Response {
+    app.on(name, text, move |hosted, text| {
+        let config =
+            text.read("a vector's configuration", "config", |node| read_vector(node, &vector))?;
+        let collection = hosted.collection()?;
+        collection.create_vector(&vector, config)?;
+        completed(collection)
+    })
+    .await
+}
+
+/// A vector, as it stands in the configuration of a collection.
+fn read_vector(node: &Node<'_>, name: &str) -> Result<VectorConfig> {
+    let object = node.object(&["dense", "sparse"])?;
+    let (kind, vector) = match object.only(&["dense", "sparse"]) {
+        Some(("dense", vector)) => ("vectors", vector),
+        Some((_, vector)) => ("sparse_vectors", vector),
+        None => return Err(node.expected("an object with dense or sparse")),
+    };
+    let config = json!({kind: {name: vector.value()}});
+    let config = CollectionConfig::read(&Node::root(&config, "config"))?;
+    config.get(name).cloned()
+}
+
+async fn delete_vector(
+    State(app): State<App>,
+    Path((name, vector)): Path<(String, String)>,
+) -> Response {
+    app.call(move |app| {
+        let hosted = app.registry.get(&name)?;
+        let collection = hosted.collection()?;
+        if !collection.delete_vector(&vector)? {
+            return Err(Refusal::wrong(format!("Not existing vector name error: {vector}")));
+        }
+        completed(collection)
+    })
+    .await
+}
+
 async fn create_index(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
     app.on(name, text, |hosted, text| {
         let index = text.read("a payload index", "index", PayloadIndex::read)?;
         let collection = hosted.collection()?;
-        let there: Vec<PayloadIndex> = collection.snapshot()?.indexes().cloned().collect();
-        if !there.contains(&index) {
-            for other in there.into_iter().filter(|it| it.field == index.field) {
-                collection.drop_index(other)?;
-            }
-            collection.create_index(index)?;
-        }
+        collection.replace_index(index)?;
         completed(collection)
     })
     .await
@@ -76,11 +128,8 @@ async fn drop_index(
 ) -> Response {
     app.call(move |app| {
         let hosted = app.registry.get(&name)?;
-        let (collection, field) = (hosted.collection()?, field.parse::<FieldPath>()?);
-        let there: Vec<PayloadIndex> = collection.snapshot()?.indexes().cloned().collect();
-        for index in there.into_iter().filter(|it| it.field == field) {
-            collection.drop_index(index)?;
-        }
+        let collection = hosted.collection()?;
+        collection.drop_indexes(&field.parse()?)?;
         completed(collection)
     })
     .await

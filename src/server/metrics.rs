@@ -6,10 +6,13 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
 use prometheus::{TEXT_FORMAT, TextEncoder};
+
+use serde_json::{Map, Value, json};
 
 use super::call::{App, Shared};
 use super::refusal::Refusal;
@@ -78,6 +81,29 @@ impl Metrics {
             metrics.registry.register(Box::new(gauges.clone()))?;
         }
         Ok(metrics)
+    }
+
+    /// Numbers of answers and how long they took, by endpoint and status.
+    pub fn answers(&self) -> Value {
+        let mut answers = Map::new();
+        for family in self.seconds.collect() {
+            for metric in family.get_metric() {
+                let label = |name| {
+                    let label = metric.get_label().iter().find(|it| it.name() == name);
+                    label.map(|it| it.value().to_owned()).unwrap_or_default()
+                };
+                let histogram = metric.get_histogram();
+                let count = histogram.get_sample_count();
+                let mean = histogram.get_sample_sum() / count.max(1) as f64;
+                let endpoint = format!("{} {}", label("method"), label("endpoint"));
+                let of = answers.entry(endpoint).or_insert_with(|| json!({}));
+                of[label("status")] = json!({
+                    "count": count, "avg_duration_micros": mean * 1e6,
+                    "total_duration_micros": (histogram.get_sample_sum() * 1e6) as u64,
+                });
+            }
+        }
+        answers.into()
     }
 
     /// Looks at all collections.

@@ -17,7 +17,7 @@ use crate::search::{GroupRequest, QueryRequest};
 type Shape = fn(Map<String, Value>) -> Value;
 
 pub(super) fn routes() -> Router<App> {
-    let of = |path: &str| format!("/collections/{{collection}}/points/{path}");
+    let of = |path: &str| format!("/collections/{{collection_name}}/points/{path}");
     let one = |shape: Shape| {
         move |State(app): State<App>, Path(name): Path<String>, text: Text| {
             single(app, name, text, shape)

@@ -19,8 +19,8 @@ use crate::search::{Example, QueryRequest, Scoring};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route("/collections/{collection}/points/search/matrix/pairs", post(pairs))
-        .route("/collections/{collection}/points/search/matrix/offsets", post(offsets))
+        .route("/collections/{collection_name}/points/search/matrix/pairs", post(pairs))
+        .route("/collections/{collection_name}/points/search/matrix/offsets", post(offsets))
 }
 
 /// A sample, and how many of it are looked for beside each.

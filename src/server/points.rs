@@ -16,7 +16,7 @@ use crate::collection::{Collection, Operation};
 use crate::json::Node;
 
 pub(super) fn routes() -> Router<App> {
-    let of = |path: &str| format!("/collections/{{collection}}/points{path}");
+    let of = |path: &str| format!("/collections/{{collection_name}}/points{path}");
     // The body of a call for one change is what stands under its name in a list of changes.
     let one = |kind: &'static str| {
         move |State(app): State<App>, Path(name): Path<String>, text: Text| {

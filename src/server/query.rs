@@ -18,10 +18,10 @@ use crate::{Result, json};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route("/collections/{collection}/points/query", post(query))
-        .route("/collections/{collection}/points/query/batch", post(batch))
-        .route("/collections/{collection}/points/query/groups", post(groups))
-        .route("/collections/{collection}/facet", post(facet))
+        .route("/collections/{collection_name}/points/query", post(query))
+        .route("/collections/{collection_name}/points/query/batch", post(batch))
+        .route("/collections/{collection_name}/points/query/groups", post(groups))
+        .route("/collections/{collection_name}/facet", post(facet))
 }
 
 /// Of the URL: whether the plan is wanted, too, which Qdrant's clients don't know.

@@ -24,9 +24,9 @@ const PAGE: usize = 10;
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route("/collections/{collection}/points/{id}", get(one))
-        .route("/collections/{collection}/points/scroll", post(scroll))
-        .route("/collections/{collection}/points/count", post(count))
+        .route("/collections/{collection_name}/points/{id}", get(one))
+        .route("/collections/{collection_name}/points/scroll", post(scroll))
+        .route("/collections/{collection_name}/points/count", post(count))
 }
 
 /// Parts of points that are returned.

@@ -132,6 +132,7 @@ fn known(error: &Error) -> Option<Refusal> {
             let text = format!("Vector dimension error: expected dim: {expected}, got {got}");
             Some(Refusal::wrong(text))
         }
+        Error::VectorExists { name } => Some(Refusal::exists("Vector", name)),
         Error::UnknownPoint { id } => {
             Some(Refusal::not_found(format!("No point with id {id} found")))
         }

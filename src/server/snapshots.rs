@@ -27,11 +27,11 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/snapshots", get(list_full).post(create_full))
         .route("/snapshots/{snapshot}", get(send_full).delete(remove_full))
-        .route("/collections/{collection}/snapshots", get(list).post(create))
-        .route("/collections/{collection}/snapshots/{snapshot}", get(send).delete(remove))
-        .route("/collections/{collection}/snapshots/recover", put(recover))
+        .route("/collections/{collection_name}/snapshots", get(list).post(create))
+        .route("/collections/{collection_name}/snapshots/{snapshot}", get(send).delete(remove))
+        .route("/collections/{collection_name}/snapshots/recover", put(recover))
         .route(
-            "/collections/{collection}/snapshots/upload",
+            "/collections/{collection_name}/snapshots/upload",
             post(upload).layer(DefaultBodyLimit::disable()),
         )
 }

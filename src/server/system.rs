@@ -23,8 +23,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/telemetry", get(telemetry))
         .route("/cluster", get(cluster))
         .route("/issues", get(issues).delete(no_issues))
-        .route("/collections/{collection}/shards", any(no_cluster))
-        .route("/collections/{collection}/shards/{*rest}", any(no_cluster))
+        .route("/collections/{collection_name}/shards", any(no_cluster))
+        .route("/collections/{collection_name}/shards/{*rest}", any(no_cluster))
         .route("/cluster/{*rest}", any(no_cluster))
 }
 
@@ -46,6 +46,8 @@ async fn telemetry(State(app): State<App>) -> Response {
             },
             "collections": {"number_of_collections": app.registry.all().len()},
             "cluster": {"enabled": false},
+            "requests": {"rest": {"responses": app.metrics.answers()}, "grpc": {"responses": {}}},
+            "quota": null,
         }))
     })
     .await
