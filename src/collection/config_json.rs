@@ -239,7 +239,9 @@ fn read_sparse_vectors(
         let config = SparseConfig { modifier: modifier.unwrap_or_default() };
         let config = VectorConfig { hints: object.beside(&[]), ..VectorConfig::sparse(config) };
         if vectors.insert(name.into(), config).is_some() {
-            return Err(node.expected("a name that no other vector has"));
+            return Err(node.expected(
+                "a name that no other vector has: Dense and sparse vector names must be unique",
+            ));
         }
     }
     Ok(())

@@ -173,9 +173,16 @@ fn read_column<'a>(node: &Node<'a>, length: usize) -> Result<Vec<Node<'a>>> {
 
 impl PointVectors {
     fn read(node: &Node<'_>) -> Result<Self> {
-        let object = node.object(&["id", "vector"])?;
-        let id = PointId::read(&object.required("id")?)?;
-        Ok(Self { id, vectors: read_vectors(&object.required("vector")?)? })
+        // What else a point has is not changed by a change of its vectors.
+        let object = node.object_beside(&["id", "vector"], &[Foreign::hint("payload")])?;
+        let (id, given) = (PointId::read(&object.required("id")?)?, object.required("vector")?);
+        let vectors = read_vectors(&given)?;
+        match vectors.is_empty() {
+            true => {
+                Err(given.expected("at least 1 vector: must specify vectors to update for point"))
+            }
+            false => Ok(Self { id, vectors }),
+        }
     }
 }
 

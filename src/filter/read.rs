@@ -168,7 +168,13 @@ fn read_nested(node: &Node<'_>) -> Result<Condition> {
 fn read_field(node: &Node<'_>) -> Result<Condition> {
     let object = node.object_beside(FIELD, BESIDE)?;
     let Some((kind, test)) = object.only(TESTS) else {
-        let expected = format!("a condition with exactly one of {}", TESTS.join(", "));
+        let tests = TESTS.join(", ");
+        let expected = match TESTS.iter().any(|test| object.get(test).is_some()) {
+            true => format!("a condition with exactly one of {tests}"),
+            false => format!(
+                "a condition with at least 1 of {tests}: At least one field condition must be specified"
+            ),
+        };
         return Err(node.expected(expected));
     };
     Ok(Condition::Field(FieldPath::read(&object.required("key")?)?, read_test(kind, &test)?))

@@ -91,6 +91,9 @@ impl Serialize for Record {
 /// Points of these ids, in their order; those that aren't there are left out.
 fn records(hosted: &Hosted, ids: &[PointId], parts: &Parts) -> Result<Vec<Record>, Refusal> {
     let snapshot = hosted.collection()?.snapshot()?;
+    if let WithVector::Named(names) = &parts.vectors {
+        names.iter().try_for_each(|name| snapshot.config().get(name).map(drop))?;
+    }
     let records = ids.iter().map(|id| Record::read(&snapshot, *id, parts));
     Ok(records.filter_map(Result::transpose).collect::<Result<_>>()?)
 }

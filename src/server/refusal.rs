@@ -124,7 +124,7 @@ fn known(error: &Error) -> Option<Refusal> {
         Error::InPoint { source, .. }
         | Error::InVector { source, .. }
         | Error::InRequest { source, .. } => known(source),
-        Error::InJson { source, .. } => known(source).or_else(|| Some(Refusal::invalid(error))),
+        Error::InJson { path, source } => known(source).or_else(|| Some(in_json(path, source))),
         Error::UnknownVector { name, .. } => {
             Some(Refusal::wrong(format!("Not existing vector name error: {name}")))
         }
@@ -140,10 +140,11 @@ fn known(error: &Error) -> Option<Refusal> {
             Some(Refusal::not_found(format!("Collection {name} not found")))
         }
         // A value of the right type that can't be.
-        Error::InvalidJson { expected, got, .. }
-            if (expected.contains("at least 1") && got == "0") || got == "[]" =>
+        Error::InvalidJson { path, expected, got }
+            if expected.contains("at least 1") && got != "null" && !got.starts_with(['-', '"'])
+                || got == "[]" =>
         {
-            Some(Refusal::invalid(error))
+            Some(Refusal::invalid(format!("{}: expected {expected}, got {got}", inside(path))))
         }
         Error::MalformedJson { .. }
         | Error::InvalidJson { .. }
@@ -151,6 +152,49 @@ fn known(error: &Error) -> Option<Refusal> {
         | Error::UnknownField { .. } => Some(Refusal::malformed(error)),
         Error::Unsupported { .. } => Some(Refusal::bad_request(error)),
         _ => None,
+    }
+}
+
+/// A path without the name of its document, which Qdrant's paths don't have.
+fn inside(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(_, inside)| inside)
+}
+
+/// Parameters that were given, each in its place, and what Qdrant says where clients may look for it.
+const SENTENCES: &[(&str, &str, &str)] = &[
+    (
+        "query",
+        "given, as there are prefetches",
+        "A query is needed to merge the prefetches. Can't have prefetches without defining a query.",
+    ),
+    (
+        "score_threshold",
+        "left out, as nothing is scored",
+        "A query is needed to use the score_threshold. Can't have score_threshold without defining a query.",
+    ),
+    (
+        "using",
+        "left out, as no vector is compared",
+        "Fusion queries cannot be combined with the 'using' field.",
+    ),
+];
+
+/// A value that can't be, at a place of a body.
+fn in_json(path: &str, source: &Error) -> Refusal {
+    let Error::InvalidParameter { name, expected, got } = source else {
+        return Refusal::invalid(format!("{}: {source}", inside(path)));
+    };
+    let sentence = SENTENCES.iter().find(|(of, when, _)| of == name && when == expected);
+    if let Some((_, _, sentence)) = sentence {
+        return Refusal::bad_request(sentence);
+    }
+    match expected.split_once(" to ") {
+        Some((least, most)) => {
+            let place = if ["m", "ef_construct"].contains(name) { "hnsw_config." } else { "" };
+            let text = format!("value {got} invalid, must be from {least} to {most}");
+            Refusal::invalid(format!("{}.{place}{name}: {text}", inside(path)))
+        }
+        None => Refusal::invalid(format!("{}: {source}", inside(path))),
     }
 }
 

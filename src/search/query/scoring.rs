@@ -346,6 +346,8 @@ impl Recommend {
 
 impl Feedback {
     fn check(&self) -> Result<()> {
+        let count = self.judged.len();
+        within("the number of judged examples", "at least 1", count, count > 0)?;
         let judged = self.judged.iter().map(|(_, score)| *score);
         let mut numbers = [self.a, self.b, self.c].into_iter().chain(judged);
         let bad = numbers.find(|it| !it.is_finite());

@@ -9,7 +9,7 @@ use crate::filter::{Filter, PointId, PointNumber, PointSet};
 use crate::search::query::{
     Asked, Example, Feedback, Fusion, Mmr, OrderBy, Recommend, RecommendStrategy, Scoring,
 };
-use crate::search::{Formula, QueryRequest, WithVector};
+use crate::search::{Formula, Lookup, QueryRequest, WithVector};
 use crate::{Error, Result};
 
 /// Collections by their names, for requests that look up something in another one.
@@ -79,6 +79,11 @@ struct Planner<'a, 's, 'r, 'o> {
 impl<'r> Planner<'_, '_, 'r, '_> {
     fn stage(&mut self, asked: Asked<'r>, above: &[&'r Filter]) -> Result<Planned<'r>> {
         asked.check()?;
+        if let Some(Lookup { collection, .. }) = asked.lookup_from
+            && (self.others)(collection).is_none()
+        {
+            return Err(Error::UnknownCollection { name: collection.clone() });
+        }
         let filters: Vec<_> = above.iter().copied().chain(asked.filter).collect();
         let prefetch = asked.below().map(|below| self.stage(below, &filters));
         let prefetch = prefetch.collect::<Result<_>>()?;
