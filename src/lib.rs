@@ -63,6 +63,7 @@ assert_eq!(searcher.query(&request)?.points[0].id, 8.into());
 //! | `recall` | yes | `recall`: HNSW over dense vectors |
 //! | `collection` | yes | `collection`, `filter`, `search`: points kept on disk, with payloads and filters |
 //! | `tracing` | no | spans of `tracing` around reranking, writes, upkeep and uploads to a GPU, of the target `maxfold` |
+//! | `service` | no | `service`: searches and writes as futures, gathered, on a bounded pool of threads |
 //! | `cli` | no | nothing here: the program `maxfold` |
 //!
 //! The rest, CPU MaxSim included, is always there and has few dependencies.
@@ -89,6 +90,8 @@ pub mod recall;
 pub mod rerank;
 #[cfg(feature = "collection")]
 pub mod search;
+#[cfg(feature = "service")]
+pub mod service;
 pub mod text;
 mod trace;
 

@@ -165,13 +165,55 @@ impl Collection {
     pub fn apply(&self, operations: Vec<Operation>) -> Result<Vec<u64>> {
         let _span = span!("apply", operations = operations.len());
         let unusual: Vec<_> = operations.iter().flat_map(|it| self.unusual_rows(it)).collect();
+        let changes = self.changes(operations)?;
+        let made = self.write(|batch| make_all(&changes, batch))?;
+        self.rows.warn(&unusual, &self.config);
+        Ok(made)
+    }
+
+    /// Makes the changes of several callers in one transaction, one caller's after the other's. Those of a caller
+    /// are made all or, if one of them fails, not at all, which is nothing to the others.
+    #[cfg(feature = "service")]
+    pub(crate) fn apply_each(&self, callers: Vec<Vec<Operation>>) -> Vec<Result<Vec<u64>>> {
+        let _span = span!("apply", operations = callers.iter().map(Vec::len).sum::<usize>());
+        let unusual = callers.iter().map(|operations| {
+            operations.iter().flat_map(|it| self.unusual_rows(it)).collect::<Vec<_>>()
+        });
+        let unusual: Vec<_> = unusual.collect();
+        let callers = callers.into_iter().map(|it| self.changes(it)).collect();
+        let made = super::shared_write::write_each(callers, |lists| self.write_all(lists));
+        for (unusual, _) in unusual.iter().zip(&made).filter(|(_, made)| made.is_ok()) {
+            self.rows.warn(unusual, &self.config);
+        }
+        made
+    }
+
+    /// Makes the changes of some callers in one transaction. A failure is told with the caller's place, if it is
+    /// one's alone.
+    #[cfg(feature = "service")]
+    fn write_all(
+        &self,
+        lists: &[&[Change]],
+    ) -> std::result::Result<Vec<Vec<u64>>, (Option<usize>, Error)> {
+        let mut place = None;
+        let made = self.write(|batch| {
+            let made = lists.iter().enumerate().map(|(at, changes)| {
+                place = Some(at);
+                make_all(changes, batch)
+            });
+            let made = made.collect::<Result<Vec<_>>>();
+            place = place.filter(|_| made.is_err());
+            made
+        });
+        made.map_err(|error| (place, error))
+    }
+
+    /// Operations, checked.
+    fn changes(&self, operations: Vec<Operation>) -> Result<Vec<Change>> {
         // Each is taken apart, also after one that is refused: what it holds may be too deep to be dropped.
         let changes = operations.into_iter().map(|it| Change::new(it, &self.config));
         let changes: Vec<Result<Change>> = changes.collect();
-        let changes = changes.into_iter().collect::<Result<Vec<_>>>()?;
-        let made = self.write(|batch| changes.iter().map(|change| change.make(batch)).collect())?;
-        self.rows.warn(&unusual, &self.config);
-        Ok(made)
+        changes.into_iter().collect()
     }
 
     fn apply_one(&self, operation: Operation) -> Result<u64> {
@@ -338,6 +380,11 @@ impl Collection {
     pub(super) fn slot(&self, name: &str) -> Result<(u8, &VectorConfig)> {
         self.config.slot(name)
     }
+}
+
+/// Makes changes, one after the other.
+fn make_all(changes: &[Change], batch: &mut Batch<'_>) -> Result<Vec<u64>> {
+    changes.iter().map(|change| change.make(batch)).collect()
 }
 
 impl std::fmt::Debug for Collection {

@@ -43,6 +43,7 @@
 //! | `state.rs` | what a collection knows of itself |
 //! | `operation.rs`, `operation_json.rs` | [`Operation`]: changes that are asked for |
 //! | `batch.rs`, `batch_points.rs`, `change.rs` | one transaction of changes; what it selects; making them |
+//! | `shared_write.rs` | changes of several callers in one |
 //! | `sparse.rs`, `postings.rs`, `sparse_search.rs` | sparse vectors, their inverted index, search in it |
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
 //! | `scroll.rs` | points in the order of their ids |
@@ -86,6 +87,8 @@ mod postings;
 mod record;
 mod row_warnings;
 mod scroll;
+#[cfg(feature = "service")]
+mod shared_write;
 mod snapshot;
 mod sparse;
 mod sparse_search;
