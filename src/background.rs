@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -54,9 +55,9 @@ pub async fn run_async<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let runtime = RUNTIME.as_ref().map_err(|error| Error::thread(error.kind().into()))?;
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let cancellation = Cancellation(Some(Arc::clone(&cancelled)));
-    let _guard = CancelOnDrop(cancelled);
+    let call = Arc::new(Call::new(None));
+    let cancellation = Cancellation::of([Arc::clone(&call)]);
+    let _guard = CancelOnDrop(call);
     match runtime.spawn_blocking(move || cancellation.during(work)).await {
         Ok(result) => result,
         Err(fault) => match fault.try_into_panic() {
@@ -66,19 +67,47 @@ pub async fn run_async<T: Send + 'static>(
     }
 }
 
-struct CancelOnDrop(Arc<AtomicBool>);
+struct CancelOnDrop(Arc<Call>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.abandon();
     }
 }
 
-/// Cancellation of a call: the future of [`run_async`] was dropped.
+/// Call that somebody waits for, until its future is dropped or its deadline has passed.
+pub(crate) struct Call {
+    abandoned: AtomicBool,
+    deadline: Option<Instant>,
+}
+
+impl Call {
+    pub(crate) fn new(deadline: Option<Instant>) -> Self {
+        Self { abandoned: AtomicBool::new(false), deadline }
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether nobody waits any more.
+    pub(crate) fn is_over(&self) -> bool {
+        let late = |deadline: Instant| Instant::now() >= deadline;
+        self.abandoned.load(Ordering::Relaxed) || self.deadline.is_some_and(late)
+    }
+}
+
+/// Cancellation of the calls that some work is for: nobody waits for any of them.
 #[derive(Clone, Default)]
-pub(crate) struct Cancellation(Option<Arc<AtomicBool>>);
+pub(crate) struct Cancellation(Arc<[Arc<Call>]>);
 
 impl Cancellation {
+    /// Cancellation of work for these calls; there is at least one.
+    pub(crate) fn of(calls: impl IntoIterator<Item = Arc<Call>>) -> Self {
+        Self(calls.into_iter().collect())
+    }
+
     /// The one of the call that runs on this thread. It is not inherited by threads that this one
     /// has work for it: take it along.
     pub(crate) fn current() -> Self {
@@ -86,7 +115,7 @@ impl Cancellation {
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.0.as_ref().is_some_and(|cancelled| cancelled.load(Ordering::Relaxed))
+        !self.0.is_empty() && self.0.iter().all(|call| call.is_over())
     }
 
     /// # Errors
@@ -96,17 +125,16 @@ impl Cancellation {
     }
 
     /// Runs `work` as a call that may be cancelled.
-    fn during<T>(self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn during<T>(self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.check()?;
-        /// Also if `work` panics: the thread goes on to another call.
-        struct Ended;
+        /// Also if `work` panics: the thread goes on with the call before, or to another.
+        struct Ended(Cancellation);
         impl Drop for Ended {
             fn drop(&mut self) {
-                CURRENT.take();
+                CURRENT.set(std::mem::take(&mut self.0));
             }
         }
-        let _ended = Ended;
-        CURRENT.set(self);
+        let _ended = Ended(CURRENT.replace(self));
         work()
     }
 }

@@ -671,4 +671,30 @@ pub enum Error {
     /// The future of a call was dropped, so nobody waits for an answer.
     #[error("the call was cancelled")]
     Cancelled,
+
+    /// A service has as many requests waiting as it may have.
+    #[cfg(feature = "service")]
+    #[error("cannot take a request: the queue is full; try again in {retry_after:?}")]
+    QueueFull {
+        /// Time after which the requests that wait now are about to be answered.
+        retry_after: std::time::Duration,
+    },
+
+    /// A service was shut down, and takes no requests.
+    #[cfg(feature = "service")]
+    #[error("cannot take a request: the service is shut down")]
+    ServiceStopped,
+
+    /// The deadline of a request passed before it was answered.
+    #[cfg(feature = "service")]
+    #[error("cannot answer: the deadline has passed")]
+    DeadlinePassed,
+
+    /// A panic ended a call of a service: a fault of this crate, or of a closure.
+    #[cfg(feature = "service")]
+    #[error("cannot answer: the call panicked: {message}")]
+    Panicked {
+        /// Message of the panic.
+        message: String,
+    },
 }

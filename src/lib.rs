@@ -64,6 +64,7 @@ assert_eq!(searcher.query(&request)?.points[0].id, 8.into());
 //! | `collection` | yes | `collection`, `filter`, `search`: points kept on disk, with payloads and filters |
 //! | `tracing` | no | spans of `tracing` around reranking, writes, upkeep and uploads to a GPU, of the target `maxfold` |
 //! | `server` | no | `server`: Qdrant's REST API over the collections of a directory, as a router of axum |
+//! | `service` | no | `service`: searches and writes as futures, gathered, on a bounded pool of threads |
 //! | `cli` | no | nothing here: the program `maxfold` |
 //!
 //! The rest, CPU MaxSim included, is always there and has few dependencies.
@@ -94,6 +95,8 @@ pub mod rerank;
 pub mod search;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "service")]
+pub mod service;
 pub mod text;
 mod trace;
 

@@ -7,7 +7,6 @@ use heed::{AnyTls, RoTxn};
 use tempfile::TempDir;
 
 use super::batch::Batch;
-use super::change::Change;
 use super::config::CollectionConfig;
 use super::environment::{self, Durability};
 use super::operation::{Operation, PointVectors, UpsertOptions};
@@ -19,7 +18,6 @@ use super::store::Store;
 use super::verified::Verified;
 use super::verify::verify;
 use crate::filter::{FieldPath, Filter, Payload};
-use crate::multivector::RowCounts;
 use crate::trace::span;
 use crate::{Error, Result};
 
@@ -54,7 +52,7 @@ pub struct Collection {
     /// State that the last transaction left.
     last: Mutex<Arc<State>>,
     pub(super) verified: Verified,
-    rows: RowWarnings,
+    pub(super) rows: RowWarnings,
     /// Removed after the file in it was closed.
     temporary: Option<TempDir>,
 }
@@ -148,7 +146,7 @@ impl Collection {
         self.schema().config.clone()
     }
 
-    fn schema(&self) -> Arc<Schema> {
+    pub(super) fn schema(&self) -> Arc<Schema> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).schema.clone()
     }
 
@@ -163,42 +161,6 @@ impl Collection {
     /// As [`Collection::snapshot`].
     pub fn count(&self, filter: &Filter) -> Result<u64> {
         Ok(self.snapshot()?.select(filter)?.points.len())
-    }
-
-    /// Makes changes, one after the other, in one transaction: all of them, or, if one fails, none. Gives the number
-    /// of points that each was about. Filters match what is there after the changes before.
-    ///
-    /// # Errors
-    /// As the calls for one change, which follow.
-    pub fn apply(&self, operations: Vec<Operation>) -> Result<Vec<u64>> {
-        let _span = span!("apply", operations = operations.len());
-        // What is checked by one configuration is not written in another.
-        let _unchanged = self.changing.read().unwrap_or_else(PoisonError::into_inner);
-        let schema = self.schema();
-        let unusual: Vec<_> =
-            operations.iter().flat_map(|it| self.unusual_rows(it, &schema)).collect();
-        // Each is taken apart, also after one that is refused: what it holds may be too deep to be dropped.
-        let changes = operations.into_iter().map(|it| Change::new(it, &schema));
-        let changes: Vec<Result<Change>> = changes.collect();
-        let changes = changes.into_iter().collect::<Result<Vec<_>>>()?;
-        let made = self.write(|batch| changes.iter().map(|change| change.make(batch)).collect())?;
-        self.rows.warn(&unusual, &schema.config);
-        Ok(made)
-    }
-
-    fn apply_one(&self, operation: Operation) -> Result<u64> {
-        Ok(self.apply(vec![operation])?.into_iter().sum())
-    }
-
-    fn unusual_rows<'c>(
-        &self,
-        operation: &Operation,
-        schema: &'c Schema,
-    ) -> Vec<(&'c str, RowCounts)> {
-        match operation {
-            Operation::Upsert { points, .. } => self.rows.count(points, &schema.config),
-            _ => Vec::new(),
-        }
     }
 
     /// Adds points, each in the place of the one that has its id: its vectors and its payload are
@@ -333,6 +295,8 @@ impl Collection {
         }
     }
 }
+
+/// Makes changes, one after the other.
 
 impl std::fmt::Debug for Collection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -44,6 +44,7 @@
 //! | `record.rs` | keys and values |
 //! | `state.rs` | what a collection knows of itself |
 //! | `operation.rs`, `operation_json.rs` | [`Operation`]: changes that are asked for |
+//! | `apply.rs` | [`Collection::apply`]: changes in a transaction |
 //! | `batch.rs`, `batch_points.rs`, `batch_indexes.rs`, `change.rs` | one transaction of changes; what it selects; its indexes; making them |
 //! | `sparse.rs`, `postings.rs`, `sparse_search.rs` | sparse vectors, their inverted index, search in it |
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
@@ -68,6 +69,7 @@
 //! | map | the file in memory; address space, not memory |
 //! | hint | a setting of Qdrant's that is kept and changes no answer |
 
+mod apply;
 mod backup;
 mod batch;
 mod batch_indexes;

@@ -13,6 +13,7 @@ use super::Error;
 ///     ErrorKind::InvalidInput => 400,
 ///     ErrorKind::NotFound => 404,
 ///     ErrorKind::Busy | ErrorKind::Device => 503,
+///     ErrorKind::Timeout => 504,
 ///     _ => 500,
 /// };
 /// let error = "fast".parse::<maxfold::Backend>().unwrap_err();
@@ -27,8 +28,10 @@ pub enum ErrorKind {
     NotFound,
     /// Something exists already, or is of another make or state than the call needs (HTTP 409).
     Conflict,
-    /// Something is in use; later it may not be (HTTP 503).
+    /// Something is in use, or a queue is full; later it may not be (HTTP 503).
     Busy,
+    /// A deadline has passed (HTTP 504).
+    Timeout,
     /// A file is not as it was written (HTTP 500).
     Damaged,
     /// The disk, or a map of one, is full (HTTP 507).
@@ -63,6 +66,12 @@ impl Error {
             Self::Io { source, .. } => of_io(source.kind()),
             Self::Thread { .. } => ErrorKind::Internal,
             Self::Cancelled => ErrorKind::Cancelled,
+            #[cfg(feature = "service")]
+            Self::QueueFull { .. } | Self::ServiceStopped => ErrorKind::Busy,
+            #[cfg(feature = "service")]
+            Self::DeadlinePassed => ErrorKind::Timeout,
+            #[cfg(feature = "service")]
+            Self::Panicked { .. } => ErrorKind::Internal,
             #[cfg(feature = "recall")]
             Self::Damaged { .. } => ErrorKind::Damaged,
             Self::NotResident { .. } => ErrorKind::NotFound,
@@ -72,6 +81,15 @@ impl Error {
             error => error.of_a_collection(),
             #[cfg(not(feature = "collection"))]
             _ => ErrorKind::InvalidInput,
+        }
+    }
+
+    /// Time after which a request may be made again that a service refused, as its queue was full.
+    #[cfg(feature = "service")]
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::QueueFull { retry_after } => Some(*retry_after),
+            _ => None,
         }
     }
 

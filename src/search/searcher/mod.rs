@@ -212,6 +212,21 @@ impl Searcher {
         answers.collect()
     }
 
+    /// Answers requests, all from the same state of the collection, each with the collections that it may look up
+    /// vectors in: an error of one is nothing to the others.
+    #[cfg(feature = "service")]
+    pub(crate) fn query_each(
+        &self,
+        requests: &[(&QueryRequest, &Collections<'_>)],
+    ) -> Result<Vec<Result<QueryResponse>>> {
+        let mut reader = self.reader()?;
+        let answers = requests.iter().map(|(request, others)| {
+            self.limits.check(request)?;
+            answer(&mut reader, request, *others)
+        });
+        Ok(answers.collect())
+    }
+
     /// Answers a request, as [`Searcher::query`], on another thread. If the future is dropped, the
     /// search stops at its next step.
     ///
