@@ -22,7 +22,15 @@ pub(super) struct Text {
     _room: Option<OwnedSemaphorePermit>,
 }
 
+/// Bytes that are read in less time than another thread takes to begin.
+const SHORT: usize = 16 << 10;
+
 impl Text {
+    /// Tells whether it is read in no time.
+    pub fn is_short(&self) -> bool {
+        self.bytes.len() <= SHORT
+    }
+
     /// Reads it as JSON: `what` it is, and the name that paths in it begin with. Texts in it are queries.
     pub fn read<T>(
         &self,

@@ -16,6 +16,7 @@ use super::options::ServerOptions;
 use super::refusal::Refusal;
 use super::registry::Registry;
 use crate::background::run_async;
+use crate::service::CallOptions;
 
 /// What all requests share.
 #[derive(Clone)]
@@ -48,8 +49,8 @@ impl App {
         Self(Arc::new(Shared { registry, options, bodies, metrics, started: Instant::now() }))
     }
 
-    /// Does work away from the executor's threads, and puts what it gives into an envelope. A client that
-    /// hangs up drops the future, and so cancels the work.
+    /// Does work away from the executor's threads, and puts what it gives into an envelope. A client that hangs up
+    /// drops the future, and so cancels the work.
     pub async fn call<T: Serialize>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
@@ -59,13 +60,46 @@ impl App {
         answered.unwrap_or_else(|error| Refusal::from(error).since(start).into_response())
     }
 
-    /// [`App::call`] for work on a collection, with a body.
+    /// Does work on a collection, with a body, on a thread of the service: bounded, as searches are.
     pub async fn on<T: Serialize>(
         &self,
         collection: String,
         text: Text,
         work: impl FnOnce(&Hosted, &Text) -> Result<T, Refusal> + Send + 'static,
     ) -> Response {
-        self.call(move |app| work(&*app.registry.get(&collection)?, &text)).await
+        let (app, start) = (self.clone(), Instant::now());
+        let work = move || {
+            let made = app.registry.get(&collection).and_then(|hosted| work(&hosted, &text));
+            Ok(envelope(made, start))
+        };
+        let answered = self.registry.service().run(CallOptions::new(), work).await;
+        answered.unwrap_or_else(|error| Refusal::from(error).since(start).into_response())
+    }
+
+    /// Answers by a future that does its work elsewhere; what it gives is written away from the executor's threads.
+    pub async fn answer<T: Serialize + Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Refusal>>,
+    ) -> Response {
+        let start = Instant::now();
+        match work.await {
+            Ok(made) => {
+                let written = run_async(move || Ok(envelope(Ok(made), start))).await;
+                written.unwrap_or_else(|error| Refusal::from(error).since(start).into_response())
+            }
+            Err(refusal) => refusal.since(start).into_response(),
+        }
+    }
+
+    /// Reads a body, away from the executor's threads if it is long.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        text: Text,
+        read: impl FnOnce(&Text) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        match text.is_short() {
+            true => read(&text),
+            false => run_async(move || Ok(read(&text))).await?,
+        }
     }
 }

@@ -131,6 +131,7 @@ impl Server {
     /// Answers the connections of a listener until `stop` is ready; then what has begun is finished.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         listen::serve(self.router(), listener, &self.app.options, stop).await;
+        self.app.registry.service().shutdown().await;
     }
 }
 

@@ -45,20 +45,24 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn single(app: App, name: String, text: Text, shape: Shape) -> Response {
-    app.call(move |app| {
-        let request = text.read("a request", "request", |node| read(shape, node))?;
-        Ok(one(app, &name, &request)?.points)
+    let read = move |text: &Text| text.read("a request", "request", |node| read(shape, node));
+    app.answer(async {
+        let request = app.read(text, read).await?;
+        Ok(one(&app, &name, request).await?.points)
     })
     .await
 }
 
 async fn batch(app: App, name: String, text: Text, shape: Shape) -> Response {
-    app.call(move |app| {
-        let requests = text.read("requests", "request", |node| {
+    let read = move |text: &Text| {
+        text.read("requests", "request", |node| {
             let list = node.object(&["searches"])?.required("searches")?.array()?;
             list.iter().map(|node| read(shape, node)).collect::<Result<Vec<_>>>()
-        })?;
-        let answers = several(app, &name, &requests)?;
+        })
+    };
+    app.answer(async {
+        let requests = app.read(text, read).await?;
+        let answers = several(&app, &name, requests).await?;
         Ok(answers.into_iter().map(|it| it.points).collect::<Vec<_>>())
     })
     .await

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::rerank::Reranker;
+use crate::service::ServiceOptions;
 
 /// Options of a [`Server`](super::Server).
 #[derive(Clone)]
@@ -18,6 +19,7 @@ pub struct ServerOptions {
     pub(super) connections: usize,
     pub(super) cors: bool,
     pub(super) reranker: Option<Arc<Reranker>>,
+    pub(super) service: ServiceOptions,
 }
 
 impl Default for ServerOptions {
@@ -32,6 +34,7 @@ impl Default for ServerOptions {
             connections: 10_000,
             cors: true,
             reranker: None,
+            service: ServiceOptions::new(),
         }
     }
 }
@@ -87,6 +90,11 @@ impl ServerOptions {
     /// Reranker that all collections share; by default what [`Backend::Auto`](crate::Backend::Auto) finds.
     pub fn reranker(self, reranker: impl Into<Arc<Reranker>>) -> Self {
         Self { reranker: Some(reranker.into()), ..self }
+    }
+
+    /// Threads that answer, and the number of requests that may wait for them.
+    pub fn service(self, service: ServiceOptions) -> Self {
+        Self { service, ..self }
     }
 
     /// Units in which bodies are counted, all together.

@@ -36,28 +36,32 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn change(app: App, name: String, text: Text, kind: &'static str) -> Response {
-    app.on(name, text, move |hosted, text| {
-        let read = |node: &Node<'_>| Operation::read_body(kind, node);
-        let operation = text.read_with(Texts::Documents, "a change of points", kind, read)?;
-        let collection = hosted.collection()?;
-        collection.apply(vec![operation])?;
-        completed(collection)
+    let read = move |text: &Text| {
+        let read = |node: &Node<'_>| Operation::read_body(kind, node).map(|it| vec![it]);
+        text.read_with(Texts::Documents, "a change of points", kind, read)
+    };
+    app.answer(async {
+        let made = make(&app, &name, app.read(text, read).await?).await?;
+        Ok(made.into_iter().next())
     })
     .await
 }
 
 async fn several(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
-    app.on(name, text, |hosted, text| {
-        let operations =
-            text.read_with(Texts::Documents, "a list of changes", "request", |node| {
-                let list = node.object(&["operations"])?.required("operations")?;
-                list.array()?.iter().map(Operation::read).collect::<Result<Vec<_>>>()
-            })?;
-        let (count, collection) = (operations.len(), hosted.collection()?);
-        collection.apply(operations)?;
-        completed(collection).map(|it| vec![it; count])
-    })
-    .await
+    let read = |text: &Text| {
+        text.read_with(Texts::Documents, "a list of changes", "request", |node| {
+            let list = node.object(&["operations"])?.required("operations")?;
+            list.array()?.iter().map(Operation::read).collect::<Result<Vec<_>>>()
+        })
+    };
+    app.answer(async { make(&app, &name, app.read(text, read).await?).await }).await
+}
+
+/// Makes changes, in a transaction with those of others that wait; what is said of each.
+async fn make(app: &App, name: &str, operations: Vec<Operation>) -> Result<Vec<Value>, Refusal> {
+    let (hosted, count) = (app.registry.get(name)?, operations.len());
+    hosted.handle()?.apply(operations).await?;
+    Ok(vec![completed(hosted.collection()?)?; count])
 }
 
 /// That a change is made, and lasts: whether a client waits for it or not.

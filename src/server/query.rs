@@ -1,5 +1,8 @@
 //! Routes: queries.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
@@ -12,7 +15,8 @@ use super::body::Text;
 use super::call::{App, Shared};
 use super::refusal::Refusal;
 use crate::search::{
-    FacetRequest, GroupRequest, GroupResponse, QueryPlan, QueryRequest, QueryResponse, ScoredPoint,
+    FacetRequest, GroupRequest, GroupResponse, Prefetch, QueryPlan, QueryRequest, QueryResponse,
+    ScoredPoint, Searcher,
 };
 use crate::{Result, json};
 
@@ -60,9 +64,10 @@ async fn query(
     Query(wanted): Query<Wanted>,
     text: Text,
 ) -> Response {
-    app.call(move |app| {
-        let request = text.read("a request", "request", QueryRequest::read)?;
-        Ok(wanted.of(one(app, &name, &request)?))
+    let read = |text: &Text| text.read("a request", "request", QueryRequest::read);
+    app.answer(async {
+        let request = app.read(text, read).await?;
+        Ok(wanted.of(one(&app, &name, request).await?))
     })
     .await
 }
@@ -73,12 +78,15 @@ async fn batch(
     Query(wanted): Query<Wanted>,
     text: Text,
 ) -> Response {
-    app.call(move |app| {
-        let requests = text.read("requests", "request", |node| {
+    let read = |text: &Text| {
+        text.read("requests", "request", |node| {
             let list = node.object(&["searches"])?.required("searches")?.array()?;
             list.iter().map(QueryRequest::read).collect::<Result<Vec<_>>>()
-        })?;
-        let answers = several(app, &name, &requests)?;
+        })
+    };
+    app.answer(async {
+        let requests = app.read(text, read).await?;
+        let answers = several(&app, &name, requests).await?;
         Ok(answers.into_iter().map(|it| wanted.of(it)).collect::<Vec<_>>())
     })
     .await
@@ -106,23 +114,44 @@ async fn facet(State(app): State<App>, Path(name): Path<String>, text: Text) -> 
     .await
 }
 
-/// Answers a request, which may look vectors up in other collections.
-pub(super) fn one(
-    app: &Shared,
+/// Answers a request together with others that wait.
+pub(super) async fn one(
+    app: &App,
     name: &str,
-    request: &QueryRequest,
+    request: QueryRequest,
 ) -> Result<QueryResponse, Refusal> {
-    let (hosted, others) = (app.registry.get(name)?, app.registry.now());
-    Ok(hosted.searcher()?.query_among(request, &|name| others.collection(name))?)
+    let (hosted, others) = (app.registry.get(name)?, others(app, [&request]));
+    Ok(hosted.handle()?.query_among(request, others).await?)
 }
 
-pub(super) fn several(
-    app: &Shared,
+pub(super) async fn several(
+    app: &App,
     name: &str,
-    requests: &[QueryRequest],
+    requests: Vec<QueryRequest>,
 ) -> Result<Vec<QueryResponse>, Refusal> {
-    let (hosted, others) = (app.registry.get(name)?, app.registry.now());
-    Ok(hosted.searcher()?.query_batch_among(requests, &|name| others.collection(name))?)
+    let (hosted, others) = (app.registry.get(name)?, others(app, &requests));
+    Ok(hosted.handle()?.query_batch_among(requests, others).await?)
+}
+
+/// Collections in which requests look vectors up, as far as they are there.
+fn others<'a>(
+    app: &App,
+    requests: impl IntoIterator<Item = &'a QueryRequest>,
+) -> Vec<(String, Arc<Searcher>)> {
+    let mut names = BTreeSet::new();
+    for request in requests {
+        names.extend(request.lookup_from.as_ref().map(|it| &it.collection));
+        let mut left: Vec<&Prefetch> = request.prefetch.iter().collect();
+        while let Some(prefetch) = left.pop() {
+            names.extend(prefetch.lookup_from.as_ref().map(|it| &it.collection));
+            left.extend(&prefetch.prefetch);
+        }
+    }
+    let found = names.into_iter().filter_map(|name| {
+        let hosted = app.registry.find(name)?;
+        Some((name.clone(), Arc::clone(hosted.searcher().ok()?)))
+    });
+    found.collect()
 }
 
 pub(super) fn grouped(

@@ -82,6 +82,11 @@ impl Refusal {
         Self::new(StatusCode::REQUEST_TIMEOUT, "Timeout: the body did not arrive in time")
     }
 
+    pub fn late(seconds: u64) -> Self {
+        let text = format!("Timeout: not answered within {seconds} s");
+        Self::new(StatusCode::REQUEST_TIMEOUT, text)
+    }
+
     /// More is asked for at once than is answered.
     pub fn busy() -> Self {
         let text = "Too many requests: the bodies of others take all memory that bodies may take";
@@ -100,6 +105,12 @@ impl Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
+        if let Some(wait) = error.retry_after() {
+            let seconds = wait.as_secs_f64().ceil() as u64;
+            let text = format!("Too many requests: {error}");
+            let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, text);
+            return Self { retry_after: Some(seconds.max(1)), ..refusal };
+        }
         known(&error).unwrap_or_else(|| match error.kind() {
             ErrorKind::InvalidInput => Self::wrong(error),
             ErrorKind::NotFound => Self::not_found(error),
@@ -112,7 +123,9 @@ impl From<Error> for Refusal {
                 let text = format!("Out of disk space: {error}");
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, text)
             }
-            ErrorKind::Cancelled => Self::new(StatusCode::REQUEST_TIMEOUT, "Timeout: cancelled"),
+            ErrorKind::Timeout | ErrorKind::Cancelled => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, format!("Timeout: {error}"))
+            }
             _ => Self::internal(error),
         })
     }

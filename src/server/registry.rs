@@ -14,12 +14,14 @@ use super::refusal::Refusal;
 use crate::collection::{Collection, CollectionConfig};
 use crate::rerank::{Backend, Reranker};
 use crate::search::{Searcher, SearcherOptions};
+use crate::service::{CollectionHandle, Service};
 use crate::{Error, Result};
 
 /// Collections by name, and their aliases.
 pub(super) struct Registry {
     directory: PathBuf,
     reranker: Arc<Reranker>,
+    service: Service,
     open: RwLock<Open>,
     /// Names as they are on disk; held by whoever changes them.
     names: Mutex<Names>,
@@ -57,15 +59,17 @@ impl Registry {
             Some(reranker) => Arc::clone(reranker),
             None => Reranker::new(Backend::Auto)?.into(),
         };
+        let service = Service::new(options.service)?;
         let opened = names.collections.par_iter().map(|(name, of)| {
             let path = Names::path(directory, of);
-            let searcher = Collection::open(&path).and_then(|it| searcher(it, &reranker));
-            (name.clone(), Arc::new(Hosted::new(name, path, searcher)))
+            let opened = Collection::open(&path).and_then(|it| handle(it, &reranker, &service));
+            (name.clone(), Arc::new(Hosted::new(name, path, opened)))
         });
         let open = Open { collections: opened.collect(), aliases: names.aliases.clone() };
         Ok(Self {
             directory: directory.into(),
             reranker,
+            service,
             open: RwLock::new(open),
             names: Mutex::new(names),
             _lock: lock,
@@ -74,6 +78,11 @@ impl Registry {
 
     pub fn path(&self) -> &Path {
         &self.directory
+    }
+
+    /// Threads on which requests are answered.
+    pub fn service(&self) -> &Service {
+        &self.service
     }
 
     pub fn reranker(&self) -> &Reranker {
@@ -147,10 +156,10 @@ impl Registry {
     ) -> Result<Arc<Hosted>, Refusal> {
         let of = names.take_directory();
         let path = Names::path(&self.directory, &of);
-        let made = make(&path).and_then(|it| searcher(it, &self.reranker));
-        let searcher = made.inspect_err(|_| drop(std::fs::remove_dir_all(&path)))?;
+        let made = make(&path).and_then(|it| handle(it, &self.reranker, &self.service));
+        let handle = made.inspect_err(|_| drop(std::fs::remove_dir_all(&path)))?;
         names.collections.insert(name.into(), of);
-        Ok(Arc::new(Hosted::new(name, path, Ok(searcher))))
+        Ok(Arc::new(Hosted::new(name, path, Ok(handle))))
     }
 
     /// Drops a collection, with its aliases; tells whether there was one.
@@ -245,8 +254,13 @@ impl AliasAction {
     }
 }
 
-fn searcher(collection: Collection, reranker: &Arc<Reranker>) -> Result<Searcher> {
-    Searcher::with_options(collection, SearcherOptions::new().reranker(Arc::clone(reranker)))
+fn handle(
+    collection: Collection,
+    reranker: &Arc<Reranker>,
+    service: &Service,
+) -> Result<CollectionHandle> {
+    let options = SearcherOptions::new().reranker(Arc::clone(reranker));
+    Ok(service.collection(Searcher::with_options(collection, options)?.into()))
 }
 
 fn lock(directory: &Path) -> Result<File> {

@@ -105,7 +105,7 @@ impl Service {
     }
 
     /// Runs a closure on a thread of the service.
-    pub(super) fn run<T: Send + 'static, F: FnOnce() -> Result<T> + Send + 'static>(
+    pub(crate) fn run<T: Send + 'static, F: FnOnce() -> Result<T> + Send + 'static>(
         &self,
         options: CallOptions,
         work: F,
