@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use maxfold::filter::{
     Condition, Datetime, FieldPath, Filter, IndexKind, LONGEST_KEY, Match, Payload,
-    PayloadSelector, PointId, PointNumber, PointSet, Points, Range, Scalars, Span, Subject, Test,
-    payload,
+    PayloadSelector, PointId, PointNumber, PointSet, Points, Range, Scalars, Slice, Span, Subject,
+    Test, payload,
 };
 use maxfold::search::{QueryRequest, RequestLimits};
-use maxfold::{Error, Result};
+use maxfold::{Collection, CollectionConfig, Error, Result};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -798,6 +798,65 @@ fn datetimes_in_every_format() {
     assert_eq!(time.to_string().parse::<Datetime>().unwrap(), time);
 }
 
+/// SipHash-2-4 of ids, computed by a program of its own.
+#[test]
+fn slices_are_those_of_the_hash() {
+    let holds = |id: PointId, total, index| {
+        let json = json!({"must": {"slice": {"total": total, "index": index}}}).to_string();
+        let filter = json.parse::<Filter>().unwrap();
+        assert_eq!(serde_json::to_string(&filter).unwrap().parse::<Filter>().unwrap(), filter);
+        let payload = &Payload::new();
+        filter.matches(&Subject { id, payload, vectors: &[], texts: &[] }).unwrap()
+    };
+    let of_four = [3, 2, 1, 2, 0, 0, 1, 0, 1, 2, 0, 1];
+    let of_seven = [3, 2, 3, 3, 2, 2, 6, 6, 2, 6, 5, 5];
+    let numbers = (0_u64..).zip(of_four.into_iter().zip(of_seven));
+    let numbers = numbers.map(|(id, slices)| (PointId::from(id), slices));
+    let others = [
+        (PointId::from((1_u64 << 63) + 5), (0, 6)),
+        ("00112233-4455-6677-8899-aabbccddeeff".parse().unwrap(), (0, 3)),
+        ("936da01f-9abd-4d9d-80c7-02af85c822a8".parse().unwrap(), (1, 1)),
+    ];
+    for (id, (of_four, of_seven)) in numbers.chain(others) {
+        assert!((0..4).all(|index| holds(id, 4, index) == (index == of_four)), "{id}");
+        assert!((0..7).all(|index| holds(id, 7, index) == (index == of_seven)), "{id}");
+        assert!(holds(id, 1, 0));
+    }
+    let conditions = [Slice::new(4, 1).unwrap(), Slice::new(4, 2).unwrap()];
+    let filter =
+        conditions.into_iter().fold(Filter::new(), |it, slice| it.should(Condition::Slice(slice)));
+    let collection = Collection::temporary(CollectionConfig::new()).unwrap();
+    collection.upsert((0..12).map(maxfold::Point::new).collect()).unwrap();
+    let page = collection.snapshot().unwrap().scroll(Some(&filter), None, 100).unwrap();
+    let ids: Vec<_> = page.points.iter().map(|it| it.0).collect();
+    assert_eq!(ids, [1, 2, 3, 6, 8, 9, 11].map(PointId::from));
+}
+
+/// One of them has to pass, as in Qdrant.
+#[test]
+fn a_field_may_have_several_tests() {
+    let filter: Filter =
+        r#"{"must": {"key": "a", "match": {"value": 1}, "range": {"gt": 5}, "is_null": true}}"#
+            .parse()
+            .unwrap();
+    for (value, expected) in [
+        (json!(1), true),
+        (json!(6), true),
+        (json!(null), true),
+        (json!(3), false),
+        (json!([3, 7]), true),
+    ] {
+        let payload = json!({"a": value});
+        let subject = Subject {
+            id: 1.into(),
+            payload: payload.as_object().unwrap(),
+            vectors: &[],
+            texts: &[],
+        };
+        assert_eq!(filter.matches(&subject).unwrap(), expected, "{payload}");
+    }
+}
+
 /// A leap second is after what was before it, and before the minute that follows.
 #[test]
 fn leap_seconds_are_in_order() {
@@ -847,8 +906,12 @@ fn errors_name_the_place() {
             "expected filter.must[1].range.gte to be a number, got true",
         ),
         (
-            r#"{"should": {"slice": {"total": 4, "index": 1}}}"#,
-            "filter.should.slice: a slice of the ids is not supported",
+            r#"{"should": {"slice": {"total": 4, "index": 4}}}"#,
+            "filter.should.slice: expected the index of a slice to be less than their number, 4, got 4",
+        ),
+        (
+            r#"{"must": {"nested": {"key": "a", "filter": {"must": {"slice": {"total": 1, "index": 0}}}}}}"#,
+            "filter.must.nested.filter.must.slice: the id of a nested object is not supported",
         ),
         (
             r#"{"must": {"key": "a", "geo_radius": {}}}"#,
@@ -856,7 +919,7 @@ fn errors_name_the_place() {
         ),
         (
             r#"{"must": {"key": "a["}}"#,
-            "expected filter.must to be a condition with exactly one of match, range, geo_bounding_box, geo_radius, geo_polygon, values_count, is_empty, is_null, got {\"key\":\"a[\"}",
+            "expected filter.must to be a condition with any of match, range, geo_bounding_box, geo_radius, geo_polygon, values_count, is_empty, is_null, got {\"key\":\"a[\"}",
         ),
         (
             r#"{"must": {"key": "a[", "is_null": true}}"#,
@@ -873,10 +936,6 @@ fn errors_name_the_place() {
         (
             r#"{"must": {"key": "a", "match": {"any": ["x", 1]}}}"#,
             "expected filter.must.match.any to be strings, or integers of 64 bits, got [\"x\",1]",
-        ),
-        (
-            r#"{"must": {"key": "a", "match": {"value": 1}, "range": {}}}"#,
-            "expected filter.must to be a condition with exactly one of match, range, geo_bounding_box, geo_radius, geo_polygon, values_count, is_empty, is_null, got {\"key\":\"a\",\"match\":{\"value\":1},\"range\":{}}",
         ),
         (
             r#"{"must": {"has_id": [1, -1]}}"#,

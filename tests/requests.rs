@@ -374,7 +374,7 @@ fn requests_that_are_refused() {
         ),
         (
             r#"{"query": [1], "params": {"ef": 3}}"#,
-            "expected only hnsw_ef, exact in request.params, got \"ef\"",
+            "expected only hnsw_ef, exact, idf in request.params, got \"ef\"",
         ),
         (
             r#"{"query": [1], "with_payload": {"include": [], "exclude": []}}"#,

@@ -98,8 +98,16 @@ impl World {
 
     /// Scores of all points that have an index of the query, in f64, best first, and how far a sum in
     /// f32 may be from each.
-    fn expected(&self, name: &str, query: &Pairs, part: Option<u64>) -> Vec<(u64, f64, f64)> {
-        let vectors: Vec<_> = self.kept.values().filter_map(|(it, _)| it.get(name)).collect();
+    /// Frequencies are those in the part `corpus`.
+    fn expected(
+        &self,
+        name: &str,
+        query: &Pairs,
+        part: Option<u64>,
+        corpus: Option<u64>,
+    ) -> Vec<(u64, f64, f64)> {
+        let counted = self.kept.values().filter(|(_, its)| corpus.is_none_or(|it| it == *its));
+        let vectors: Vec<_> = counted.filter_map(|(it, _)| it.get(name)).collect();
         let idf = |index: &u32| {
             let df = vectors.iter().filter(|it| it.contains_key(index)).count() as f64;
             ((vectors.len() as f64 - df + 0.5) / (df + 0.5) + 1.0).ln()
@@ -136,11 +144,19 @@ impl World {
 
     fn check(&self, name: &'static str, limit: usize, part: Option<u64>, rng: &mut StdRng) {
         let query = pairs(rng);
-        let expected = self.expected(name, &query, part);
+        let corpus = rng.random_bool(0.5).then(|| rng.random_range(0..11));
+        let expected = self.expected(name, &query, part, corpus);
         let mut request = QueryRequest::new(shuffled(&query, rng)).using(name).limit(limit);
+        let of_part = |part| json!({"must": {"key": "part", "match": {"value": part}}});
         if let Some(part) = part {
-            let filter = json!({"must": {"key": "part", "match": {"value": part}}});
-            request = request.filter(filter.to_string().parse::<Filter>().unwrap());
+            request = request.filter(of_part(part).to_string().parse::<Filter>().unwrap());
+        }
+        if let Some(corpus) = corpus {
+            let json = json!({"query": {"indices": [], "values": []}, "params": {"idf": {"corpus": of_part(corpus)}}});
+            let read: QueryRequest = json.to_string().parse().unwrap();
+            request.idf_corpus = read.idf_corpus;
+            let again: QueryRequest = serde_json::to_string(&request).unwrap().parse().unwrap();
+            assert_eq!(again.idf_corpus, request.idf_corpus);
         }
         let response = self.searcher.query(&request).unwrap();
         let Method::Sparse { indices, .. } = response.plan.query.method else { panic!() };

@@ -18,6 +18,7 @@ const BESIDE_TOP: &[Foreign] = &[
     Foreign::hint("optimizers_config"),
     Foreign::hint("optimizer_config"),
     Foreign::hint("quantization_config"),
+    Foreign::hint("quantization"),
     Foreign::hint("wal_config"),
     Foreign::flag("on_disk_payload"),
     Foreign::hint("payload"),

@@ -27,7 +27,7 @@ const TOGETHER: usize = 32;
 impl Snapshot<'_> {
     /// Scores the `allowed` points whose sparse vector `name` has an index in common with `query`: the
     /// dot product over those indices, added up in f32 in their order. Gives the best `limit`, and all
-    /// that tie with the last of them.
+    /// that tie with the last of them. Frequencies are counted among the points of `corpus`, or all.
     ///
     /// Checksums of postings were compared when the collection was opened.
     ///
@@ -39,16 +39,22 @@ impl Snapshot<'_> {
         query: &SparseVector,
         allowed: &PointSet,
         limit: usize,
+        corpus: Option<&PointSet>,
     ) -> Result<SparseScores> {
         let (slot, config) = self.slot(name, Shape::Sparse)?;
         let having = &self.state.having[usize::from(slot)];
         let modified = config.kind == VectorKind::Sparse(SparseConfig { modifier: Modifier::Idf });
-        // Frequencies are those in all points.
+        // Frequencies are not only those in allowed points.
         let segments = segments(if modified { having } else { allowed });
         let terms = query.iter().map(|(index, weight)| self.term(slot, index, weight, &segments));
         let mut terms = terms.collect::<Result<Vec<_>>>()?;
         if modified {
-            terms.iter_mut().for_each(|term| term.weight *= term.idf(having.len()));
+            let counted = corpus.map(|corpus| corpus & having);
+            let points = counted.as_ref().unwrap_or(having).len();
+            for term in &mut terms {
+                let frequency = term.frequency(&segments, counted.as_ref());
+                term.weight *= idf(points as f64, frequency as f64);
+            }
         }
         let mut sums = Sums::new(limit);
         let cancellation = Cancellation::current();
@@ -98,11 +104,24 @@ struct Term<'s> {
 }
 
 impl Term<'_> {
-    /// Inverse document frequency among `points` points.
-    fn idf(&self, points: u64) -> f32 {
-        let frequency = self.blocks.iter().flatten().map(|it| it.len()).sum::<usize>() as f64;
-        ((points as f64 - frequency + 0.5) / (frequency + 0.5)).ln_1p() as f32
+    /// Number of points, of the counted ones if not of all, that have the index.
+    fn frequency(&self, segments: &[u32], counted: Option<&PointSet>) -> usize {
+        let blocks = segments.iter().zip(&self.blocks);
+        let blocks = blocks.filter_map(|(segment, block)| Some((segment, (*block)?)));
+        let frequency = |(segment, block): (&u32, Block<'_>)| match counted {
+            None => block.len(),
+            Some(counted) => {
+                let number = |offset| PointNumber::new(segment * SEGMENT + offset as u32);
+                block.iter().filter(|(offset, _)| counted.contains(number(*offset))).count()
+            }
+        };
+        blocks.map(frequency).sum()
     }
+}
+
+/// Inverse document frequency of what so many of all points have.
+fn idf(points: f64, frequency: f64) -> f32 {
+    ((points - frequency + 0.5) / (frequency + 0.5)).ln_1p() as f32
 }
 
 /// Sums of products, a segment at a time, and the best of them so far.

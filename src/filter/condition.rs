@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Datetime, FieldPath, GeoArea, Match, PointId, Range};
+use super::{Datetime, FieldPath, GeoArea, Match, PointId, Range, Slice};
 use crate::{Error, Result};
 
 /// Conditions that a point has to match, in Qdrant's terms.
@@ -55,6 +55,8 @@ pub enum Condition {
     Field(FieldPath, Test),
     /// The point's id is one of these.
     HasId(BTreeSet<PointId>),
+    /// The point's id is in this part of all ids.
+    Slice(Slice),
     /// The point has a vector of this name.
     HasVector(String),
     /// An object in the array at this key satisfies a filter of its own, whose keys are relative to

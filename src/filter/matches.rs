@@ -69,6 +69,7 @@ fn condition_holds(
             test.holds(key.values(payload), index)
         }
         Condition::HasId(ids) => subject.is_some_and(|it| ids.contains(&it.id)),
+        Condition::Slice(slice) => subject.is_some_and(|it| slice.contains(it.id)),
         Condition::HasVector(name) => subject.is_some_and(|it| it.vectors.contains(&&**name)),
         Condition::Nested(key, filter) => {
             let elements = key.every_element();

@@ -31,6 +31,7 @@
 //! |---|---|
 //! | `point_id.rs`, `datetime.rs`, `geo.rs`, `range.rs` | [`PointId`], [`Datetime`], [`GeoPoint`], [`Range`] |
 //! | `point_number.rs`, `point_set.rs` | [`PointNumber`], [`PointSet`] |
+//! | `slice.rs` | [`Slice`]: a part of all ids |
 //! | `path.rs` | [`FieldPath`]: `a.b`, `a[].b`, `a[0]` |
 //! | `payload.rs` | [`Payload`], and what may be done with one |
 //! | `condition.rs`, `match_value.rs` | [`Filter`] and its conditions; [`Match`] |
@@ -63,6 +64,7 @@ mod point_set;
 mod points;
 mod range;
 mod read;
+mod slice;
 mod text_match;
 mod text_params;
 mod write;
@@ -83,5 +85,6 @@ pub use point_number::PointNumber;
 pub use point_set::PointSet;
 pub use points::{Points, Selected};
 pub use range::Range;
+pub use slice::Slice;
 pub use text_match::TextMatch;
 pub use text_params::{TextParams, Tokenizer};

@@ -139,7 +139,7 @@ impl<P: Points> Search<'_, P> {
             Condition::Field(key, test) => self.field(key, test),
             Condition::HasId(ids) => Ok(self.exactly(self.points.with_ids(ids)?)),
             Condition::HasVector(name) => Ok(self.exactly(self.points.with_vector(name)?)),
-            Condition::Nested(..) => Ok(self.unknown()),
+            Condition::Nested(..) | Condition::Slice(_) => Ok(self.unknown()),
             Condition::Filter(filter) => self.filter(filter),
         }
     }

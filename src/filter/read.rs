@@ -5,13 +5,13 @@ use serde_json::Value;
 
 use super::{
     Condition, Datetime, FieldPath, Filter, GeoArea, Match, MinShould, PointId, Range, Scalar,
-    Scalars, Test,
+    Scalars, Slice, Test,
 };
 use crate::json::{self, Foreign, Node, Object};
 use crate::{Error, Result};
 
 const CLAUSES: &[&str] = &["must", "should", "must_not", "min_should"];
-const KINDS: &[&str] = &["key", "is_empty", "is_null", "has_id", "has_vector", "nested"];
+const KINDS: &[&str] = &["key", "is_empty", "is_null", "has_id", "slice", "has_vector", "nested"];
 const BOUNDS: &[&str] = &["gt", "gte", "lt", "lte"];
 /// A key, and the tests of what stands there.
 const FIELD: &[&str] = &[
@@ -35,7 +35,7 @@ const BESIDE: &[Foreign] = &[
     Foreign::elsewhere("geo_radius"),
     Foreign::elsewhere("geo_bounding_box"),
     Foreign::elsewhere("geo_polygon"),
-    Foreign::new("slice", "a slice of the ids"),
+    Foreign::elsewhere("slice"),
     Foreign::elsewhere("key"),
     Foreign::elsewhere("match"),
     Foreign::elsewhere("range"),
@@ -125,6 +125,7 @@ fn read_condition(node: &Node<'_>, about: Belongs) -> Result<Condition> {
         Some(&"is_empty") => read_key_of(node, &["is_empty"], Test::IsEmpty(true)),
         Some(&"is_null") => read_key_of(node, &["is_null"], Test::IsNull(true)),
         Some(&"has_id") => read_has_id(node, about),
+        Some(&"slice") => read_slice(node, about),
         Some(&"has_vector") => read_has_vector(node, about),
         Some(_) => read_nested(node),
         None => read_filter(node, about).map(Condition::Filter),
@@ -150,6 +151,14 @@ fn read_has_id(node: &Node<'_>, about: Belongs) -> Result<Condition> {
     Ok(Condition::HasId(ids.array()?.iter().map(PointId::read).collect::<Result<_>>()?))
 }
 
+fn read_slice(node: &Node<'_>, about: Belongs) -> Result<Condition> {
+    let slice = only(node, &["slice"])?;
+    if about == Belongs::NestedObject {
+        return Err(slice.unsupported("the id of a nested object"));
+    }
+    Slice::read(&slice).map(Condition::Slice)
+}
+
 fn read_has_vector(node: &Node<'_>, about: Belongs) -> Result<Condition> {
     let name = only(node, &["has_vector"])?;
     if about == Belongs::NestedObject {
@@ -167,17 +176,25 @@ fn read_nested(node: &Node<'_>) -> Result<Condition> {
 
 fn read_field(node: &Node<'_>) -> Result<Condition> {
     let object = node.object_beside(FIELD, BESIDE)?;
-    let Some((kind, test)) = object.only(TESTS) else {
+    let given = TESTS.iter().filter_map(|kind| Some((*kind, object.get(kind)?)));
+    let given: Vec<_> = given.collect();
+    if given.is_empty() {
         let tests = TESTS.join(", ");
-        let expected = match TESTS.iter().any(|test| object.get(test).is_some()) {
-            true => format!("a condition with exactly one of {tests}"),
-            false => format!(
-                "a condition with at least 1 of {tests}: At least one field condition must be specified"
-            ),
-        };
-        return Err(node.expected(expected));
-    };
-    Ok(Condition::Field(FieldPath::read(&object.required("key")?)?, read_test(kind, &test)?))
+        let none = "At least one field condition must be specified";
+        return Err(node.expected(format!("a condition with at least 1 of {tests}: {none}")));
+    }
+    let key = FieldPath::read(&object.required("key")?)?;
+    let tests = given.iter().map(|(kind, test)| read_test(kind, test));
+    let tests = tests.map(|test| Ok(Condition::Field(key.clone(), test?)));
+    let mut tests = tests.collect::<Result<Vec<_>>>()?;
+    match tests.pop() {
+        Some(only) if tests.is_empty() => Ok(only),
+        // Of several, one has to pass.
+        last => {
+            let any = tests.into_iter().chain(last).fold(Filter::new(), Filter::should);
+            Ok(Condition::Filter(any))
+        }
+    }
 }
 
 fn read_test(kind: &str, node: &Node<'_>) -> Result<Test> {

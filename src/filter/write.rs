@@ -68,10 +68,13 @@ fn list(conditions: &[Condition], place: Place) -> Result<Value> {
 fn condition(condition: &Condition, place: Place) -> Result<Value> {
     match condition {
         Condition::Field(key, test) => field(key.to_string(), test),
-        Condition::HasId(_) | Condition::HasVector(_) if !place.of_points => {
+        Condition::HasId(_) | Condition::Slice(_) | Condition::HasVector(_) if !place.of_points => {
             Err(refused("without ids and vectors of nested objects", "some"))
         }
         Condition::HasId(ids) => Ok(json!({"has_id": ids})),
+        Condition::Slice(slice) => {
+            Ok(json!({"slice": {"total": slice.total(), "index": slice.index()}}))
+        }
         Condition::HasVector(name) => Ok(json!({"has_vector": name})),
         Condition::Nested(key, inner) => {
             let inside = Place { of_points: false, levels: place.levels.saturating_sub(2) };

@@ -95,7 +95,8 @@ impl RequestLimits {
 
     /// Checks what every stage has, from the top down; so many prefetches are `left`.
     fn check_stage(&self, stage: &Asked<'_>, left: &mut usize) -> Result<()> {
-        stage.filter.map_or(Ok(()), |filter| filter.check_depth(self.depth))?;
+        let mut filters = stage.filter.into_iter().chain(stage.idf_corpus);
+        filters.try_for_each(|filter| filter.check_depth(self.depth))?;
         let count = stage.prefetch.len();
         match left.checked_sub(count) {
             Some(rest) => *left = rest,

@@ -36,13 +36,10 @@ pub(in crate::search) const GROUPED: &[&str] = &[
 const REQUEST: &[&str] = GROUPED.split_at(GROUPED.len() - 3).0;
 const BESIDE_REQUEST: &[Foreign] = &[Foreign::new("shard_key", "sharding")];
 
+const PARAMS: &[&str] = &["hnsw_ef", "exact", "idf"];
 /// Our answers are as exact as any that these allow.
-const BESIDE_PARAMS: &[Foreign] = &[
-    Foreign::flag("indexed_only"),
-    Foreign::hint("quantization"),
-    Foreign::hint("acorn"),
-    Foreign::unless("idf", "the frequency of words among some points", |idf| idf == "global"),
-];
+const BESIDE_PARAMS: &[Foreign] =
+    &[Foreign::flag("indexed_only"), Foreign::hint("quantization"), Foreign::hint("acorn")];
 
 const SELECTOR: &[&str] = &["include", "exclude"];
 
@@ -62,6 +59,7 @@ impl QueryRequest {
             using: stage.using,
             filter: stage.filter,
             params: stage.params,
+            idf_corpus: stage.idf_corpus,
             score_threshold: stage.score_threshold,
             lookup_from: stage.lookup_from,
             limit: stage.limit,
@@ -94,6 +92,7 @@ impl Prefetch {
             using: object.map("using", read_string)?.unwrap_or_default(),
             filter: object.map("filter", Filter::read)?,
             params: object.map("params", read_params)?.unwrap_or_default(),
+            idf_corpus: object.map("params", read_corpus)?.flatten(),
             score_threshold: object.map("score_threshold", Node::f32)?,
             lookup_from: object.map("lookup_from", Lookup::read)?,
             limit: object.map("limit", Node::positive)?.unwrap_or(DEFAULT_LIMIT),
@@ -142,14 +141,32 @@ fn read_string(node: &Node<'_>) -> Result<String> {
 }
 
 fn read_params(node: &Node<'_>) -> Result<SearchParams> {
-    let object = node.object_beside(&["hnsw_ef", "exact"], BESIDE_PARAMS)?;
+    let object = node.object_beside(PARAMS, BESIDE_PARAMS)?;
     let hnsw_ef = object.map("hnsw_ef", Node::positive)?;
     Ok(SearchParams { hnsw_ef, exact: object.map("exact", Node::bool)?.unwrap_or(false) })
 }
 
-fn write_params(params: SearchParams) -> Option<Value> {
-    let given = json::object([("hnsw_ef", json!(params.hnsw_ef)), ("exact", json!(params.exact))]);
-    (params != SearchParams::default()).then_some(given)
+/// Points among which frequencies are counted; `global` are all.
+fn read_corpus(params: &Node<'_>) -> Result<Option<Filter>> {
+    let Some(idf) = params.any_object()?.get("idf") else { return Ok(None) };
+    match idf.value() {
+        Value::String(all) if all == "global" => Ok(None),
+        Value::Object(_) => Filter::read(&idf.object(&["corpus"])?.required("corpus")?).map(Some),
+        _ => Err(idf.expected("global, or an object with corpus")),
+    }
+}
+
+fn write_params<E: serde::ser::Error>(
+    params: SearchParams,
+    corpus: Option<&Filter>,
+) -> Result<Option<Value>, E> {
+    let corpus = corpus.map(Filter::to_json).transpose().map_err(E::custom)?;
+    let given = json::object([
+        ("hnsw_ef", json!(params.hnsw_ef)),
+        ("exact", json!(params.exact)),
+        ("idf", corpus.as_ref().map_or(Value::Null, |corpus| json!({"corpus": corpus}))),
+    ]);
+    Ok((params != SearchParams::default() || corpus.is_some()).then_some(given))
 }
 
 impl PayloadSelector {
@@ -250,7 +267,7 @@ impl Asked<'_> {
         json::entry(map, "query", self.query)?;
         json::entry(map, "using", (!self.using.is_empty()).then_some(self.using))?;
         json::entry(map, "filter", self.filter)?;
-        json::entry(map, "params", write_params(self.params))?;
+        json::entry(map, "params", write_params(self.params, self.idf_corpus)?)?;
         json::entry(map, "score_threshold", self.score_threshold.map(spelled))?;
         json::entry(map, "lookup_from", self.lookup_from.map(Lookup::to_json))?;
         map.serialize_entry("limit", &self.limit)

@@ -53,6 +53,9 @@ pub struct QueryRequest {
     pub filter: Option<Filter>,
     /// Parameters of recall, if there are no prefetches.
     pub params: SearchParams,
+    /// Points among which a sparse vector's frequencies of indices are counted, if its modifier is IDF; without it
+    /// all points are. In JSON `params.idf.corpus`.
+    pub idf_corpus: Option<Filter>,
     /// Only results with a better score are wanted; with a [`Fusion`], that score is good enough, too.
     pub score_threshold: Option<f32>,
     /// Place of the vectors of points that are examples, if it is not `using` in this collection.
@@ -82,6 +85,9 @@ pub struct Prefetch {
     pub filter: Option<Filter>,
     /// Parameters of recall.
     pub params: SearchParams,
+    /// Points among which a sparse vector's frequencies of indices are counted, if its modifier is IDF; without it
+    /// all points are. In JSON `params.idf.corpus`.
+    pub idf_corpus: Option<Filter>,
     /// Only candidates with a better score are wanted; with a [`Fusion`], that score is good enough, too.
     pub score_threshold: Option<f32>,
     /// Place of the vectors of points that are examples, if it is not `using` in this collection.
@@ -127,6 +133,7 @@ impl QueryRequest {
             using: String::new(),
             filter: None,
             params: SearchParams::default(),
+            idf_corpus: None,
             score_threshold: None,
             lookup_from: None,
             limit: DEFAULT_LIMIT,
@@ -156,6 +163,11 @@ impl QueryRequest {
     /// Parameters of recall, if there are no prefetches.
     pub fn params(self, params: SearchParams) -> Self {
         Self { params, ..self }
+    }
+
+    /// Counts frequencies of a sparse vector's indices among the points that match.
+    pub fn idf_corpus(self, corpus: Filter) -> Self {
+        Self { idf_corpus: Some(corpus), ..self }
     }
 
     /// Only results with a better score.
@@ -208,6 +220,7 @@ impl Prefetch {
             using: String::new(),
             filter: None,
             params: SearchParams::default(),
+            idf_corpus: None,
             score_threshold: None,
             lookup_from: None,
             limit: DEFAULT_LIMIT,
@@ -235,6 +248,11 @@ impl Prefetch {
         Self { params, ..self }
     }
 
+    /// Counts frequencies of a sparse vector's indices among the points that match.
+    pub fn idf_corpus(self, corpus: Filter) -> Self {
+        Self { idf_corpus: Some(corpus), ..self }
+    }
+
     /// Only candidates with a better score.
     pub fn score_threshold(self, score: f32) -> Self {
         Self { score_threshold: Some(score), ..self }
@@ -259,6 +277,7 @@ pub(crate) struct Asked<'a> {
     pub using: &'a str,
     pub filter: Option<&'a Filter>,
     pub params: SearchParams,
+    pub idf_corpus: Option<&'a Filter>,
     pub score_threshold: Option<f32>,
     pub lookup_from: Option<&'a Lookup>,
     pub limit: usize,
@@ -274,6 +293,7 @@ macro_rules! asked {
                     using: &self.using,
                     filter: self.filter.as_ref(),
                     params: self.params,
+                    idf_corpus: self.idf_corpus.as_ref(),
                     score_threshold: self.score_threshold,
                     lookup_from: self.lookup_from.as_ref(),
                     limit: self.limit,

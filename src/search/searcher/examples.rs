@@ -9,6 +9,7 @@ use crate::filter::{PointNumber, PointSet};
 use crate::recall::Distance;
 use crate::rerank::Execution;
 use crate::search::Method;
+use crate::search::query::Asked;
 
 /// Way of putting the similarities to examples together.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,12 +81,12 @@ fn wrong_side(pair: &[f32]) -> f32 {
 /// example have none.
 pub(super) fn scored(
     reader: &Reader<'_, '_>,
-    using: &str,
+    asked: &Asked<'_>,
     examples: &[Values],
     combine: &Combine,
     points: &PointSet,
 ) -> Result<(Vec<Scored>, Method)> {
-    let (columns, execution) = similarities(reader, using, examples, points, f32::NEG_INFINITY)?;
+    let (columns, execution) = similarities(reader, asked, examples, points, f32::NEG_INFINITY)?;
     let mut row = vec![0.0; columns.len()];
     let score = |(at, number): (usize, PointNumber)| {
         row.iter_mut().zip(&columns).for_each(|(value, column)| *value = column[at]);
@@ -99,12 +100,12 @@ pub(super) fn scored(
 /// and with Euclid squared; `nothing` for a sparse vector without an index in common.
 pub(super) fn similarities(
     reader: &Reader<'_, '_>,
-    using: &str,
+    asked: &Asked<'_>,
     examples: &[Values],
     points: &PointSet,
     nothing: f32,
 ) -> Result<(Vec<Vec<f32>>, Option<Execution>)> {
-    let distance = reader.distance(using)?;
+    let (using, distance) = (asked.using, reader.distance(asked.using)?);
     let mut execution = None;
     let mut columns: Vec<Vec<f32>> = Vec::with_capacity(examples.len());
     let tokens: Vec<_> = examples.iter().filter_map(Values::tokens).collect();
@@ -123,8 +124,10 @@ pub(super) fn similarities(
         })?;
         columns.extend((0..dense.len()).map(|at| rows.iter().map(|row| row[at]).collect()));
     }
+    let corpus = reader.corpus(asked.idf_corpus)?;
     for example in examples.iter().filter_map(Values::sparse) {
-        let scored = reader.snapshot.sparse_scores(using, example, points, usize::MAX)?.scored;
+        let (snapshot, corpus) = (&reader.snapshot, corpus.as_ref());
+        let scored = snapshot.sparse_scores(using, example, points, usize::MAX, corpus)?.scored;
         let mut column = vec![nothing; points.len() as usize];
         scored.iter().for_each(|(number, score)| column[points.place(*number) as usize] = *score);
         columns.push(column);

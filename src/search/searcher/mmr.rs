@@ -27,8 +27,9 @@ pub(super) fn diverse(
     let numbers: PointSet = ranked.iter().map(|(number, _)| *number).collect();
     let vectors = numbers.iter().map(|number| reader.snapshot.vector(using, number));
     let vectors = vectors.collect::<Result<Vec<_>>>()?;
-    let (relevance, _) = similarities(reader, using, std::slice::from_ref(query), &numbers, 0.0)?;
-    let (alike, _) = similarities(reader, using, &vectors, &numbers, 0.0)?;
+    let (relevance, _) =
+        similarities(reader, &plan.asked, std::slice::from_ref(query), &numbers, 0.0)?;
+    let (alike, _) = similarities(reader, &plan.asked, &vectors, &numbers, 0.0)?;
     let place = |number: PointNumber| numbers.place(number) as usize;
     let relevance: Vec<f32> = ranked.iter().map(|it| relevance[0][place(it.0)]).collect();
     let alike = |a: usize, b: usize| alike[place(ranked[a].0)][place(ranked[b].0)];

@@ -21,6 +21,7 @@ pub(super) fn nearest(
         using: plan.asked.using,
         candidates: !plan.prefetch.is_empty(),
         params: plan.asked.params,
+        corpus: plan.asked.idf_corpus,
         limit,
     };
     let negated = reader.distance(search.using)?.smaller_is_nearer();

@@ -42,6 +42,7 @@ pub(super) struct Search<'r> {
     /// The points are those that earlier stages found.
     pub candidates: bool,
     pub params: SearchParams,
+    pub corpus: Option<&'r Filter>,
     /// At least 1.
     pub limit: usize,
 }
@@ -79,6 +80,11 @@ impl<'s, 'r> Reader<'s, 'r> {
     /// Keeps the outcome of a stage.
     pub fn keep(&mut self, key: Key<'r>, run: &Rc<Run>) {
         self.runs.push((key, run.clone()));
+    }
+
+    /// The points among which frequencies of indices are counted, if not all.
+    pub fn corpus(&self, corpus: Option<&Filter>) -> Result<Option<PointSet>> {
+        corpus.map(|filter| Ok(self.snapshot.select(filter)?.points)).transpose()
     }
 
     /// The points that match a filter, and how many payloads had to be read for that.

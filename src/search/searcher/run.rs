@@ -96,12 +96,12 @@ fn score(
     below: &[(Rc<Run>, Stage)],
     points: &PointSet,
 ) -> Result<(Outcome, Method)> {
-    let using = plan.asked.using;
     match &plan.rule {
         Rule::Nearest(query) => nearest(reader, plan, query, points, plan.limit),
         Rule::Mmr(query, mmr) => mmr::diverse(reader, plan, (query, mmr), points),
         Rule::Examples(examples, combine) => {
-            let (scored, method) = examples::scored(reader, using, examples, combine, points)?;
+            let (scored, method) =
+                examples::scored(reader, &plan.asked, examples, combine, points)?;
             Ok((Outcome { scored, ..Outcome::default() }, method))
         }
         Rule::Fusion(fusion) => {

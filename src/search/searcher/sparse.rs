@@ -15,7 +15,9 @@ pub(super) fn contenders(
     query: &SparseVector,
     allowed: &PointSet,
 ) -> Result<(Vec<Scored>, Method)> {
-    let scores = reader.snapshot.sparse_scores(search.using, query, allowed, search.limit)?;
+    let (snapshot, corpus) = (&reader.snapshot, reader.corpus(search.corpus)?);
+    let scores =
+        snapshot.sparse_scores(search.using, query, allowed, search.limit, corpus.as_ref())?;
     let SparseScores { scored, postings } = scores;
     Ok((scored, Method::Sparse { indices: query.len(), postings }))
 }
