@@ -5,7 +5,7 @@ use super::plan::Planned;
 use super::reader::{Reader, Search};
 use super::{dense, max_sim, sparse};
 use crate::Result;
-use crate::collection::Values;
+use crate::collection::{Tokens, Values};
 use crate::filter::PointSet;
 use crate::recall::Distance;
 use crate::search::Method;
@@ -18,12 +18,7 @@ pub(super) fn nearest(
     points: &PointSet,
     limit: usize,
 ) -> Result<(Outcome, Method)> {
-    let search = Search {
-        using: plan.asked.using,
-        candidates: !plan.prefetch.is_empty(),
-        params: plan.asked.params,
-        limit,
-    };
+    let search = search(plan, limit);
     let (scored, method) = match query {
         Values::Dense(query) => dense::contenders(reader, &search, query, points)?,
         Values::Sparse(query) => sparse::contenders(reader, &search, query, points)?,
@@ -31,4 +26,23 @@ pub(super) fn nearest(
     };
     let negated = reader.distance(search.using)? == Distance::Euclid;
     Ok((Outcome { scored, negated, ..Outcome::default() }, method))
+}
+
+/// The nearest of their points for stages that compare multivectors of one name and want as many: in one pass.
+pub(super) fn nearest_each(
+    reader: &Reader<'_, '_>,
+    stages: &[(&Planned<'_>, &Tokens, &PointSet)],
+) -> Result<Vec<(Outcome, Method)>> {
+    let Some((plan, ..)) = stages.first() else { return Ok(Vec::new()) };
+    let search = search(plan, plan.limit);
+    let asked: Vec<_> = stages.iter().map(|(_, query, points)| (*query, *points)).collect();
+    let found = max_sim::contenders_each(reader, &search, &asked)?.into_iter();
+    let negated = reader.distance(search.using)? == Distance::Euclid;
+    let outcome = |scored| Outcome { scored, negated, ..Outcome::default() };
+    Ok(found.map(|(scored, method)| (outcome(scored), method)).collect())
+}
+
+fn search<'r>(plan: &Planned<'r>, limit: usize) -> Search<'r> {
+    let candidates = !plan.prefetch.is_empty();
+    Search { using: plan.asked.using, candidates, params: plan.asked.params, limit }
 }
