@@ -121,4 +121,21 @@ fn a_subscriber_sees_writes_upkeep_stages_and_reranking() {
     );
     assert_eq!([&ranked["using"], &ranked["allowed"], &ranked["found"]], ["tokens", "20", "3"]);
     assert!(ranked["method"].starts_with("MaxSim on cpu"), "{ranked:?}");
+
+    // Requests of one call are reranked together, prefetches and queries each on their level.
+    let tokens = |x: f32| Vector::from_rows(&[[x, 1.0 - x]]).unwrap();
+    let nested = |x: f32| {
+        let dense = Prefetch::new(vec![x, 0.5]).using("dense").limit(20);
+        let reranked = Prefetch::new(tokens(x)).using("tokens").prefetch(dense).limit(10);
+        QueryRequest::new(tokens(-x)).using("tokens").prefetch(reranked).limit(3)
+    };
+    let requests = [nested(0.25), request, nested(0.75)];
+    let before = keeper.ended("rerank").len();
+    let answers = searcher.query_batch(&requests).unwrap();
+    let reranked = keeper.ended("rerank").split_off(before);
+    let queries: Vec<_> = reranked.iter().map(|it| (&*it["queries"], &*it["candidates"])).collect();
+    assert_eq!(queries, [("2", "40"), ("3", "40")]);
+    for (answer, request) in answers.iter().zip(&requests) {
+        assert_eq!(answer.points, searcher.query(request).unwrap().points);
+    }
 }

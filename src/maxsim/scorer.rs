@@ -151,7 +151,7 @@ impl CpuMaxSim {
     }
 
     /// Runs on the caller's pool, if one was given, else on rayon's current one.
-    pub(super) fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match &self.pool {
             Some(pool) => pool.install(work),
             None => work(),

@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
+use rayon::prelude::*;
+
 use super::backend::{Backend, Execution, Processor};
 use super::options::RerankerOptions;
 use super::request::{Ranking, Rankings, Request, Scores};
+use crate::background::Cancellation;
 #[cfg(feature = "gpu")]
 use crate::gpu::{GpuContext, Statistics};
 use crate::maxsim::CpuMaxSim;
@@ -226,8 +229,14 @@ impl Reranker {
         for (number, query) in request.queries.iter().enumerate() {
             check_dimension(|| format!("query {number}"), dim, query.tokens.dim())?;
         }
-        let ranked = request.queries.iter().map(|query| rank_query(&self.cpu, query, request));
-        let ranked = ranked.collect::<Result<Vec<_>>>()?;
+        let cancellation = Cancellation::current();
+        let ranked = request
+            .queries
+            .par_iter()
+            .map(|query| cancellation.clone().during(|| rank_query(&self.cpu, query, request)));
+        // The first error of several, whichever thread met one first.
+        let ranked: Vec<Result<Ranked<Id>>> = self.cpu.in_pool(|| ranked.collect());
+        let ranked = ranked.into_iter().collect::<Result<Vec<_>>>()?;
         Ok(rankings(
             ranked,
             &self.cpu_execution(reason),

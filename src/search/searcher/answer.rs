@@ -1,4 +1,4 @@
-//! A request, from its plan to its points.
+//! Requests, from their plans to their points.
 
 use std::time::Instant;
 
@@ -7,26 +7,48 @@ use super::outcome::Scored;
 use super::outcome::{Outcome, Run};
 use super::plan::{Collections, Plan, Rule, plan};
 use super::reader::Reader;
-use super::run::run;
+use super::run::{Task, run_each};
 use crate::collection::Values;
 use crate::filter::{PayloadSelector, PointNumber};
 use crate::ranking::TokenMatch;
-use crate::search::{QueryPlan, QueryRequest, QueryResponse, ScoredPoint, Stage, WithVector};
+use crate::search::{QueryPlan, QueryRequest, QueryResponse, RequestLimits};
+use crate::search::{ScoredPoint, Stage, WithVector};
 use crate::{Error, Result};
 
-/// Answers a request from one state of a collection.
-pub(super) fn answer<'r>(
+/// Answers requests from one state of a collection. An error of one is nothing to the others.
+pub(super) fn answer_each<'r>(
     reader: &mut Reader<'_, 'r>,
-    request: &'r QueryRequest,
-    others: &Collections<'_>,
-) -> Result<QueryResponse> {
+    limits: &RequestLimits,
+    requests: &[(&'r QueryRequest, &Collections<'_>)],
+) -> Vec<Result<QueryResponse>> {
     let start = Instant::now();
-    let plan = plan(reader, request, others)?;
-    check_matches(request, &plan)?;
-    let Run { outcome, stage } = run(reader, &plan.root, &plan.excluded)?;
+    let plans = requests.iter().map(|(request, others)| {
+        limits.check(request)?;
+        let plan = plan(reader, request, *others)?;
+        check_matches(request, &plan).map(|()| plan)
+    });
+    let plans: Vec<Result<Plan<'r>>> = plans.collect();
+    let tasks = plans.iter().flatten();
+    let tasks = tasks.map(|Plan { root, excluded }| Task { plan: root, excluded });
+    let mut runs = run_each(reader, &tasks.collect::<Vec<_>>()).into_iter();
+    let answers = requests.iter().zip(plans).map(|((request, _), plan)| {
+        let plan = plan?;
+        let run = runs.next().unwrap_or(Err(Error::Cancelled))?;
+        respond(reader, request, &plan, run, start)
+    });
+    answers.collect()
+}
+
+fn respond(
+    reader: &Reader<'_, '_>,
+    request: &QueryRequest,
+    plan: &Plan<'_>,
+    Run { outcome, stage }: Run,
+    start: Instant,
+) -> Result<QueryResponse> {
     let ranked = outcome.ranked(&reader.snapshot)?;
     let wanted = ranked.get(request.offset..).unwrap_or_default();
-    let mut points = points(reader, request, &plan, &outcome, wanted)?;
+    let mut points = points(reader, request, plan, &outcome, wanted)?;
     let values = outcome.values.iter().skip(request.offset);
     points.iter_mut().zip(values).for_each(|(point, value)| point.order_value = Some(*value));
     Ok(QueryResponse { points, plan: query_plan(reader, stage, start) })

@@ -32,9 +32,33 @@ pub(super) fn contenders(
     query: &Tokens,
     allowed: &PointSet,
 ) -> Result<(Vec<Scored>, Method)> {
+    // One query, one answer.
+    Ok(contenders_each(reader, search, &[(query, allowed)])?.swap_remove(0))
+}
+
+/// The same for several queries, each with points of its own: scored together.
+pub(super) fn contenders_each(
+    reader: &Reader<'_, '_>,
+    search: &Search<'_>,
+    asked: &[(&Tokens, &PointSet)],
+) -> Result<Vec<(Vec<Scored>, Method)>> {
+    let is_precise = asked.iter().any(|(query, _)| query.rows.is_some());
+    let wanted = if is_precise { search.limit.saturating_add(MORE) } else { search.limit };
+    let matrices = asked.iter().map(|(query, allowed)| (&query.matrix, *allowed));
+    let first = rounded(reader, search.using, &matrices.collect::<Vec<_>>(), wanted)?;
+    let asked = asked.iter().zip(first);
+    asked.map(|((query, allowed), first)| precise(reader, search, query, allowed, first)).collect()
+}
+
+/// The best of the points, of which the best by scores from f16 are known already.
+fn precise(
+    reader: &Reader<'_, '_>,
+    search: &Search<'_>,
+    query: &Tokens,
+    allowed: &PointSet,
+    (mut scored, mut execution): Rounded,
+) -> Result<(Vec<Scored>, Method)> {
     let Some(rows) = &query.rows else {
-        let (scored, execution) =
-            rounded(reader, search.using, &query.matrix, allowed, search.limit)?;
         return Ok((scored, Method::MaxSim { execution, rescored: 0 }));
     };
     let precise = PreciseQuery::new(rows, query.matrix.dim());
@@ -42,11 +66,12 @@ pub(super) fn contenders(
     let rounding = precise.rounding(query.matrix.view(), longest);
     let mut wanted = search.limit.saturating_add(MORE);
     loop {
-        let (scored, execution) = rounded(reader, search.using, &query.matrix, allowed, wanted)?;
         let count = scored.len();
         let near = near(scored, search.limit, rounding);
         if near.len() == count && (count as u64) < allowed.len() {
             wanted = wanted.saturating_mul(4);
+            let asked = [(&query.matrix, allowed)];
+            (scored, execution) = rounded(reader, search.using, &asked, wanted)?.swap_remove(0);
             continue;
         }
         let rows = near.iter().map(|(number, _)| reader.snapshot.rows(search.using, *number));
@@ -71,17 +96,21 @@ fn near(mut scored: Vec<Scored>, limit: usize, rounding: f64) -> Vec<Scored> {
     scored
 }
 
-/// The best `limit`, and all that tie with the last, by scores from f16.
+/// Points by scores from f16.
+type Rounded = (Vec<Scored>, Execution);
+
+/// For each query the best `limit` of its points, and all that tie with the last, by scores from f16.
 fn rounded(
     reader: &Reader<'_, '_>,
     using: &str,
-    query: &TokenMatrix,
-    allowed: &PointSet,
+    asked: &[(&TokenMatrix, &PointSet)],
     limit: usize,
-) -> Result<(Vec<Scored>, Execution)> {
-    let wanted = Wanted::best(limit).with_ties();
-    let Ranking { hits, execution, .. } = rank_one(reader, using, query, allowed, wanted)?;
-    Ok((hits.into_iter().map(|hit| (hit.id, hit.score)).collect(), execution))
+) -> Result<Vec<Rounded>> {
+    let rankings = rank(reader, using, asked, Wanted::best(limit).with_ties())?.into_iter();
+    let rounded = rankings.map(|Ranking { hits, execution, .. }| {
+        (hits.into_iter().map(|hit| (hit.id, hit.score)).collect(), execution)
+    });
+    Ok(rounded.collect())
 }
 
 /// For each query the scores of all `points`, in the order of their numbers: from f32 where it is kept, which
@@ -105,8 +134,8 @@ pub(super) fn similarities(
             |query: &PreciseQuery<'_>| rows.par_iter().map(|it| score(query, it)).collect();
         return Ok((precise.iter().map(column).collect(), None));
     }
-    let matrices: Vec<_> = queries.iter().map(|query| &query.matrix).collect();
-    let rankings = rank(reader, using, &matrices, points, Wanted::all())?;
+    let asked: Vec<_> = queries.iter().map(|query| (&query.matrix, points)).collect();
+    let rankings = rank(reader, using, &asked, Wanted::all())?;
     let execution = rankings.first().map(|it| it.execution.clone());
     let column = |ranking: Ranking<PointNumber>| {
         let mut hits = ranking.hits;
@@ -128,47 +157,40 @@ pub(super) fn matches(
     }
     let points = numbers.iter().copied().collect();
     let wanted = Wanted::all().with_matches();
-    let Ranking { hits, matches, .. } = rank_one(reader, using, &query.matrix, &points, wanted)?;
+    // One query, one ranking.
+    let Ranking { hits, matches, .. } =
+        rank(reader, using, &[(&query.matrix, &points)], wanted)?.swap_remove(0);
     let mut matches: HashMap<PointNumber, _> = hits.iter().map(|hit| hit.id).zip(matches).collect();
     Ok(numbers.iter().map(|number| matches.remove(number).unwrap_or_default()).collect())
 }
 
-fn rank_one(
-    reader: &Reader<'_, '_>,
-    using: &str,
-    query: &TokenMatrix,
-    points: &PointSet,
-    wanted: Wanted,
-) -> Result<Ranking<PointNumber>> {
-    // One query, one ranking.
-    Ok(rank(reader, using, &[query], points, wanted)?.swap_remove(0))
-}
-
+/// Ranks for each query points of its own, in one request.
 fn rank(
     reader: &Reader<'_, '_>,
     using: &str,
-    queries: &[&TokenMatrix],
-    points: &PointSet,
+    asked: &[(&TokenMatrix, &PointSet)],
     wanted: Wanted,
 ) -> Result<Vec<Ranking<PointNumber>>> {
-    let max_sim = MaxSim { reader, using, queries, points, wanted };
+    let max_sim = MaxSim { reader, using, asked, wanted };
+    let mut points = PointSet::new();
+    asked.iter().for_each(|(_, some)| points |= *some);
     #[cfg(feature = "gpu")]
     let residents = reader.shared.residents();
     #[cfg(feature = "gpu")]
-    let dim = queries.first().map_or(0, |query| query.dim());
+    let dim = asked.first().map_or(0, |(query, _)| query.dim());
     #[cfg(feature = "gpu")]
     let resident = residents.iter().find(|it| it.holds(using, dim));
     #[cfg(feature = "gpu")]
     if let Some(resident) = resident {
         let store = Some(resident.store());
-        return match max_sim.with(&resident.missing(points), store) {
+        return match max_sim.with(&resident.missing(&points), store) {
             // It made room for another, or the GPU failed, and the CPU has nothing resident.
-            Err(error) if is_missing(&error) => max_sim.with(points, store),
+            Err(error) if is_missing(&error) => max_sim.with(&points, store),
             ranked => ranked,
         };
     }
     max_sim.with(
-        points,
+        &points,
         #[cfg(feature = "gpu")]
         None,
     )
@@ -177,8 +199,7 @@ fn rank(
 struct MaxSim<'a> {
     reader: &'a Reader<'a, 'a>,
     using: &'a str,
-    queries: &'a [&'a TokenMatrix],
-    points: &'a PointSet,
+    asked: &'a [(&'a TokenMatrix, &'a PointSet)],
     wanted: Wanted,
 }
 
@@ -195,9 +216,13 @@ impl MaxSim<'_> {
             let found = sent.binary_search_by_key(&number, |(it, _)| *it).ok();
             Ok(found.map(|at| sent[at].1))
         };
-        let candidates: Vec<PointNumber> = self.points.iter().collect();
-        let tokens = self.queries.iter().map(|query| query.view());
-        let queries = tokens.map(|tokens| Query { tokens, candidates: &candidates });
+        let candidates = self.asked.iter().map(|(_, points)| points.iter().collect());
+        let candidates: Vec<Vec<PointNumber>> = candidates.collect();
+        let queries = self.asked.iter().zip(&candidates);
+        let queries = queries.map(|((query, _), candidates)| {
+            let tokens = query.view();
+            Query { tokens, candidates }
+        });
         let queries: Vec<_> = queries.collect();
         let request = Request::new(&queries, &matrix, self.wanted);
         #[cfg(feature = "gpu")]

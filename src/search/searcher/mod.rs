@@ -9,7 +9,8 @@
 //! | `answer.rs` | a request, from its plan to its points |
 //! | `grouped.rs` | one whose results are grouped |
 //! | `plan.rs` | a request as a tree of stages, checked, with the vectors of examples |
-//! | `run.rs` | a stage: which points may be found, and the best of them |
+//! | `run.rs` | stages, level by level, those of several requests together |
+//! | `stage.rs` | a stage: which points may be found, and the best of them |
 //! | `outcome.rs` | what a stage has found, and its order |
 //! | `nearest.rs`, `dense.rs`, `sparse.rs`, `max_sim.rs`, `row_distances.rs` | how points are compared with a vector |
 //! | `examples.rs` | how they are compared with several |
@@ -36,6 +37,7 @@ mod row_distances;
 mod run;
 mod shared;
 mod sparse;
+mod stage;
 mod statistics;
 mod unscored;
 mod upkeep;
@@ -48,7 +50,7 @@ pub use options::SearcherOptions;
 pub use plan::Collections;
 pub use statistics::SearcherStatistics;
 
-use answer::answer;
+use answer::answer_each;
 use grouped::grouped;
 use reader::Reader;
 use shared::Shared;
@@ -180,8 +182,8 @@ impl Searcher {
         request: &QueryRequest,
         others: &Collections<'_>,
     ) -> Result<QueryResponse> {
-        self.limits.check(request)?;
-        answer(&mut self.reader()?, request, others)
+        // One request, one answer.
+        self.query_each(&[(request, others)])?.swap_remove(0)
     }
 
     /// Answers requests, all from the same state of the collection. Filters and prefetches that they have
@@ -203,28 +205,18 @@ impl Searcher {
         requests: &[QueryRequest],
         others: &Collections<'_>,
     ) -> Result<Vec<QueryResponse>> {
-        let mut reader = self.reader()?;
-        let answers = requests.iter().enumerate().map(|(at, request)| {
-            let checked = self.limits.check(request);
-            let answer = checked.and_then(|()| answer(&mut reader, request, others));
-            answer.map_err(|error| error.in_request(at))
-        });
-        answers.collect()
+        let asked: Vec<_> = requests.iter().map(|request| (request, others)).collect();
+        let answers = self.query_each(&asked)?.into_iter().enumerate();
+        answers.map(|(at, answer)| answer.map_err(|error| error.in_request(at))).collect()
     }
 
     /// Answers requests, all from the same state of the collection, each with the collections that it may look up
     /// vectors in: an error of one is nothing to the others.
-    #[cfg(feature = "service")]
     pub(crate) fn query_each(
         &self,
         requests: &[(&QueryRequest, &Collections<'_>)],
     ) -> Result<Vec<Result<QueryResponse>>> {
-        let mut reader = self.reader()?;
-        let answers = requests.iter().map(|(request, others)| {
-            self.limits.check(request)?;
-            answer(&mut reader, request, *others)
-        });
-        Ok(answers.collect())
+        Ok(answer_each(&mut self.reader()?, &self.limits, requests))
     }
 
     /// Answers a request, as [`Searcher::query`], on another thread. If the future is dropped, the

@@ -5,9 +5,10 @@ use super::plan::Planned;
 use super::reader::{Reader, Search};
 use super::{dense, max_sim, row_distances, sparse};
 use crate::Result;
-use crate::collection::Values;
+use crate::collection::{Tokens, Values};
 use crate::filter::PointSet;
 use crate::search::Method;
+use crate::search::query::Asked;
 
 /// The nearest `limit` of the points, and all that tie with the last.
 pub(super) fn nearest(
@@ -17,13 +18,7 @@ pub(super) fn nearest(
     points: &PointSet,
     limit: usize,
 ) -> Result<(Outcome, Method)> {
-    let search = Search {
-        using: plan.asked.using,
-        candidates: !plan.prefetch.is_empty(),
-        params: plan.asked.params,
-        corpus: plan.asked.idf_corpus,
-        limit,
-    };
+    let search = search(plan, limit);
     let negated = reader.distance(search.using)?.smaller_is_nearer();
     let (scored, method) = match query {
         Values::Dense(query) => dense::contenders(reader, &search, query, points)?,
@@ -34,4 +29,30 @@ pub(super) fn nearest(
         Values::Tokens(query) => max_sim::contenders(reader, &search, query, points)?,
     };
     Ok((Outcome { scored, negated, ..Outcome::default() }, method))
+}
+
+/// The nearest of their points for stages that compare multivectors of one name and want as many: in one pass.
+pub(super) fn nearest_each(
+    reader: &Reader<'_, '_>,
+    stages: &[(&Planned<'_>, &Tokens, &PointSet)],
+) -> Result<Vec<(Outcome, Method)>> {
+    let Some((plan, ..)) = stages.first() else { return Ok(Vec::new()) };
+    let search = search(plan, plan.limit);
+    if reader.distance(search.using)?.smaller_is_nearer() {
+        let each = stages.iter().map(|(_, query, points)| {
+            let (scored, method) = row_distances::contenders(reader, &search, query, points)?;
+            Ok((Outcome { scored, negated: true, ..Outcome::default() }, method))
+        });
+        return each.collect();
+    }
+    let asked: Vec<_> = stages.iter().map(|(_, query, points)| (*query, *points)).collect();
+    let found = max_sim::contenders_each(reader, &search, &asked)?.into_iter();
+    let outcome = |scored| Outcome { scored, ..Outcome::default() };
+    Ok(found.map(|(scored, method)| (outcome(scored), method)).collect())
+}
+
+fn search<'r>(plan: &Planned<'r>, limit: usize) -> Search<'r> {
+    let candidates = !plan.prefetch.is_empty();
+    let Asked { using, params, idf_corpus: corpus, .. } = plan.asked;
+    Search { using, candidates, params, corpus, limit }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::examples::Combine;
 use super::reader::Reader;
-use crate::collection::{Collection, Snapshot, Values, Vector};
+use crate::collection::{Collection, Snapshot, Tokens, Values, Vector};
 use crate::filter::{Filter, PointId, PointNumber, PointSet};
 use crate::search::query::{
     Asked, Example, Feedback, Fusion, Mmr, OrderBy, Recommend, RecommendStrategy, Scoring,
@@ -34,6 +34,16 @@ pub(super) struct Planned<'r> {
     pub prefetch: Vec<Planned<'r>>,
     /// Number of points to find; at least 1.
     pub limit: usize,
+}
+
+impl Planned<'_> {
+    /// The multivector to which points are to be near, if that is the rule.
+    pub fn tokens(&self) -> Option<&Tokens> {
+        match &self.rule {
+            Rule::Nearest(values) => values.tokens(),
+            _ => None,
+        }
+    }
 }
 
 /// Rule by which a stage scores, or orders, points.

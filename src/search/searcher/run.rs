@@ -1,18 +1,22 @@
-//! A stage, run: the points that may be found, scored by its rule, and the best of them.
+//! Stages, run level by level: what finds candidates first, and what compares multivectors together.
 
+use std::collections::HashMap;
 use std::rc::Rc;
-use std::time::Instant;
 
-use super::nearest::nearest;
-use super::outcome::{Outcome, Run, Scored, best};
-use super::plan::{Planned, Rule};
+use super::outcome::Run;
+use super::plan::Planned;
 use super::reader::{Key, Reader};
-use super::{examples, fusion, mmr, unscored};
-use crate::Result;
-use crate::collection::Snapshot;
+use super::stage::{Below, Ready, run_together};
 use crate::filter::PointSet;
-use crate::search::{Method, Stage};
-use crate::trace::span;
+use crate::search::Stage;
+use crate::{Error, Result};
+
+/// Stage that is to be run, and the points that are no results.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'p, 'r> {
+    pub plan: &'p Planned<'r>,
+    pub excluded: &'p PointSet,
+}
 
 /// Runs a stage, after those that find its candidates.
 pub(super) fn run<'r>(
@@ -20,121 +24,104 @@ pub(super) fn run<'r>(
     plan: &Planned<'r>,
     excluded: &PointSet,
 ) -> Result<Run> {
-    let below = plan.prefetch.iter().map(|below| prefetched(reader, below, excluded));
-    let below = below.collect::<Result<Vec<_>>>()?;
-    let start = Instant::now();
-    let span = span!("stage", using = plan.asked.using, allowed, found, method);
-    reader.cancellation.check()?;
-    let (points, payloads_read) = allowed(reader, plan, &below, excluded)?;
-    let filter_time = start.elapsed();
-    let (mut outcome, method) = score(reader, plan, &below, &points)?;
-    keep_best(&reader.snapshot, plan, &mut outcome)?;
-    span.record("allowed", points.len());
-    span.record("found", outcome.scored.len());
-    span.record("method", &method);
-    let stage = Stage {
-        prefetch: below.into_iter().map(|(_, stage)| stage).collect(),
-        using: plan.asked.using.into(),
-        allowed: points.len(),
-        payloads_read,
-        method,
-        found: outcome.scored.len(),
-        filter_time,
-        time: start.elapsed() - filter_time,
-        shared: false,
-    };
-    Ok(Run { outcome, stage })
+    // One stage, one outcome.
+    run_each(reader, &[Task { plan, excluded }]).swap_remove(0)
 }
 
-/// Runs a stage, unless an equal one was run before in the same call.
-fn prefetched<'r>(
+/// Runs stages, after those that find their candidates. An error of one is nothing to the others.
+pub(super) fn run_each<'r>(
     reader: &mut Reader<'_, 'r>,
-    plan: &Planned<'r>,
-    excluded: &PointSet,
-) -> Result<(Rc<Run>, Stage)> {
-    let key = Key { asked: plan.asked, filters: plan.filters.clone(), excluded: excluded.clone() };
-    if let Some(known) = reader.known(&key) {
-        let stage = Stage { shared: true, ..known.stage.clone() };
-        return Ok((known, stage));
+    tasks: &[Task<'_, 'r>],
+) -> Vec<Result<Run>> {
+    let mut runs: Vec<Option<Result<Run>>> = tasks.iter().map(|_| None).collect();
+    let mut passes: Vec<(Vec<usize>, Vec<Ready<'_, 'r>>)> = Vec::new();
+    let mut known = HashMap::new();
+    for (at, below) in prefetched_each(reader, tasks).into_iter().enumerate() {
+        let Task { plan, excluded } = tasks[at];
+        let below = match below {
+            Ok(below) => below,
+            Err(error) => {
+                runs[at] = Some(Err(error));
+                continue;
+            }
+        };
+        let pass = match plan.tokens() {
+            Some(_) => *known.entry((plan.asked.using, plan.limit)).or_insert(passes.len()),
+            None => passes.len(),
+        };
+        if pass == passes.len() {
+            passes.push(Default::default());
+        }
+        passes[pass].0.push(at);
+        passes[pass].1.push(Ready { plan, excluded, below });
     }
-    let run = Rc::new(run(reader, plan, excluded)?);
-    reader.keep(key, &run);
-    let stage = run.stage.clone();
-    Ok((run, stage))
+    for (places, ready) in passes {
+        let ran = run_together(reader, &ready);
+        places.into_iter().zip(ran).for_each(|(at, run)| runs[at] = Some(run));
+    }
+    runs.into_iter().map(|run| run.unwrap_or(Err(Error::Cancelled))).collect()
 }
 
-/// Points that may be found, and the number of payloads that were read for that. What was found by
-/// prefetches matches the filters already.
-fn allowed<'r>(
-    reader: &mut Reader<'_, 'r>,
-    plan: &Planned<'r>,
-    below: &[(Rc<Run>, Stage)],
-    excluded: &PointSet,
-) -> Result<(PointSet, u64)> {
-    let mut payloads_read = 0;
-    let mut points = match below.is_empty() {
-        true => reader.snapshot.numbers().clone() - excluded,
-        false => below.iter().flat_map(|(run, _)| &run.outcome.scored).map(|it| it.0).collect(),
-    };
-    if plan.rule.compares_vectors() {
-        points &= reader.snapshot.having(plan.asked.using)?;
-    }
-    if below.is_empty() {
-        for filter in &plan.filters {
-            let (selected, read) = reader.select(filter)?;
-            points &= &selected.points;
-            payloads_read += read;
+/// Runs the stages that find candidates for each task, unless an equal one was run before in the same call.
+fn prefetched_each<'r>(reader: &mut Reader<'_, 'r>, tasks: &[Task<'_, 'r>]) -> Vec<Result<Below>> {
+    let mut keys: Vec<Key<'r>> = Vec::new();
+    let mut new: Vec<Task<'_, 'r>> = Vec::new();
+    for task in tasks {
+        for plan in &task.plan.prefetch {
+            let below = Task { plan, excluded: task.excluded };
+            let key = below.key();
+            if reader.known(&key).is_none() && !keys.contains(&key) {
+                keys.push(key);
+                new.push(below);
+            }
         }
     }
-    Ok((points, payloads_read))
-}
-
-/// Scores points by the rule of a stage: all of them, or the best and those that tie with the last.
-fn score(
-    reader: &Reader<'_, '_>,
-    plan: &Planned<'_>,
-    below: &[(Rc<Run>, Stage)],
-    points: &PointSet,
-) -> Result<(Outcome, Method)> {
-    match &plan.rule {
-        Rule::Nearest(query) => nearest(reader, plan, query, points, plan.limit),
-        Rule::Mmr(query, mmr) => mmr::diverse(reader, plan, (query, mmr), points),
-        Rule::Examples(examples, combine) => {
-            let (scored, method) =
-                examples::scored(reader, &plan.asked, examples, combine, points)?;
-            Ok((Outcome { scored, ..Outcome::default() }, method))
-        }
-        Rule::Fusion(fusion) => {
-            let (scored, method) = fusion::fuse(fusion, &rankings(reader, below)?);
-            Ok((Outcome { scored, ..Outcome::default() }, method))
-        }
-        Rule::Formula(formula) => {
-            let rankings = rankings(reader, below)?;
-            let (scored, method) = fusion::compute(reader, formula, &rankings, points)?;
-            Ok((Outcome { scored, ..Outcome::default() }, method))
-        }
-        Rule::OrderBy(order) => unscored::by_value(reader, order, points, plan.limit),
-        Rule::Sample => Ok(unscored::sample(points, plan.limit)),
-        Rule::Ids => unscored::by_ids(reader, points, plan.limit),
+    if new.is_empty() && tasks.iter().all(|task| task.plan.prefetch.is_empty()) {
+        return tasks.iter().map(|_| Ok(Below::new())).collect();
     }
-}
-
-/// Points that the prefetches found, in order, with scores as they are reported.
-fn rankings(reader: &Reader<'_, '_>, below: &[(Rc<Run>, Stage)]) -> Result<Vec<Vec<Scored>>> {
-    let rankings = below.iter().map(|(run, _)| {
-        let ranked = run.outcome.ranked(&reader.snapshot)?.into_iter();
-        Ok(ranked.map(|(number, score)| (number, run.outcome.reported(score))).collect())
+    let mut errors: Vec<(Key<'r>, Error)> = Vec::new();
+    for (key, run) in keys.iter().zip(run_each(reader, &new)) {
+        match run {
+            Ok(run) => reader.keep(key.clone(), &Rc::new(run)),
+            Err(error) => errors.push((key.clone(), error)),
+        }
+    }
+    let below = tasks.iter().map(|task| {
+        let below = task.plan.prefetch.iter().map(|plan| {
+            let below = Task { plan, excluded: task.excluded };
+            below.take(reader, &mut keys, &mut errors)
+        });
+        below.collect()
     });
-    rankings.collect()
+    below.collect()
 }
 
-/// Keeps what a stage is asked for.
-fn keep_best(snapshot: &Snapshot<'_>, plan: &Planned<'_>, outcome: &mut Outcome) -> Result<()> {
-    if !outcome.in_order {
-        let scored = std::mem::take(&mut outcome.scored);
-        outcome.scored = best(snapshot, scored, plan.limit)?;
+impl<'r> Task<'_, 'r> {
+    fn key(&self) -> Key<'r> {
+        let Planned { asked, filters, .. } = self.plan;
+        Key { asked: *asked, filters: filters.clone(), excluded: self.excluded.clone() }
     }
-    // As in Qdrant: what fuses is compared otherwise than what compares vectors.
-    outcome.keep_better(plan.asked.score_threshold, !plan.rule.compares_vectors());
-    Ok(())
+
+    /// What a stage has found that was run. The first who takes it is the one that it was run for.
+    fn take(
+        &self,
+        reader: &mut Reader<'_, 'r>,
+        new: &mut Vec<Key<'r>>,
+        errors: &mut Vec<(Key<'r>, Error)>,
+    ) -> Result<(Rc<Run>, Stage)> {
+        let key = self.key();
+        if let Some(at) = errors.iter().position(|(it, _)| *it == key) {
+            return Err(errors.swap_remove(at).1);
+        }
+        let Some(known) = reader.known(&key) else {
+            // It failed for another: once more, for an error of its own.
+            let run = Rc::new(run(reader, self.plan, self.excluded)?);
+            let stage = run.stage.clone();
+            return Ok((run, stage));
+        };
+        let place = new.iter().position(|it| *it == key);
+        let shared = place.map(|at| new.swap_remove(at)).is_none();
+        let stage = Stage { shared, ..known.stage.clone() };
+        Ok((known, stage))
+    }
 }
