@@ -178,9 +178,7 @@ impl PointVectors {
         let (id, given) = (PointId::read(&object.required("id")?)?, object.required("vector")?);
         let vectors = read_vectors(&given)?;
         match vectors.is_empty() {
-            true => {
-                Err(given.expected("at least 1 vector: must specify vectors to update for point"))
-            }
+            true => Err(given.expected("at least 1 vector")),
             false => Ok(Self { id, vectors }),
         }
     }

@@ -45,11 +45,11 @@ fn failed(fault: &str) -> Value {
 /// An index, as a field's schema.
 fn field(snapshot: &Snapshot<'_>, index: &PayloadIndex) -> Result<Value, Refusal> {
     let name = index.kind.name();
-    let params = match index.schema() {
-        Value::Object(params) => Value::Object(params),
-        _ => json!({"type": name}),
-    };
-    Ok(json!({"data_type": name, "params": params, "points": snapshot.indexed(index)?}))
+    let mut field = json!({"data_type": name, "points": snapshot.indexed(index)?});
+    if let schema @ Value::Object(_) = index.schema() {
+        field["params"] = schema;
+    }
+    Ok(field)
 }
 
 /// Configuration as it was given, with what Qdrant's clients expect to be there.

@@ -1,4 +1,4 @@
-//! Routes: distances between points of a sample.
+//! Routes: distances between points of a sample; similarities between the tokens of a query and of a point.
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -11,6 +11,7 @@ use super::call::App;
 use super::hosted::Hosted;
 use super::refusal::Refusal;
 use crate::Result;
+use crate::collection::Vector;
 use crate::decimal::spelled;
 use crate::filter::{Condition, Filter, PointId};
 use crate::json::{Foreign, Node};
@@ -21,6 +22,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/collections/{collection_name}/points/search/matrix/pairs", post(pairs))
         .route("/collections/{collection_name}/points/search/matrix/offsets", post(offsets))
+        .route("/collections/{collection_name}/points/{id}/similarities", post(similarities))
 }
 
 /// A sample, and how many of it are looked for beside each.
@@ -99,6 +101,31 @@ async fn offsets(State(app): State<App>, Path(name): Path<String>, text: Text) -
         Ok(json!({
             "offsets_row": column(|it| it.0.into()), "offsets_col": column(|it| it.1.into()),
             "scores": column(|it| spelled(it.2).into()), "ids": matrix.ids,
+        }))
+    })
+    .await
+}
+
+/// Ours: the similarity of each token of a query with each of a point, a row a query token.
+async fn similarities(
+    State(app): State<App>,
+    Path((name, id)): Path<(String, String)>,
+    text: Text,
+) -> Response {
+    app.on(name, text, move |hosted, text| {
+        let id: PointId = id.parse().map_err(Refusal::bad_request)?;
+        let (using, query) = text.read("a multivector query", "request", |node| {
+            let object = node.object(&["using", "query"])?;
+            let using = object.map("using", |node| node.string().map(String::from))?;
+            Ok((using.unwrap_or_default(), Vector::read(&object.required("query")?)?))
+        })?;
+        let matrix = hosted.searcher()?.similarities(id, &using, &query)?;
+        let none = || Refusal::not_found(format!("No point with id {id} and that vector found"));
+        let matrix = matrix.ok_or_else(none)?;
+        let rows = matrix.rows().map(|row| row.iter().map(|it| spelled(*it)).collect());
+        let rows: Vec<Vec<f64>> = rows.collect();
+        Ok(json!({
+            "query_tokens": rows.len(), "document_tokens": rows.first().map_or(0, Vec::len), "values": rows,
         }))
     })
     .await

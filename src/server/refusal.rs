@@ -157,7 +157,11 @@ fn known(error: &Error) -> Option<Refusal> {
             if expected.contains("at least 1") && got != "null" && !got.starts_with(['-', '"'])
                 || got == "[]" =>
         {
-            Some(Refusal::invalid(format!("{}: expected {expected}, got {got}", inside(path))))
+            let sentence = match &**expected {
+                "at least 1 vector" => "must specify vectors to update for point".into(),
+                _ => format!("expected {expected}, got {got}"),
+            };
+            Some(Refusal::invalid(format!("{}: {sentence}", inside(path))))
         }
         Error::MalformedJson { .. }
         | Error::InvalidJson { .. }

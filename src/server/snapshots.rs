@@ -212,7 +212,7 @@ fn local(path: &str, server: &FilePath) -> Result<Recovered, Refusal> {
     let found = FilePath::new(path).canonicalize().map_err(missing)?;
     if !found.starts_with(server.canonicalize().map_err(missing)?) {
         return Err(Refusal::forbidden(format!(
-            "Forbidden: {path} is not in the directory of the server"
+            "Forbidden: Snapshot file path must be inside the snapshots directory, or else of the server; got {path}"
         )));
     }
     Ok(Recovered::Kept(found))

@@ -40,7 +40,7 @@ async fn telemetry(State(app): State<App>) -> Response {
             "id": "maxfold",
             "app": {
                 "name": "maxfold", "version": VERSION,
-                "maxfold_version": env!("CARGO_PKG_VERSION"),
+                "features": {}, "maxfold_version": env!("CARGO_PKG_VERSION"),
                 "uptime_seconds": app.started.elapsed().as_secs(),
                 "backend": app.registry.reranker().execution().to_string(),
             },
