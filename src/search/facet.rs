@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::query::DEFAULT_LIMIT;
 use crate::background::Cancellation;
 use crate::collection::Snapshot;
-use crate::filter::{FieldPath, Filter};
+use crate::filter::{FieldPath, Filter, IndexKind};
 use crate::json::{self, Foreign, Node};
 use crate::{Error, Result};
 
@@ -80,12 +81,16 @@ impl FacetRequest {
         let selected = self.filter.as_ref().map(|filter| snapshot.select(filter)).transpose()?;
         let points = selected.as_ref().map_or(snapshot.numbers(), |it| &it.points);
         let cancellation = Cancellation::current();
+        let are_uuids =
+            snapshot.indexes().any(|it| it.field == self.key && it.kind == IndexKind::Uuid);
+        let value = |value: &Value| {
+            FacetValue::of(value).map(|it| if are_uuids { it.spelled() } else { it })
+        };
         let mut counts: HashMap<FacetValue, u64> = HashMap::new();
         for number in points {
             cancellation.check()?;
             let (_, payload) = snapshot.payload(number)?;
-            let values: BTreeSet<_> =
-                self.key.elements(&payload).filter_map(FacetValue::of).collect();
+            let values: BTreeSet<_> = self.key.elements(&payload).filter_map(value).collect();
             values.into_iter().for_each(|value| *counts.entry(value).or_default() += 1);
         }
         let mut hits: Vec<_> =
@@ -97,6 +102,16 @@ impl FacetRequest {
 }
 
 impl FacetValue {
+    /// A UUID in its usual spelling: with an index of UUIDs, others are the same value, as in Qdrant.
+    fn spelled(self) -> Self {
+        match self {
+            Self::String(text) => {
+                Self::String(text.parse::<Uuid>().map_or(text, |uuid| uuid.to_string()))
+            }
+            other => other,
+        }
+    }
+
     fn of(value: &Value) -> Option<Self> {
         match value {
             Value::Bool(value) => Some(Self::Bool(*value)),

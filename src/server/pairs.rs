@@ -63,6 +63,9 @@ impl Sample {
         }
         let sample = searcher.query(&request)?.points;
         let mut ids: Vec<PointId> = sample.iter().map(|point| point.id).collect();
+        if ids.len() < 2 {
+            return Ok(Matrix { ids: Vec::new(), pairs: Vec::new() });
+        }
         ids.sort_unstable();
         let among = Filter::new().must(Condition::HasId(ids.iter().copied().collect()));
         let requests = ids.iter().map(|id| {

@@ -145,6 +145,13 @@ fn known(error: &Error) -> Option<Refusal> {
             let text = format!("Vector dimension error: expected dim: {expected}, got {got}");
             Some(Refusal::wrong(text))
         }
+        Error::FormulaValue { .. } => {
+            Some(Refusal::wrong(format!("{error}: the formula produced a non-finite number")))
+        }
+        Error::FormulaVariable { key, .. } => {
+            let text = "in the payload and/or in the formula defaults. Error:";
+            Some(Refusal::wrong(format!("Expected number value for {key} {text} {error}")))
+        }
         Error::VectorExists { name } => Some(Refusal::exists("Vector", name)),
         Error::UnknownPoint { id } => {
             Some(Refusal::not_found(format!("No point with id {id} found")))
