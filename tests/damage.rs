@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use half::f16;
 use maxfold::Error;
-use maxfold::collection::{Collection, PayloadIndex, Point, Vector};
+use maxfold::collection::{Collection, PayloadIndex, Point, Vector, VectorConfig};
 use maxfold::filter::{IndexKind, PointId};
-use maxfold::recall::{SearchParams, Strategy};
+use maxfold::recall::{Distance, SearchParams, Strategy};
 use maxfold::rerank::{Backend, Reranker};
 use maxfold::search::{
     Method, QueryRequest, QueryResponse, ScoredPoint, Searcher, SearcherOptions, WithVector,
@@ -90,6 +90,11 @@ fn make(path: &Path) {
     let collection = Collection::create(path, CONFIG.parse().unwrap()).unwrap();
     let index = PayloadIndex::new("color", IndexKind::Keyword).unwrap();
     collection.create_index(index).unwrap();
+    // Slots that are not in the order of names.
+    for name in ["gone", "a"] {
+        collection.create_vector(name, VectorConfig::dense(2, Distance::Dot)).unwrap();
+    }
+    collection.delete_vector("gone").unwrap();
     collection.upsert((0..POINTS + 200).map(point).collect()).unwrap();
     let gone = (POINTS..POINTS + 200).map(PointId::from).collect::<Vec<_>>();
     collection.delete(gone).unwrap();

@@ -15,11 +15,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ingested::*;
-use maxfold::Error;
-use maxfold::collection::{Collection, PayloadIndex, Selector};
+use maxfold::collection::{Collection, PayloadIndex, PointVectors, Selector, Vector, VectorConfig};
 use maxfold::filter::{Filter, IndexKind};
 use maxfold::rerank::{Backend, Reranker};
 use maxfold::search::{Searcher, SearcherOptions};
+use maxfold::{Distance, Error};
 use rand::prelude::*;
 use serde_json::json;
 
@@ -167,6 +167,49 @@ fn indexes_come_and_go() {
             }
             let payload = json!({"step": step}).as_object().unwrap().clone();
             collection.set_payload(Selector::Filter(Filter::new()), &payload).unwrap();
+        }
+    }
+}
+
+/// A vector is there for all points or for none, and what it had is gone with it.
+#[test]
+fn a_killed_change_of_the_configuration_leaves_all_or_nothing() {
+    let files = Files::new();
+    assert_success(&files.ingest("c", &[]).output().unwrap());
+    let (path, mut rng) = (PathBuf::from(files.path("c")), StdRng::seed_from_u64(4));
+    let mut there = 0;
+    for _ in 0..rounds(6) {
+        kill(&mut child("vectors_come_and_go", &path), Duration::from_millis(300), &mut rng);
+        let collection = Collection::open(&path).unwrap();
+        let snapshot = collection.snapshot().unwrap();
+        if let Ok(having) = snapshot.having("extra") {
+            assert!([0, POINTS as u64].contains(&having.len()), "{}", having.len());
+            let known = |number| snapshot.dense("extra", number).unwrap() == Some(vec![0.5, 2.0]);
+            assert!(having.iter().all(known));
+            there += 1;
+        }
+        drop(snapshot);
+        drop(collection);
+        assert_eq!(files.check("c", POINTS), POINTS);
+    }
+    println!("a vector was there after {there} kills");
+}
+
+#[test]
+#[ignore = "killed by a_killed_change_of_the_configuration_leaves_all_or_nothing"]
+fn vectors_come_and_go() {
+    let Ok(path) = std::env::var(CHILD) else { return };
+    let collection = Collection::open(path).unwrap();
+    loop {
+        if !collection.delete_vector("extra").unwrap() {
+            let config = VectorConfig::dense(2, Distance::Dot);
+            collection.create_vector("extra", config).unwrap();
+            let vector = Vector::from(vec![0.5, 2.0]);
+            let with = |id: u64| PointVectors {
+                id: id.into(),
+                vectors: [("extra".to_owned(), vector.clone())].into(),
+            };
+            collection.update_vectors((0..POINTS as u64).map(with).collect()).unwrap();
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Vectors added and dropped, and parameters changed, while a collection is in use.
 #![cfg(feature = "collection")]
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use maxfold::collection::{
     Collection, CollectionConfig, ConfigChange, Datatype, Modifier, Point, PointVectors,
@@ -316,4 +319,58 @@ fn others_go_on_meanwhile() {
         stop.store(true, Ordering::Relaxed);
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
+}
+
+/// Where the reader in a process of its own finds the collection.
+const CHILD: &str = "MAXFOLD_READER";
+
+fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_there() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The file by which the reader says that it has come so far.
+fn sign(directory: &Path, step: &str) -> PathBuf {
+    directory.with_file_name(step)
+}
+
+#[test]
+fn another_process_sees_the_configuration_of_each_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("c");
+    let collection = Collection::create(&directory, config()).unwrap();
+    collection.upsert(points(0..20)).unwrap();
+    let mut reader = Command::new(std::env::current_exe().unwrap());
+    reader.args(["--exact", "--ignored", "reads_what_another_process_changes"]);
+    let mut reader = reader.env(CHILD, &directory).spawn().unwrap();
+    wait_for("a reader", || sign(&directory, "open").exists());
+    collection.create_vector("a", VectorConfig::dense(5, Distance::Dot)).unwrap();
+    give(&collection, "a", 0..20, |id| dense(id, 5).into());
+    wait_for("a look at the new vector", || sign(&directory, "added").exists());
+    collection.delete_vector("b").unwrap();
+    assert!(reader.wait().unwrap().success());
+}
+
+#[test]
+#[ignore = "run by another_process_sees_the_configuration_of_each_moment"]
+fn reads_what_another_process_changes() {
+    let Ok(path) = std::env::var(CHILD) else { return };
+    let path = PathBuf::from(path);
+    let searcher = Searcher::new(Collection::open_read_only(&path).unwrap()).unwrap();
+    let snapshot = || searcher.collection().snapshot().unwrap();
+    assert!(snapshot().config().get("a").is_err());
+    std::fs::write(sign(&path, "open"), "").unwrap();
+    let given = || snapshot().having("a").map(|having| having.len()).unwrap_or(0);
+    wait_for("the new vector", || given() == 20);
+    assert!(searcher.collection().config().get("a").is_ok());
+    let found = searcher.query(&QueryRequest::new(dense(3, 5)).using("a").limit(20)).unwrap();
+    assert_eq!(found.points.len(), 20);
+    searcher.flush().unwrap();
+    assert_eq!(searcher.statistics().unwrap().graphs["a"], 20);
+    std::fs::write(sign(&path, "added"), "").unwrap();
+    wait_for("the end of a vector", || snapshot().config().get("b").is_err());
+    assert!(searcher.query(&QueryRequest::new(dense(3, 3)).using("b")).is_err());
 }

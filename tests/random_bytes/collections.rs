@@ -3,7 +3,9 @@
 use std::fs;
 
 use maxfold::Result;
-use maxfold::collection::{Collection, CollectionConfig, Point, PointLines, Vector, VectorKind};
+use maxfold::collection::{
+    Collection, CollectionConfig, ConfigChange, Point, PointLines, Vector, VectorKind,
+};
 use maxfold::search::QueryRequest;
 use rand::prelude::*;
 use serde_json::{Value, json};
@@ -30,8 +32,7 @@ fn configurations_work() {
     };
     trials::door("configurations", input, |text| {
         let Ok(config) = text.parse::<CollectionConfig>() else { return false };
-        let again = serde_json::to_string(&config).unwrap();
-        assert_eq!(again.parse::<CollectionConfig>().unwrap(), config);
+        assert_comes_back(&config);
         let directory = tempfile::tempdir().unwrap();
         let collection = Collection::create(directory.path(), config.clone()).unwrap();
         let vectors = || config.vectors().map(|(name, it)| (name, constant(it.kind, it.size)));
@@ -46,6 +47,44 @@ fn configurations_work() {
             assert_eq!(response.points.len(), 1, "{name}");
         }
         true
+    });
+}
+
+/// It is the same in JSON, and shown the same again.
+fn assert_comes_back(config: &CollectionConfig) {
+    let shown = serde_json::to_string(config).unwrap();
+    let again = shown.parse::<CollectionConfig>().unwrap();
+    assert_eq!(again, *config);
+    assert_eq!(serde_json::to_string(&again).unwrap(), shown);
+}
+
+fn changes() -> Vec<Value> {
+    vec![
+        json!({"vectors": {"v": {"hnsw_config": {"m": 8, "ef_construct": 9}, "on_disk": true}, "": {"quantization_config": "Disabled"}}}),
+        json!({"sparse_vectors": {"w": {"modifier": "idf", "index": {}}}, "params": {"on_disk_payload": true}}),
+        json!({"hnsw_config": {"m": 0, "ef_search": 7}, "metadata": {"a": null, "b": [1]}, "optimizer_config": {}}),
+    ]
+}
+
+/// A change is made as a whole, to a configuration that comes back, or not at all.
+#[test]
+fn changes_of_configurations_work() {
+    let _alone = trials::alone();
+    let seeds = changes();
+    let mut config: Value = serde_json::from_str(sample::CONFIG).unwrap();
+    config["sparse_vectors"] = json!({"w": {}});
+    let collection = Collection::temporary(config.to_string().parse().unwrap()).unwrap();
+    let input = |rng: &mut StdRng| {
+        let tree = trees::tree(rng, &seeds);
+        trees::text(rng, &tree)
+    };
+    trials::door("changes of configurations", input, |text| {
+        let Ok(change) = text.parse::<ConfigChange>() else { return false };
+        let before = collection.config();
+        let made = collection.update_config(&change).is_ok();
+        assert!(made || collection.config() == before);
+        assert_comes_back(&collection.config());
+        made
     });
 }
 

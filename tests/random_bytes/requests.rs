@@ -18,6 +18,7 @@ fn filters() -> Vec<Value> {
             "must_not": {"key": "b", "range": {"gt": 2}}}}}}),
         json!({"must": [{"key": "t", "range": {"gte": "2024-02-29T12:00:00Z", "lt": "2025-01-01"}},
             {"must_not": [{"should": [{"key": "o.a", "is_empty": false}]}]}]}),
+        json!({"must_not": {"slice": {"total": 3, "index": 1}}, "must": {"key": "b", "range": {"gt": 0}, "is_null": true}}),
         json!({"should": {"key": "\"x y\".a", "match": {"except": ["red"]}}, "must": {"key": "o", "is_null": true}}),
     ]
 }
@@ -53,7 +54,8 @@ fn filters_select_what_they_match() {
 fn queries() -> Vec<Value> {
     let filter = json!({"must": {"key": "b", "range": {"gte": 0}}, "must_not": {"key": "a", "match": {"any": ["red"]}}});
     vec![
-        json!({"query": [1, 0.5, -1], "using": "v", "limit": 5, "with_payload": true, "params": {"hnsw_ef": 9}}),
+        json!({"query": [1, 0.5, -1], "using": "v", "limit": 5, "with_payload": true,
+            "params": {"hnsw_ef": 9, "idf": {"corpus": filter}}}),
         json!({"query": [1, 0.5, -1], "using": "q", "limit": 100, "score_threshold": 2.5, "filter": filter}),
         json!({"query": {"nearest": [1, -2]}, "limit": 3, "offset": 2, "with_vector": ["v", "t"],
             "with_payload": ["a", "l[].a"], "params": {"exact": true}}),

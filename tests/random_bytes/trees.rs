@@ -149,6 +149,7 @@ const WORDS: &[&str] = &[
     "Cosine",
     "Dot",
     "Euclid",
+    "Manhattan",
     "max_sim",
     "float16",
     "must",

@@ -166,5 +166,18 @@ mod tests {
         assert_eq!(resident(), (40, bytes * 4 / 10));
         searcher.collection().delete((70..110).map(PointId::from).collect::<Vec<_>>()).unwrap();
         assert_eq!(resident(), (0, 0));
+        searcher.collection().upsert(points(0..10)).unwrap();
+        assert_eq!(resident(), (10, bytes / 10));
+
+        // Each of two has a half of the budget; of one that is dropped nothing stays.
+        let budget = || searcher.shared.residents()[0].store().statistics().budget_bytes;
+        let whole = budget();
+        let another = VectorConfig::multi(8, Distance::Dot);
+        searcher.collection().create_vector("w", another).unwrap();
+        assert_eq!(resident(), (10, bytes / 10));
+        assert_eq!((searcher.shared.residents().len(), budget()), (2, whole / 2));
+        searcher.collection().delete_vector("v").unwrap();
+        assert_eq!(resident(), (0, 0));
+        assert!(searcher.shared.residents()[0].holds("w", 8));
     }
 }
