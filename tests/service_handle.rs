@@ -123,7 +123,7 @@ async fn what_waits_is_answered_together_and_errors_are_each_ones_own() {
     let service = small(100);
     let handle = service.collection(searcher.clone());
     let rng = &mut StdRng::seed_from_u64(3);
-    let requests: Vec<_> = (0..9).map(|_| request(rng)).collect();
+    let requests: Vec<_> = (0..8).map(|_| request(rng)).collect();
     let call = |request: QueryRequest| {
         let handle = handle.clone();
         spawn(async move { handle.query(request).await })
@@ -133,7 +133,7 @@ async fn what_waits_is_answered_together_and_errors_are_each_ones_own() {
     until(|| service.statistics().queue_micros.count() == 1).await;
     let mut calls: Vec<_> = requests[1..].iter().cloned().map(call).collect();
     calls.push(call(requests[1].clone().using("other")));
-    until(|| service.statistics().waiting == 9).await;
+    until(|| service.statistics().waiting == 8).await;
     drop(release);
     assert_eq!(first.await.unwrap().unwrap().points, searcher.query(&requests[0]).unwrap().points);
     let refused = calls.pop().unwrap().await.unwrap().unwrap_err();
@@ -142,6 +142,7 @@ async fn what_waits_is_answered_together_and_errors_are_each_ones_own() {
         let answer = call.await.unwrap().unwrap();
         assert_eq!(answer.points, searcher.query(request).unwrap().points);
     }
+    // Eight, in the bucket of eight and nine.
     assert_eq!(service.statistics().batch_sizes.buckets().collect::<Vec<_>>(), [(1, 1), (9, 1)]);
 }
 
@@ -420,4 +421,92 @@ async fn a_lost_gpu_is_replaced_by_the_cpu() {
         }
     }
     assert_eq!(searcher.reranker().execution().backend(), maxfold::Backend::Cpu);
+}
+
+/// Clients, writes beside them, and a GPU that is lost again and again; prints what came of it. For ten minutes:
+/// `MAXFOLD_SECONDS=600 cargo test --release --features cli,service --test service_handle soak -- --ignored --nocapture`.
+#[cfg(feature = "gpu")]
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn soak() {
+    let seconds = std::env::var("MAXFOLD_SECONDS").map_or(60, |it| it.parse().unwrap());
+    let (start, time) = (Instant::now(), Duration::from_secs(seconds));
+    let directory = tempfile::tempdir().unwrap();
+    let config = CollectionConfig::new()
+        .vector("dense", VectorConfig::dense(4, Distance::Dot))
+        .vector("tokens", VectorConfig::multi(DIM, Distance::Dot));
+    let rng = &mut StdRng::seed_from_u64(13);
+    let made = Collection::create(directory.path(), config).unwrap();
+    made.upsert((0..1000).map(|id| point(rng, id)).collect()).unwrap();
+    drop(made);
+    let open = |gpu| {
+        let options = SearcherOptions::new().reranker(Reranker::on_gpu(gpu));
+        let collection = Collection::open(directory.path()).unwrap();
+        Arc::new(Searcher::with_options(collection, options).unwrap())
+    };
+    let service = Service::new(ServiceOptions::new()).unwrap();
+    let current: Arc<Mutex<Option<CollectionHandle>>> = Arc::default();
+    let clients: Vec<_> =
+        (0..64).map(|client| spawn(soak_client(client, current.clone(), start + time))).collect();
+    let mut memory = Vec::new();
+    while start.elapsed() < time {
+        let Some(gpu) = support::gpu_context(maxfold::gpu::GpuOptions::default()) else { return };
+        let searcher = open(gpu.clone());
+        *current.lock().unwrap() = Some(service.collection(searcher.clone()));
+        let round = (time / 10).min(Duration::from_secs(60));
+        tokio::time::sleep(round / 2).await;
+        gpu.device().destroy();
+        tokio::time::sleep(round / 2).await;
+        assert_eq!(searcher.reranker().execution().backend(), maxfold::Backend::Cpu);
+        memory.push(resident_bytes() >> 20);
+        *current.lock().unwrap() = None;
+        until(|| Arc::strong_count(&searcher) == 1).await;
+    }
+    let mut counts = [0; 2];
+    for client in clients {
+        let [answered, refused] = client.await.unwrap();
+        counts = [counts[0] + answered, counts[1] + refused];
+    }
+    println!("answered and refused: {counts:?}, MiB after each round: {memory:?}");
+    println!("{:?}", service.statistics());
+}
+
+/// Asks and writes until some time; how often it was answered, and refused. Anything else is a failure.
+#[cfg(feature = "gpu")]
+async fn soak_client(
+    client: u64,
+    current: Arc<Mutex<Option<CollectionHandle>>>,
+    end: Instant,
+) -> [usize; 2] {
+    let (mut rng, mut counts) = (StdRng::seed_from_u64(client), [0; 2]);
+    while Instant::now() < end {
+        let handle = current.lock().unwrap().clone();
+        let Some(handle) = handle else {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            continue;
+        };
+        let answer = if client % 8 == 0 {
+            let id = rng.random_range(0..1000);
+            handle.apply(vec![Operation::upsert(vec![point(&mut rng, id)])]).await.map(drop)
+        } else {
+            handle.query(request(&mut rng)).await.map(|it| assert_eq!(it.points.len(), 5))
+        };
+        drop(handle);
+        match answer {
+            Ok(()) => counts[0] += 1,
+            Err(refused) => {
+                tokio::time::sleep(refused.retry_after().unwrap()).await;
+                counts[1] += 1;
+            }
+        }
+    }
+    counts
+}
+
+/// Memory of this process.
+#[cfg(feature = "gpu")]
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }

@@ -1,12 +1,13 @@
 //! [`Histogram`]: how often numbers of each size were counted.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Number of buckets: four for each power of two up to 2³³, then all that is larger.
 const BUCKETS: usize = 129;
 
 /// Histogram of whole numbers, in buckets that are a quarter of a power of two wide.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Histogram {
     buckets: Vec<u64>,
     sum: u64,
@@ -40,6 +41,17 @@ impl Histogram {
             }
         }
         0
+    }
+}
+
+impl fmt::Debug for Histogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut histogram = f.debug_struct("Histogram");
+        histogram.field("count", &self.count()).field("sum", &self.sum);
+        for (name, part) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
+            histogram.field(name, &self.quantile(part));
+        }
+        histogram.finish()
     }
 }
 

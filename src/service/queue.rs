@@ -14,6 +14,10 @@ pub(super) type Place = (Reverse<Priority>, u64);
 /// The least and the most that a refusal tells to wait.
 const RETRY: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(60)];
 
+/// Number of requests that a thread answers together without a GPU. More gain nothing, and the first waits for the
+/// last.
+const MOST_ON_CPU: usize = 8;
+
 /// Delay of what waits for others to end.
 const NEVER: Duration = Duration::MAX;
 
@@ -155,9 +159,13 @@ impl Queue {
         let line = &self.lines[crew as usize];
         let of_lane = |job: &Job| job.work.lane().is_some_and(|(it, _)| it == lane);
         let jobs: Vec<_> = line.jobs.iter().filter(|(_, job)| of_lane(job)).collect();
-        let idle = if sharing == Sharing::Threads { line.threads - line.busy } else { 1 };
+        let (idle, most) = if sharing == Sharing::Threads {
+            (line.threads - line.busy, MOST_ON_CPU)
+        } else {
+            (1, usize::MAX)
+        };
         let weight: usize = jobs.iter().map(|(_, job)| job.weight).sum();
-        let share = weight.div_ceil(idle.max(1)).min(self.options.batch);
+        let share = weight.div_ceil(idle.max(1)).min(self.options.batch).min(most);
         let mut taken = 0;
         let fits = |(_, job): &&(&Place, &Job)| {
             let first = taken == 0;
