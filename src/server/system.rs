@@ -10,8 +10,9 @@ use super::call::App;
 use super::envelope::json as text_of;
 use super::{metrics, refusal::Refusal};
 
-/// Version of Qdrant whose API this is: its clients compare it with their own.
-const VERSION: &str = "1.20.0";
+/// Version of Qdrant whose API this is: its clients compare it with their own, and warn if theirs is older or newer by
+/// more than one.
+const VERSION: &str = "1.19.0";
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
