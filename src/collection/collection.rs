@@ -1,7 +1,7 @@
 //! [`Collection`]: create, open, write, read.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use heed::{AnyTls, RoTxn};
 use tempfile::TempDir;
@@ -49,8 +49,6 @@ use crate::{Error, Result};
 /// ```
 pub struct Collection {
     pub(super) store: Store,
-    /// Held by those that write points, and alone by those that change the configuration.
-    pub(super) changing: RwLock<()>,
     /// State that the last transaction left.
     last: Mutex<Arc<State>>,
     pub(super) verified: Verified,
@@ -121,7 +119,6 @@ impl Collection {
         drop(txn);
         Ok(Self {
             store,
-            changing: RwLock::default(),
             last: Mutex::new(Arc::new(state)),
             verified: Verified::default(),
             rows: RowWarnings::default(),
@@ -172,8 +169,6 @@ impl Collection {
     /// As the calls for one change, which follow.
     pub fn apply(&self, operations: Vec<Operation>) -> Result<Vec<u64>> {
         let _span = span!("apply", operations = operations.len());
-        // What is checked by one configuration is not written in another.
-        let _unchanged = self.changing.read().unwrap_or_else(PoisonError::into_inner);
         let schema = self.schema();
         let unusual: Vec<_> =
             operations.iter().flat_map(|it| self.unusual_rows(it, &schema)).collect();
@@ -181,7 +176,11 @@ impl Collection {
         let changes = operations.into_iter().map(|it| Change::new(it, &schema));
         let changes: Vec<Result<Change>> = changes.collect();
         let changes = changes.into_iter().collect::<Result<Vec<_>>>()?;
-        let made = self.write(|batch| changes.iter().map(|change| change.make(batch)).collect())?;
+        let made = self.write(|batch| {
+            let now = batch.state.schema.clone();
+            changes.iter().try_for_each(|change| change.check(&schema, &now))?;
+            changes.iter().map(|change| change.make(batch)).collect()
+        })?;
         self.rows.warn(&unusual, &schema.config);
         Ok(made)
     }
