@@ -20,7 +20,8 @@ const KEY: &str = "a key of this test";
 fn main() -> ExitCode {
     let required = env::var("MAXFOLD_REQUIRE_CLIENTS").is_ok_and(|it| it == "1");
     let missing = |what: Option<String>| what.filter(|_| !required);
-    let javascript = trials::run(tests![a_javascript_program], missing(no_javascript()), Vec::new());
+    let javascript =
+        trials::run(tests![a_javascript_program], missing(no_javascript()), Vec::new());
     let python = trials::run(tests![a_python_program], missing(no_python()), Vec::new());
     if javascript == ExitCode::SUCCESS { python } else { javascript }
 }
@@ -36,7 +37,16 @@ impl Server {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_maxfold"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--backend", "cpu", "--log", "warn", "--data"]);
+        command.args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--backend",
+            "cpu",
+            "--log",
+            "warn",
+            "--data",
+        ]);
         command.arg(directory.path()).env("QDRANT__SERVICE__API_KEY", KEY);
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();

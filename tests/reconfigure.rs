@@ -296,7 +296,10 @@ fn others_go_on_meanwhile() {
                 let snapshot = searcher.collection().snapshot().unwrap();
                 for id in 0..20_u64 {
                     let point = snapshot.get(id.into()).unwrap().unwrap();
-                    assert!(point.vectors.keys().all(|name| snapshot.config().get(name).is_ok()));
+                    for (name, vector) in point.vectors.iter().filter(|(name, _)| *name != "w") {
+                        let size = snapshot.config().get(name).unwrap().size;
+                        assert!(vector.rows().all(|row| row.len() == size), "{name}");
+                    }
                     assert_eq!(point.vectors["b"], dense(id, 3).into());
                 }
                 let found = searcher.query(&QueryRequest::new(dense(3, 3)).using("b")).unwrap();
@@ -308,7 +311,26 @@ fn others_go_on_meanwhile() {
                 searcher.collection().upsert(points(0..20)).unwrap();
             }
         };
-        let threads = [scope.spawn(read), scope.spawn(read), scope.spawn(write)];
+        // What comes and goes is given, too: it is refused, or it fits.
+        let give = || {
+            for round in 0.. {
+                let vector = dense(round, 2 + (round % 4) as usize);
+                let name = ["a", "c", "x"][(round / 4 % 3) as usize].to_owned();
+                let with = PointVectors {
+                    id: (round % 20).into(),
+                    vectors: [(name, vector.into())].into(),
+                };
+                let given = searcher.collection().update_vectors(vec![with]);
+                assert!(
+                    given.as_ref().err().is_none_or(|it| it.kind() != ErrorKind::Internal),
+                    "{given:?}"
+                );
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        };
+        let threads = [scope.spawn(read), scope.spawn(read), scope.spawn(write), scope.spawn(give)];
         for round in 0..30_usize {
             let name = ["a", "c", "x"][round % 3];
             let kind = if round % 2 == 0 { VectorConfig::dense } else { VectorConfig::multi };

@@ -1,7 +1,5 @@
 //! [`Collection::apply`]: changes of one caller, or of several, in one transaction.
 
-use std::sync::PoisonError;
-
 use super::batch::Batch;
 use super::change::Change;
 use super::collection::Collection;
@@ -19,12 +17,10 @@ impl Collection {
     /// As the calls for one change.
     pub fn apply(&self, operations: Vec<Operation>) -> Result<Vec<u64>> {
         let _span = span!("apply", operations = operations.len());
-        // What is checked by one configuration is not written in another.
-        let _unchanged = self.changing.read().unwrap_or_else(PoisonError::into_inner);
         let schema = self.schema();
         let unusual = self.unusual_rows(&operations, &schema);
         let changes = check(operations, &schema)?;
-        let made = self.write(|batch| make_all(&changes, batch))?;
+        let made = self.write(|batch| make_all(&changes, &schema, batch))?;
         self.rows.warn(&unusual, &schema.config);
         Ok(made)
     }
@@ -54,7 +50,10 @@ fn check(operations: Vec<Operation>, schema: &Schema) -> Result<Vec<Change>> {
     changes.into_iter().collect()
 }
 
-fn make_all(changes: &[Change], batch: &mut Batch<'_>) -> Result<Vec<u64>> {
+/// Makes changes that were checked by a configuration, unless the transaction has another that they don't fit.
+fn make_all(changes: &[Change], checked: &Schema, batch: &mut Batch<'_>) -> Result<Vec<u64>> {
+    let now = batch.state.schema.clone();
+    changes.iter().try_for_each(|change| change.check(checked, &now))?;
     changes.iter().map(|change| change.make(batch)).collect()
 }
 
@@ -64,12 +63,11 @@ impl Collection {
     /// are made all or, if one of them fails, not at all, which is nothing to the others.
     pub(crate) fn apply_each(&self, callers: Vec<Vec<Operation>>) -> Vec<Result<Vec<u64>>> {
         let _span = span!("apply", operations = callers.iter().map(Vec::len).sum::<usize>());
-        let _unchanged = self.changing.read().unwrap_or_else(PoisonError::into_inner);
         let schema = self.schema();
         let unusual = callers.iter().map(|operations| self.unusual_rows(operations, &schema));
         let unusual: Vec<_> = unusual.collect();
         let callers = callers.into_iter().map(|it| check(it, &schema)).collect();
-        let made = write_each(callers, |lists| self.write_all(lists));
+        let made = write_each(callers, |lists| self.write_all(lists, &schema));
         for (unusual, _) in unusual.iter().zip(&made).filter(|(_, made)| made.is_ok()) {
             self.rows.warn(unusual, &schema.config);
         }
@@ -81,12 +79,13 @@ impl Collection {
     fn write_all(
         &self,
         lists: &[&[Change]],
+        schema: &Schema,
     ) -> std::result::Result<Vec<Vec<u64>>, (Option<usize>, Error)> {
         let mut place = None;
         let made = self.write(|batch| {
             let made = lists.iter().enumerate().map(|(at, changes)| {
                 place = Some(at);
-                make_all(changes, batch)
+                make_all(changes, schema, batch)
             });
             let made = made.collect::<Result<Vec<_>>>();
             place = place.filter(|_| made.is_err());

@@ -70,6 +70,24 @@ impl Change {
         })
     }
 
+    /// Refuses a change that was checked by a schema, if its vectors are others by now.
+    pub fn check(&self, then: &Schema, now: &Schema) -> Result<()> {
+        if std::ptr::eq(then, now) {
+            return Ok(());
+        }
+        let check = |slot: u8| then.check_same(now, slot);
+        match self {
+            Self::Upsert(points, _) => {
+                points.iter().flat_map(|it| &it.vectors).try_for_each(|(slot, _)| check(*slot))
+            }
+            Self::Vectors(points, _) => {
+                points.iter().flat_map(|(_, it)| it).try_for_each(|(slot, _)| check(*slot))
+            }
+            Self::DropVectors(_, slots) => slots.iter().try_for_each(|slot| check(*slot)),
+            Self::Delete(_) | Self::Payload(..) => Ok(()),
+        }
+    }
+
     /// Makes the change; gives the number of points that it is about.
     pub fn make(&self, batch: &mut Batch<'_>) -> Result<u64> {
         let cancellation = Cancellation::current();

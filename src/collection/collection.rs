@@ -1,7 +1,7 @@
 //! [`Collection`]: create, open, write, read.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use heed::{AnyTls, RoTxn};
 use tempfile::TempDir;
@@ -47,8 +47,6 @@ use crate::{Error, Result};
 /// ```
 pub struct Collection {
     pub(super) store: Store,
-    /// Held by those that write points, and alone by those that change the configuration.
-    pub(super) changing: RwLock<()>,
     /// State that the last transaction left.
     last: Mutex<Arc<State>>,
     pub(super) verified: Verified,
@@ -119,7 +117,6 @@ impl Collection {
         drop(txn);
         Ok(Self {
             store,
-            changing: RwLock::default(),
             last: Mutex::new(Arc::new(state)),
             verified: Verified::default(),
             rows: RowWarnings::default(),

@@ -1,7 +1,5 @@
 //! Configuration changed while a collection is in use.
 
-use std::sync::PoisonError;
-
 use super::config_change::ConfigChange;
 use super::{Collection, VectorConfig};
 use crate::Result;
@@ -27,7 +25,6 @@ impl Collection {
     /// operating system or LMDB says.
     pub fn create_vector(&self, name: &str, config: VectorConfig) -> Result<()> {
         let _span = span!("create vector", name = name);
-        let _alone = self.changing.write().unwrap_or_else(PoisonError::into_inner);
         self.write(|batch| {
             let schema = batch.state.schema.with_vector(name, config)?;
             batch.reconfigure(schema);
@@ -42,12 +39,10 @@ impl Collection {
     /// What the operating system or LMDB says.
     pub fn delete_vector(&self, name: &str) -> Result<bool> {
         let _span = span!("delete vector", name = name);
-        let _alone = self.changing.write().unwrap_or_else(PoisonError::into_inner);
-        if self.config().get(name).is_err() {
-            drop(self.store.write()?);
-            return Ok(false);
-        }
-        self.write(|batch| batch.drop_vector(name).map(|()| true))
+        self.write(|batch| match batch.state.schema.slot(name) {
+            Ok(_) => batch.drop_vector(name).map(|()| true),
+            Err(_) => Ok(false),
+        })
     }
 
     /// Changes parameters: of graphs, of sparse vectors, and hints. A graph with other parameters is made anew;
@@ -57,7 +52,6 @@ impl Collection {
     /// A name that no vector has; parameters that no collection can have; what the operating system or LMDB says.
     pub fn update_config(&self, change: &ConfigChange) -> Result<()> {
         let _span = span!("update config");
-        let _alone = self.changing.write().unwrap_or_else(PoisonError::into_inner);
         self.write(|batch| {
             let config = change.made(&batch.state.schema.config)?;
             let schema = batch.state.schema.with_config(config);

@@ -88,6 +88,19 @@ impl Schema {
         self.vectors().find(|it| it.0 == slot).map(|it| it.2)
     }
 
+    /// Refuses another schema where the vector of a slot is not the same.
+    pub fn check_same(&self, other: &Self, slot: u8) -> Result<()> {
+        let Some((_, name, old)) = self.vectors().find(|it| it.0 == slot) else { return Ok(()) };
+        let (now, new) = other.slot(name)?;
+        let shape = |it: &VectorConfig| (it.kind.shape(), it.size, it.distance, it.datatype);
+        if now == slot && shape(old) == shape(new) {
+            return Ok(());
+        }
+        let expected = format!("that of vector {name:?} when the call began");
+        let name = "the configuration";
+        Err(Error::InvalidParameter { name, expected, got: "another one".into() })
+    }
+
     /// The shapes of vectors, by slot; `None` where there is none.
     pub fn shapes(&self) -> Vec<Option<Shape>> {
         let mut shapes = vec![None; self.slots()];
