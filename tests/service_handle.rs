@@ -211,7 +211,11 @@ async fn higher_priorities_come_first() {
         let handle = handle.with_options(CallOptions::new().priority(priority));
         let order = order.clone();
         calls.push(spawn(async move {
-            handle.run(move |_| Ok(order.lock().unwrap().push((priority, at)))).await
+            let note = move |_: &Searcher| {
+                order.lock().unwrap().push((priority, at));
+                Ok(())
+            };
+            handle.run(note).await
         }));
         until(|| service.statistics().waiting == at + 1).await;
     }
@@ -290,7 +294,11 @@ async fn threads_end_with_the_last_handle() {
     assert!(handle.query(request(&mut StdRng::seed_from_u64(8))).await.is_ok());
     let (seen, ended): (Sender<()>, Receiver<()>) = channel();
     // What the closure holds is dropped with it.
-    handle.run(move |_| Ok(drop(seen))).await.unwrap();
+    let end = move |_: &Searcher| {
+        drop(seen);
+        Ok(())
+    };
+    handle.run(end).await.unwrap();
     assert!(ended.recv().is_err());
     drop(handle);
     until(|| Arc::strong_count(&searcher) == 1).await;
@@ -485,7 +493,7 @@ async fn soak_client(
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         };
-        let answer = if client % 8 == 0 {
+        let answer = if client.is_multiple_of(8) {
             let id = rng.random_range(0..1000);
             handle.apply(vec![Operation::upsert(vec![point(&mut rng, id)])]).await.map(drop)
         } else {

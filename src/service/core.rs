@@ -10,7 +10,7 @@ use tokio::sync::watch::Receiver;
 use super::counters::Counters;
 use super::options::ServiceOptions;
 use super::queue::{Batch, Next, Place, Queue, Wake};
-use super::work::{Crew, Job, Threads};
+use super::work::{Crew, Job, Threads, guarded};
 use crate::trace::span;
 use crate::{Error, Result};
 
@@ -87,7 +87,10 @@ impl Core {
         while let Some(batch) = self.next(crew) {
             let (lane, start) = (batch.lane(), Instant::now());
             let requests = batch.jobs.iter().map(|job| job.weight).sum();
-            self.work_on(batch);
+            // Work guards itself; this is for what its types do when they are dropped.
+            if let Err(error) = guarded(|| self.work_on(batch)) {
+                log::error!("a thread of the service goes on: {error}");
+            }
             self.counters.worked(start.elapsed());
             let mut queue = self.queue();
             queue.end(crew, lane, requests, start.elapsed());
@@ -113,15 +116,16 @@ impl Core {
         }
     }
 
-    fn work_on(&self, batch: Batch) {
+    fn work_on(&self, batch: Batch) -> Result<()> {
         let threads = Threads(Some(&self.pool).filter(|_| batch.others_are_idle));
         let mut jobs = batch.jobs;
         jobs.retain(|job| !job.call.is_over());
-        let Some(first) = jobs.first() else { return };
+        let Some(first) = jobs.first() else { return Ok(()) };
         let _span = span!("batch", requests = jobs.iter().map(|job| job.weight).sum::<usize>());
         self.counters.begun(&jobs);
         let work = first.work.doer();
         work(jobs, threads);
+        Ok(())
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Rerank {
 /// let service = Service::new(ServiceOptions::new())?;
 /// let reranker = service.reranker(Arc::new(Reranker::new(Default::default())?));
 /// let query = TokenMatrix::new(&[1.0_f32, 0.0, 0.0, 1.0], 2)?;
-/// let pages = vec![(7, TokenMatrix::new(&[0.9_f32, 0.1], 2)?), (8, TokenMatrix::new(&[0.0_f32, 1.0], 2)?)];
+/// let pages = vec![(7, TokenMatrix::new(&[0.9_f32, 0.5], 2)?), (8, TokenMatrix::new(&[0.0_f32, 1.0], 2)?)];
 /// assert_eq!(reranker.rerank(query, pages, 10).await?.hits[0].id, 7);
 /// # Ok(())
 /// # }
