@@ -106,7 +106,9 @@ def page_rows(page, title, caption):
     rest = unit(hashed(title.split()[0]) + 1.4 * unit(noise.normal(size=(len(at), DIMENSIONS))))
     # One row that is no patch is more like the query than any patch: on the page it must not be seen.
     special = unit(np.vstack([hashed(PAGE_QUERY[-1]), noise.normal(size=(SPECIAL - 1, DIMENSIONS))]))
-    return np.vstack([unit(near * chart + (1 - near) * rest), special])
+    patches = near * chart + (1 - near) * rest
+    patches[row * COLUMNS + column] += hashed("chart")
+    return np.vstack([unit(patches), special])
 
 
 def page_image(page, title, caption):
