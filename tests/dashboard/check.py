@@ -180,7 +180,7 @@ def check_heat(page, server, request):
     """The hottest patch is where it was planted, over the image, for all query tokens and for one."""
     inner = request["prefetch"]
     single, words = inner["prefetch"]
-    sources = [expected.by_single(PAGES, single["query"], 8), expected.by_words(PAGES, words["query"], 6)]
+    sources = [expected.by_single(PAGES, single["query"], single["limit"]), expected.by_words(PAGES, words["query"], words["limit"])]
     before = expected.by_fusion(sources, inner["limit"])
     after = expected.by_tokens(PAGES, "patches", request["query"], {id for id, _ in before}, request["limit"])
     page.open("pages")

@@ -88,10 +88,10 @@ def pages_request():
     return {
         "prefetch": {
             "prefetch": [
-                {"query": round4(samples.dense(rows)), "using": "single", "limit": 8},
+                {"query": round4(samples.dense(rows)), "using": "single", "limit": 11},
                 {"query": samples.sparse(samples.PAGE_QUERY), "using": "words", "limit": 6},
             ],
-            "query": {"fusion": "rrf"}, "limit": 8,
+            "query": {"fusion": "rrf"}, "limit": 11,
         },
-        "query": round4(rows), "using": "patches", "limit": 6, "with_payload": True, "with_matches": True,
+        "query": round4(rows), "using": "patches", "limit": 9, "with_payload": True, "with_matches": True,
     }
