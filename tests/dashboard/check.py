@@ -55,14 +55,33 @@ def check_collections(page, server):
 
 
 def check_points(page):
-    """A page of points, then those of a filter."""
+    """Pages of points, then those of a filter."""
+    labels = ".points summary .quiet"
     page.open("passages", "points")
-    page.wait(lambda: len(page.all(".points details")) == len(PASSAGES), "all points")
-    same("labels", page.texts(".points summary .quiet"), samples.PASSAGES)
-    page.type("textarea", '{"must": [{"key": "length", "range": {"gte": 20}}]}')
+    page.wait(lambda: page.texts(labels) == samples.PASSAGES[:10], "the first page")
+    page.press("main button", "Next page")
+    page.wait(lambda: page.texts(labels) == samples.PASSAGES[10:], "the second page")
+    page.press("main button", "Previous page")
+    page.wait(lambda: page.texts(labels) == samples.PASSAGES[:10], "the first page again")
+    page.type("textarea", '{"must": [{"key": "length", "range": {"gte": 21}}]}')
     page.press("main button", "Show")
-    long = [str(point["id"]) for point in PASSAGES if point["payload"]["length"] >= 20]
+    long = [str(point["id"]) for point in PASSAGES if point["payload"]["length"] >= 21]
+    assert 0 < len(long) < 10, "expected samples of which some are long"
     page.wait(lambda: page.texts(".points .id") == long, f"points {long}")
+
+
+def check_refusal(page):
+    """What the server refuses is said with its words; what isn't JSON isn't sent."""
+    page.open("passages")
+    page.press(".choice button", "JSON")
+    page.type("textarea.whole", '{"limit": 3')
+    page.press(".request button", "Ask")
+    same("faults", page.run("document.querySelectorAll('textarea:invalid').length"), 1)
+    page.type("textarea.whole", '{"limt": 3}')
+    page.press(".request button", "Ask")
+    page.wait(lambda: '"limt"' in "".join(page.texts(".fault")), "the refusal")
+    refused = page.complaints()
+    assert len(refused) == 1 and "400" in refused[0], f"expected one refusal, got {refused}"
 
 
 def rankings(page):
@@ -264,13 +283,14 @@ def contrast(*colours):
 
 
 def screenshot(page, file):
-    page.size(1440, 1080)
+    page.size(1440, 1000)
     page.open()
     page.open("pages")
     page.typed(json.dumps(expected.pages_request()), " ".join(samples.PAGE_QUERY))
     page.press(".choice button", "By hand")
     page.press(".choice button", "JSON")
-    page.run("document.activeElement.blur()")
+    page.run("document.getElementById('api-key').value = ''")
+    page.size(1440, page.run("document.documentElement.scrollHeight"))
     page.driver.save_screenshot(file)
 
 
@@ -284,6 +304,7 @@ def main():
         check_key(page)
         check_collections(page, server)
         check_points(page)
+        check_refusal(page)
         request = expected.passages_request()
         after = check_passages(page, request)
         check_plan(page, server, "passages", request, ["Exact scan", "Sparse index", "MaxSim"])
