@@ -38,11 +38,15 @@ PAGES = [
     ("Annual report", "revenue by region"),
     ("Harbour survey", "depth of the basin"),
     ("Ferry timetable", "passengers each month"),
-    ("Weather station", "wind and rain"),
+    ("Weather station", "rain by region"),
     ("Bird count", "nests on the cliff"),
     ("Lens manual", "parts of the lamp"),
-    ("Oil accounts", "price of a barrel"),
+    ("Oil accounts", "revenue of a barrel"),
     ("Quarry plan", "layers of granite"),
+    ("Tide tables", "height at noon"),
+    ("Museum guide", "visitors by region"),
+    ("School letter", "pupils each year"),
+    ("Chart of the sound", "wrecks near the reef"),
 ]
 PAGE_QUERY = ["chart", "revenue", "region"]
 
@@ -101,12 +105,14 @@ def page_rows(page, title, caption):
     column, row = planted(page)
     at = np.arange(COLUMNS * ROWS)
     distance = (at % COLUMNS - column) ** 2 + (at // COLUMNS - row) ** 2
-    near = np.exp(-distance / 5.0)[:, None]
+    near = np.exp(-distance / 8.0)[:, None]
     chart = unit(hashed("chart") + sum(hashed(word) for word in words(caption)))
     rest = unit(hashed(title.split()[0]) + 1.4 * unit(noise.normal(size=(len(at), DIMENSIONS))))
     # One row that is no patch is more like the query than any patch: on the page it must not be seen.
     special = unit(np.vstack([hashed(PAGE_QUERY[-1]), noise.normal(size=(SPECIAL - 1, DIMENSIONS))]))
-    return np.vstack([unit(near * chart + (1 - near) * rest), special])
+    patches = near * chart + (1 - near) * rest
+    patches[row * COLUMNS + column] += 0.6 * hashed("chart")
+    return np.vstack([unit(patches), special])
 
 
 def page_image(page, title, caption):
