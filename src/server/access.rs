@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::call::App;
+use super::app::App;
 use super::refusal::Refusal;
 
 /// Last parts of the paths to which a POST changes nothing.

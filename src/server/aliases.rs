@@ -6,8 +6,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
+use super::app::{App, Shared};
 use super::body::Text;
-use super::call::{App, Shared};
 use super::registry::AliasAction;
 use crate::Result;
 use crate::json::Node;

@@ -8,13 +8,11 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::call::App;
+use super::app::App;
 use super::documents::{self, Texts};
+use super::options::UNIT;
 use super::refusal::Refusal;
 use crate::json::{self, Node};
-
-/// Bytes that a permit stands for.
-pub(super) const UNIT: usize = 1024;
 
 /// A body, which counts against what all may take until it is dropped.
 pub(super) struct Text {

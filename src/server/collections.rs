@@ -6,8 +6,8 @@ use axum::response::Response;
 use axum::routing::{delete, get, put};
 use serde_json::{Value, json};
 
+use super::app::App;
 use super::body::Text;
-use super::call::App;
 use super::info;
 use super::points::completed;
 use super::refusal::Refusal;

@@ -5,7 +5,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 
-use super::call::App;
+use super::app::App;
 
 /// All of it: styles and scripts too. It asks nobody but this server.
 const PAGE: &str = include_str!("dashboard.html");

@@ -3,12 +3,11 @@
 use std::time::Instant;
 
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::refusal::Refusal;
+use super::refusal::{Refusal, json};
 
 /// An answer, or an error, of a call that began at some time.
 pub(super) fn envelope(made: Result<impl Serialize, Refusal>, start: Instant) -> Response {
@@ -19,10 +18,6 @@ pub(super) fn envelope(made: Result<impl Serialize, Refusal>, start: Instant) ->
         },
         Err(refusal) => refusal.since(start).into_response(),
     }
-}
-
-pub(super) fn json(status: StatusCode, text: Vec<u8>) -> Response {
-    (status, [(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 struct Answer<T> {

@@ -13,22 +13,24 @@
 //! | `parameters.rs` | what every URL may say |
 //! | `body.rs` | bodies, bounded one by one and together |
 //! | `documents.rs` | texts in bodies, where vectors belong |
-//! | `call.rs` | a request's work, away from the executor's threads |
+//! | `app.rs`, `call.rs` | what all requests share; a request's work, away from the executor's threads |
 //! | `envelope.rs`, `refusal.rs` | what an answer looks like; what an error does |
 //! | `registry.rs`, `names.rs`, `hosted.rs` | collections by name, aliases; the file that has them; one of them |
 //! | `collections.rs`, `info.rs`, `aliases.rs` | routes: collections, made, changed, shown; their other names |
 //! | `points.rs`, `records.rs` | routes: points changed; points read |
 //! | `query.rs`, `older.rs`, `pairs.rs` | routes: queries; those of older clients; distances between points |
 //! | `snapshots.rs`, `shelf.rs`, `archive.rs` | routes: snapshots; where they are; what is in one |
-//! | `system.rs`, `metrics.rs` | routes: health, versions; counters |
+//! | `system.rs`, `metrics.rs`, `counters.rs` | routes: health, versions, counters; what is counted |
 //! | `dashboard.rs`, `dashboard.html` | route: a page for people |
 
 mod access;
 mod aliases;
+mod app;
 mod archive;
 mod body;
 mod call;
 mod collections;
+mod counters;
 mod dashboard;
 mod documents;
 mod envelope;
@@ -66,8 +68,8 @@ use tower_http::normalize_path::NormalizePath;
 pub use options::ServerOptions;
 
 use crate::Result;
-use call::App;
-use metrics::Metrics;
+use app::App;
+use counters::Counters;
 use registry::Registry;
 
 /// Collections of a directory, and Qdrant's REST API over them.
@@ -97,7 +99,7 @@ impl Server {
     pub fn open(directory: impl AsRef<Path>, options: ServerOptions) -> Result<Self> {
         let registry = Registry::open(directory.as_ref(), &options)?;
         let bodies = Arc::new(Semaphore::new(options.body_budget()));
-        Ok(Self { app: App::new(registry, options, bodies, Metrics::new()?) })
+        Ok(Self { app: App::new(registry, options, bodies, Counters::new()?) })
     }
 
     /// Routes of the whole API, with access control, compression and CORS.

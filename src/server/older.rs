@@ -6,8 +6,8 @@ use axum::response::Response;
 use axum::routing::post;
 use serde_json::{Map, Value, json};
 
+use super::app::App;
 use super::body::Text;
-use super::call::App;
 use super::query::{grouped, one, several};
 use crate::Result;
 use crate::json::Node;

@@ -6,6 +6,9 @@ use std::time::Duration;
 use crate::rerank::Reranker;
 use crate::service::ServiceOptions;
 
+/// Bytes of bodies that are counted as one.
+pub(super) const UNIT: usize = 1024;
+
 /// Options of a [`Server`](super::Server).
 #[derive(Clone)]
 #[non_exhaustive]
@@ -99,7 +102,7 @@ impl ServerOptions {
 
     /// Units in which bodies are counted, all together.
     pub(super) fn body_budget(&self) -> usize {
-        self.bodies_bytes / super::body::UNIT
+        self.bodies_bytes / UNIT
     }
 
     /// Tells whether a key is asked for.

@@ -6,8 +6,8 @@ use axum::response::Response;
 use axum::routing::post;
 use serde_json::{Value, json};
 
+use super::app::App;
 use super::body::Text;
-use super::call::App;
 use super::hosted::Hosted;
 use super::refusal::Refusal;
 use crate::Result;

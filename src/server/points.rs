@@ -6,8 +6,8 @@ use axum::response::Response;
 use axum::routing::{post, put};
 use serde_json::{Value, json};
 
+use super::app::App;
 use super::body::Text;
-use super::call::App;
 use super::documents::Texts;
 use super::records;
 use super::refusal::Refusal;

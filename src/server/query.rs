@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::json as value;
 
+use super::app::{App, Shared};
 use super::body::Text;
-use super::call::{App, Shared};
 use super::refusal::Refusal;
 use crate::search::{
     FacetRequest, GroupRequest, GroupResponse, Prefetch, QueryPlan, QueryRequest, QueryResponse,

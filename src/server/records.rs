@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
+use super::app::App;
 use super::body::Text;
-use super::call::App;
 use super::hosted::Hosted;
 use super::refusal::Refusal;
 use crate::Result;

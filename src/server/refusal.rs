@@ -4,11 +4,11 @@
 
 use std::time::Instant;
 
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::header::{self, CONTENT_TYPE};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::json as value;
 
-use super::envelope;
 use crate::{Error, ErrorKind};
 
 /// Status code, text, and what else a client is told.
@@ -228,14 +228,19 @@ impl IntoResponse for Refusal {
             (self.status, self.text).into_response()
         } else {
             let time = self.start.map_or(0.0, |start| start.elapsed().as_secs_f64());
-            let text = json!({"status": {"error": self.text}, "time": time}).to_string();
-            envelope::json(self.status, text.into_bytes())
+            let text = value!({"status": {"error": self.text}, "time": time}).to_string();
+            json(self.status, text.into_bytes())
         };
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
+}
+
+/// An answer in JSON.
+pub(super) fn json(status: StatusCode, text: Vec<u8>) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 pub(super) async fn no_route(uri: Uri) -> Refusal {

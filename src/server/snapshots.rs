@@ -15,11 +15,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tower_http::services::ServeFile;
 
+use super::app::{App, Shared};
 use super::body::Text;
-use super::call::{App, Shared};
 use super::refusal::Refusal;
 use super::shelf::{Shelf, SnapshotFile};
-use super::{archive, envelope};
+use super::{archive, refusal};
 use crate::json::Node;
 use crate::{Error, Result};
 
@@ -60,7 +60,7 @@ async fn work<T: Serialize + 'static>(
     let start = Instant::now();
     tokio::spawn(async move { drop(app.call(work).await) });
     let text = json!({"status": "accepted", "time": start.elapsed().as_secs_f64()}).to_string();
-    envelope::json(StatusCode::ACCEPTED, text.into_bytes())
+    refusal::json(StatusCode::ACCEPTED, text.into_bytes())
 }
 
 async fn list(State(app): State<App>, Path(name): Path<String>) -> Response {

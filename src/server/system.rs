@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use serde_json::json;
 
-use super::call::App;
-use super::envelope::json as text_of;
+use super::app::App;
+use super::refusal::json as text_of;
 use super::{metrics, refusal::Refusal};
 
 /// Version of Qdrant whose API this is: its clients compare it with their own, and warn if theirs is older or newer by
@@ -47,7 +47,7 @@ async fn telemetry(State(app): State<App>) -> Response {
             },
             "collections": {"number_of_collections": app.registry.all().len()},
             "cluster": {"enabled": false},
-            "requests": {"rest": {"responses": app.metrics.answers()}, "grpc": {"responses": {}}},
+            "requests": {"rest": {"responses": app.counters.answers()}, "grpc": {"responses": {}}},
             "quota": null,
         }))
     })

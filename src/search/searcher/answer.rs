@@ -47,9 +47,12 @@ fn respond(
     start: Instant,
 ) -> Result<QueryResponse> {
     let ranked = outcome.ranked(&reader.snapshot)?;
-    let wanted = ranked.get(request.offset..).unwrap_or_default();
+    // A sample has no order, in which some could come before it.
+    let offset = if let Rule::Sample = plan.root.rule { 0 } else { request.offset };
+    let wanted = ranked.get(offset..).unwrap_or_default();
+    let wanted = &wanted[..wanted.len().min(request.limit)];
     let mut points = points(reader, request, plan, &outcome, wanted)?;
-    let values = outcome.values.iter().skip(request.offset);
+    let values = outcome.values.iter().skip(offset);
     points.iter_mut().zip(values).for_each(|(point, value)| point.order_value = Some(*value));
     Ok(QueryResponse { points, plan: query_plan(reader, stage, start) })
 }
