@@ -14,6 +14,7 @@ import expected
 import numpy as np
 import samples
 from browser import Keys, Page
+from looks import check_looks
 from server import KEY, Server, path_of
 
 NAMES = sorted(samples.COLLECTIONS)
@@ -222,7 +223,12 @@ def check_heat(page, server, request):
 
 
 def check_hottest(page, patch, drawn):
-    place = f"column {patch % samples.COLUMNS + 1}, row {patch // samples.COLUMNS + 1}"
+    column, row = patch % samples.COLUMNS, patch // samples.COLUMNS
+    place = f"column {column + 1}, row {row + 1}"
+    image, tile = page.one(".page img").rect, page.one(".heat .hottest").rect
+    middle = [(tile[it] + tile[side] / 2 - image[it]) / image[side] for it, side in [("x", "width"), ("y", "height")]]
+    wanted = [(column + 0.5) / samples.COLUMNS, (row + 0.5) / samples.ROWS]
+    np.testing.assert_allclose(middle, wanted, atol=0.02, err_msg="the hottest tile over the image")
     label = page.one(".heat svg").get_attribute("aria-label")
     assert label.startswith(f"Hottest patch: {place},"), f"expected {place}, got {label}"
     same("patches", len(page.all(".heat rect:not(.hottest)")), drawn)
@@ -257,29 +263,6 @@ def check_hostile(page):
             same("marks", page.texts(".text mark"), [samples.SCRIPT, "after"])
     same("scripts", len(page.all("script")), 1)
     same("harm", page.run("window.harmed ?? 0"), 0)
-
-
-def check_looks(page):
-    """Nothing hangs out of a phone, and text can be read in both schemes."""
-    for scheme in ["light", "dark"]:
-        page.scheme(scheme)
-        for width in [360, 768, 1440]:
-            page.size(width, 800)
-            wide = page.run("document.documentElement.scrollWidth")
-            assert wide <= width, f"expected nothing wider than {width}, got {wide}"
-        ink, ground = (page.run(f"getComputedStyle(document.body).{it}") for it in ["color", "backgroundColor"])
-        assert contrast(ink, ground) >= 7, f"expected {ink} to stand out from {ground} ({scheme})"
-    page.scheme("light")
-
-
-def contrast(*colours):
-    """Ratio of luminances, as WCAG has it."""
-    def luminance(colour):
-        values = np.array([int(it) / 255 for it in re.findall(r"\d+", colour)[:3]])
-        return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
-
-    dark, light = sorted(map(luminance, colours))
-    return (light + 0.05) / (dark + 0.05)
 
 
 def screenshot(page, file):
