@@ -72,7 +72,7 @@ def check_points(page):
 
 
 def check_refusal(page):
-    """What the server refuses is said with its words; what isn't JSON isn't sent."""
+    """A refusal of the server is said with its words; a text that isn't JSON isn't sent."""
     page.open("passages")
     page.press(".choice button", "JSON")
     page.type("textarea.whole", '{"limit": 3')
@@ -191,9 +191,28 @@ def check_hand(page):
     check_ranking("results", right, expected.by_tokens(others, "patches", point["vector"]["patches"], candidates, 4))
     page.press(".choice button", "JSON")
     body = json.loads(page.one("textarea.whole").get_attribute("value"))
-    same("request", body, {
-        "prefetch": [{"query": 3, "using": "single", "limit": 100}],
-        "query": 3, "using": "patches", "limit": 4, "with_payload": True, "with_matches": True})
+    first = {"query": 3, "using": "single", "limit": 100}
+    same("request", body, {"prefetch": [first], "query": 3, "using": "patches", "limit": 4, "with_payload": True, "with_matches": True})
+    check_fusion_by_hand(page, others, [first, {"query": 3, "using": "patches", "limit": 100}])
+
+
+def check_fusion_by_hand(page, others, prefetch):
+    """A second prefetch, then the last stage made a fusion of both."""
+    page.press(".choice button", "By hand")
+    page.all("#stage-add")[0].click()
+    page.choose("#stage-1-using", "patches")
+    page.type("#stage-1-value", "3")
+    page.choose("#stage-kind", "rrf")
+    page.press(".request button", "JSON")
+    body = json.loads(page.one("textarea.whole").get_attribute("value"))
+    same("request", body, {"prefetch": prefetch, "query": {"fusion": "rrf"}, "limit": 4, "with_payload": True})
+    page.press(".request button", "Ask")
+    page.wait(lambda: page.texts(".stage.last b:first-child") == ["Fusion by ranks"], "the fusion")
+    page.settled()
+    vectors = PAGES[2]["vector"]
+    single = expected.by_single(others, vectors["single"], 100)
+    patches = expected.by_tokens(others, "patches", vectors["patches"], {it["id"] for it in others}, 100)
+    check_ranking("fusion", rankings(page)[1], expected.by_fusion([single, patches], 4))
 
 
 def check_heat(page, server, request):

@@ -1,4 +1,4 @@
-"""What holds for the page whatever stands on it."""
+"""Checks that hold for the page whatever stands on it."""
 
 import re
 
