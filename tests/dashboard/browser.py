@@ -8,8 +8,18 @@ from urllib.parse import quote, urlsplit
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
 
 PATIENCE = 20
+# Requests count a little longer than they take, as an answer may lead to another request.
+COUNTED = """{
+    const fetch = window.fetch;
+    window.underWay = 0;
+    window.fetch = (...request) => {
+        window.underWay += 1;
+        return fetch(...request).finally(() => setTimeout(() => { window.underWay -= 1; }, 250));
+    };
+}"""
 
 
 def chromium():
@@ -31,6 +41,7 @@ class Page:
     def __init__(self, address):
         self.address = address
         self.driver = chromium()
+        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": COUNTED})
         self.size(1440, 1000)
 
     def __enter__(self):
@@ -39,7 +50,7 @@ class Page:
     def __exit__(self, *_):
         self.driver.quit()
 
-    # What a person does.
+    # Things that a person does.
 
     def size(self, width, height, scale=1):
         metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 500}
@@ -62,6 +73,9 @@ class Page:
         field.clear()
         field.send_keys(text)
 
+    def choose(self, selector, value):
+        Select(self.one(selector)).select_by_value(value)
+
     def keys(self, *keys):
         self.driver.switch_to.active_element.send_keys(*keys)
 
@@ -74,7 +88,7 @@ class Page:
         self.wait(lambda: self.all(".plan"), "an answer")
         self.settled()
 
-    # What stands there.
+    # Things that a person sees.
 
     def all(self, selector):
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
@@ -104,15 +118,11 @@ class Page:
         return value
 
     def settled(self):
-        """Waits until no request has been under way for a while."""
-        entries = "performance.getEntriesByType('resource').length"
-        before = -1
-        while before != (now := self.run(entries)):
-            before = now
-            time.sleep(0.4)
+        """Waits until no request is under way, nor was a moment ago."""
+        self.wait(lambda: self.run("window.underWay === 0 && !document.querySelector('main [role=status]')"), "all answers")
 
     def complaints(self):
-        """What the console says, but notes."""
+        """Messages of the console, but notes."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "INFO"]
 
     def origins(self):

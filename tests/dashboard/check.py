@@ -14,6 +14,7 @@ import expected
 import numpy as np
 import samples
 from browser import Keys, Page
+from looks import check_looks
 from server import KEY, Server, path_of
 
 NAMES = sorted(samples.COLLECTIONS)
@@ -71,7 +72,7 @@ def check_points(page):
 
 
 def check_refusal(page):
-    """What the server refuses is said with its words; what isn't JSON isn't sent."""
+    """A refusal of the server is said with its words; a text that isn't JSON isn't sent."""
     page.open("passages")
     page.press(".choice button", "JSON")
     page.type("textarea.whole", '{"limit": 3')
@@ -190,9 +191,28 @@ def check_hand(page):
     check_ranking("results", right, expected.by_tokens(others, "patches", point["vector"]["patches"], candidates, 4))
     page.press(".choice button", "JSON")
     body = json.loads(page.one("textarea.whole").get_attribute("value"))
-    same("request", body, {
-        "prefetch": [{"query": 3, "using": "single", "limit": 100}],
-        "query": 3, "using": "patches", "limit": 4, "with_payload": True, "with_matches": True})
+    first = {"query": 3, "using": "single", "limit": 100}
+    same("request", body, {"prefetch": [first], "query": 3, "using": "patches", "limit": 4, "with_payload": True, "with_matches": True})
+    check_fusion_by_hand(page, others, [first, {"query": 3, "using": "patches", "limit": 100}])
+
+
+def check_fusion_by_hand(page, others, prefetch):
+    """A second prefetch, then the last stage made a fusion of both."""
+    page.press(".choice button", "By hand")
+    page.all("#stage-add")[0].click()
+    page.choose("#stage-1-using", "patches")
+    page.type("#stage-1-value", "3")
+    page.choose("#stage-kind", "rrf")
+    page.press(".request button", "JSON")
+    body = json.loads(page.one("textarea.whole").get_attribute("value"))
+    same("request", body, {"prefetch": prefetch, "query": {"fusion": "rrf"}, "limit": 4, "with_payload": True})
+    page.press(".request button", "Ask")
+    page.wait(lambda: page.texts(".stage.last b:first-child") == ["Fusion by ranks"], "the fusion")
+    page.settled()
+    vectors = PAGES[2]["vector"]
+    single = expected.by_single(others, vectors["single"], 100)
+    patches = expected.by_tokens(others, "patches", vectors["patches"], {it["id"] for it in others}, 100)
+    check_ranking("fusion", rankings(page)[1], expected.by_fusion([single, patches], 4))
 
 
 def check_heat(page, server, request):
@@ -222,7 +242,12 @@ def check_heat(page, server, request):
 
 
 def check_hottest(page, patch, drawn):
-    place = f"column {patch % samples.COLUMNS + 1}, row {patch // samples.COLUMNS + 1}"
+    column, row = patch % samples.COLUMNS, patch // samples.COLUMNS
+    place = f"column {column + 1}, row {row + 1}"
+    image, tile = page.one(".page img").rect, page.one(".heat .hottest").rect
+    middle = [(tile[it] + tile[side] / 2 - image[it]) / image[side] for it, side in [("x", "width"), ("y", "height")]]
+    wanted = [(column + 0.5) / samples.COLUMNS, (row + 0.5) / samples.ROWS]
+    np.testing.assert_allclose(middle, wanted, atol=0.02, err_msg="the hottest tile over the image")
     label = page.one(".heat svg").get_attribute("aria-label")
     assert label.startswith(f"Hottest patch: {place},"), f"expected {place}, got {label}"
     same("patches", len(page.all(".heat rect:not(.hottest)")), drawn)
@@ -257,29 +282,6 @@ def check_hostile(page):
             same("marks", page.texts(".text mark"), [samples.SCRIPT, "after"])
     same("scripts", len(page.all("script")), 1)
     same("harm", page.run("window.harmed ?? 0"), 0)
-
-
-def check_looks(page):
-    """Nothing hangs out of a phone, and text can be read in both schemes."""
-    for scheme in ["light", "dark"]:
-        page.scheme(scheme)
-        for width in [360, 768, 1440]:
-            page.size(width, 800)
-            wide = page.run("document.documentElement.scrollWidth")
-            assert wide <= width, f"expected nothing wider than {width}, got {wide}"
-        ink, ground = (page.run(f"getComputedStyle(document.body).{it}") for it in ["color", "backgroundColor"])
-        assert contrast(ink, ground) >= 7, f"expected {ink} to stand out from {ground} ({scheme})"
-    page.scheme("light")
-
-
-def contrast(*colours):
-    """Ratio of luminances, as WCAG has it."""
-    def luminance(colour):
-        values = np.array([int(it) / 255 for it in re.findall(r"\d+", colour)[:3]])
-        return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
-
-    dark, light = sorted(map(luminance, colours))
-    return (light + 0.05) / (dark + 0.05)
 
 
 def screenshot(page, file):

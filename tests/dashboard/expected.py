@@ -58,7 +58,7 @@ def by_tokens(points, using, query, candidates, limit):
 
 
 def moves(before, after):
-    """How each result moved, as the page says it."""
+    """Moves of results, as the page says them."""
     places = {id: place for place, (id, _) in enumerate(before)}
 
     def move(id, place):
