@@ -84,7 +84,10 @@ fn config(given: Value) -> Value {
             "flush_interval_sec": 5, "max_optimization_threads": null,
         }), given("optimizers_config")),
         "wal_config": over(json!({"wal_capacity_mb": 32, "wal_segments_ahead": 0}), given("wal_config")),
-        "quantization_config": given("quantization_config"),
+        "quantization_config": match given("quantization_config") {
+            Value::Null => given("quantization"),
+            given => given,
+        },
     });
     for key in ["strict_mode_config", "metadata"] {
         if !given(key).is_null() {
