@@ -114,8 +114,9 @@ fn bad_input_is_refused_in_one_line() {
     files.write("points", points.split_once('\n').unwrap().1);
     refused(&[], &["599 points", "600"]);
     files.write("points", &points);
+    // Without vectors a collection may be, but not what the files bring.
     files.write("config", "{}");
-    refused(&[], &["config", "vectors"]);
+    refused(&[], &["the name of a vector (none)", "dense"]);
     fs::remove_file(files.path("config")).unwrap();
     refused(&[], &["config"]);
 

@@ -919,7 +919,7 @@ fn errors_name_the_place() {
         ),
         (
             r#"{"must": {"key": "a["}}"#,
-            "expected filter.must to be a condition with any of match, range, geo_bounding_box, geo_radius, geo_polygon, values_count, is_empty, is_null, got {\"key\":\"a[\"}",
+            "expected filter.must to be a condition with at least 1 of match, range, geo_bounding_box, geo_radius, geo_polygon, values_count, is_empty, is_null: At least one field condition must be specified, got {\"key\":\"a[\"}",
         ),
         (
             r#"{"must": {"key": "a[", "is_null": true}}"#,

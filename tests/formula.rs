@@ -76,11 +76,13 @@ fn scores_have_defaults_and_payload_values_need_them() {
     assert_eq!(price(&formula, json!({"price": [3]})).unwrap(), 3.0);
     assert_eq!(price(&defaults, json!({"price": []})).unwrap(), 5.0);
     assert_eq!(price(&defaults, json!({})).unwrap(), 5.0);
+    assert_eq!(price(&defaults, json!({"price": null})).unwrap(), 5.0);
     for (payload, got) in [
         (json!({}), "nothing"),
         (json!({"price": [3, 4]}), "several values"),
         (json!({"price": "3"}), "\"3\""),
-        (json!({"price": null}), "null"),
+        // As in Qdrant, where the default counts then.
+        (json!({"price": null}), "nothing"),
     ] {
         let expected = format!(
             "point 7: expected a number at price in the payload, or among the defaults, got {got}"

@@ -20,8 +20,17 @@ mod program {
     use maxfold::rerank::{Backend, Reranker};
     use serde_json::{Value, json};
 
-    const COMMANDS: [&str; 8] =
-        ["score", "ingest", "search", "evaluate", "backup", "restore", "adapters", "completions"];
+    const COMMANDS: [&str; 9] = [
+        "score",
+        "ingest",
+        "search",
+        "evaluate",
+        "serve",
+        "backup",
+        "restore",
+        "adapters",
+        "completions",
+    ];
 
     fn maxfold(arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_maxfold")).args(arguments).output().unwrap()
@@ -75,7 +84,10 @@ mod program {
         }
         assert_eq!(stdout(&["--version"]), format!("maxfold {}\n", env!("CARGO_PKG_VERSION")));
         assert_error(&[], 2, "subcommand");
-        assert_error(&["serve"], 2, "serve");
+        assert_error(&["sing"], 2, "sing");
+        assert_error(&["serve", "--listen", "0.0.0.0:0"], 2, "--without-key");
+        assert_error(&["serve", "--api-key", ""], 2, "key");
+        assert_error(&["serve", "--log", "a=b=c"], 2, "--log");
     }
 
     #[test]

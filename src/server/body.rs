@@ -68,13 +68,20 @@ impl FromRequest<App> for Text {
         if let Some(bytes) = declared.filter(|bytes| *bytes > limit as u64) {
             return Err(Refusal::too_large(bytes, limit));
         }
-        let read = read(request.into_body(), limit, &app.bodies);
+        // As long as it will be: a vector that grows has up to three times that for a moment.
+        let length = declared.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+        let text = Text { bytes: Vec::with_capacity(length), _room: None };
+        let read = read(text, request.into_body(), limit, &app.bodies);
         timeout(app.options.body_time, read).await.unwrap_or_else(|_| Err(Refusal::slow()))
     }
 }
 
-async fn read(mut body: Body, limit: usize, budget: &Arc<Semaphore>) -> Result<Text, Refusal> {
-    let mut text = Text { bytes: Vec::new(), _room: None };
+async fn read(
+    mut text: Text,
+    mut body: Body,
+    limit: usize,
+    budget: &Arc<Semaphore>,
+) -> Result<Text, Refusal> {
     while let Some(frame) = body.frame().await {
         let frame =
             frame.map_err(|fault| Refusal::malformed(format!("cannot read the body: {fault}")))?;

@@ -143,7 +143,7 @@ impl Args {
     }
 
     fn start_log(&self) -> Result<(), Box<dyn Error>> {
-        let filter = EnvFilter::try_new(&self.log).map_err(|fault| {
+        let filter = EnvFilter::try_new(format!("hnsw_rs=warn,{}", self.log)).map_err(|fault| {
             Usage::new(format!("expected --log to be a level, got {:?}: {fault}", self.log))
         })?;
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
