@@ -293,8 +293,6 @@ impl Collection {
     }
 }
 
-/// Makes changes, one after the other.
-
 impl std::fmt::Debug for Collection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Collection").field("path", &self.path()).finish_non_exhaustive()
