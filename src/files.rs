@@ -26,6 +26,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes the names of new files last: of those in a directory, and its own.
+#[cfg(feature = "collection")]
 pub(crate) fn sync_directories(path: &Path) -> Result<()> {
     // Elsewhere a directory can't be opened, and needs no such thing.
     if cfg!(unix) {

@@ -310,11 +310,10 @@ fn what_no_index_can_be_is_refused_with_its_place() {
         ),
         (json!({"type": "text", "tokenizer": "multilingual"}), "index.field_schema.tokenizer: "),
         (
-            json!({"type": "text", "stemmer": {"type": "snowball", "language": "english"}}),
-            "index.field_schema.stemmer: ",
+            json!({"type": "text", "stemmer": {"type": "snowball", "language": "hebrew"}}),
+            "expected index.field_schema.stemmer.language to be a language that has a stemmer",
         ),
-        (json!({"type": "text", "ascii_folding": true}), "index.field_schema.ascii_folding: "),
-        (json!({"type": "text", "stopwords": "english"}), "index.field_schema.stopwords: "),
+        (json!({"type": "text", "stopwords": "klingon"}), "index.field_schema.stopwords: "),
         (
             json!({"type": "text", "min_token_len": 0}),
             "expected index.field_schema.min_token_len to be at least 1",
@@ -329,6 +328,35 @@ fn what_no_index_can_be_is_refused_with_its_place() {
         let index: PayloadIndex = json.to_string().parse().unwrap();
         assert_eq!(index, PayloadIndex::new("t", IndexKind::Keyword).unwrap());
     }
+}
+
+#[test]
+fn words_are_folded_stopped_and_stemmed() {
+    // Snowball's English takes running to run and ponies to poni; NLTK has the and of, and not run.
+    let matches = |params: Value, text: &str, words: &str| {
+        let collection = Collection::temporary(CollectionConfig::new()).unwrap();
+        let mut schema = json!({"type": "text"});
+        schema.as_object_mut().unwrap().extend(params.as_object().unwrap().clone());
+        let index = json!({"field_name": "t", "field_schema": schema}).to_string();
+        collection.create_index(index.parse().unwrap()).unwrap();
+        let payload = json!({"t": text}).as_object().unwrap().clone();
+        collection.upsert(vec![Point::new(1).payload(payload)]).unwrap();
+        let filter = json!({"must": {"key": "t", "match": {"text": words}}}).to_string();
+        collection.count(&filter.parse().unwrap()).unwrap() == 1
+    };
+    let english =
+        || json!({"stemmer": {"type": "snowball", "language": "en"}, "stopwords": "english"});
+    assert!(matches(english(), "Running of the ponies", "run pony"));
+    assert!(!matches(json!({}), "Running of the ponies", "run pony"));
+    assert!(matches(english(), "Running", "the run of"));
+    assert!(!matches(json!({}), "Running", "the running of"));
+    assert!(!matches(english(), "the of", "the"));
+    assert!(matches(json!({"ascii_folding": true}), "Crème brûlée", "creme BRULEE"));
+    assert!(!matches(json!({}), "Crème brûlée", "creme brulee"));
+    let custom = json!({"stopwords": {"languages": ["german"], "custom": ["Haus"]}});
+    assert!(matches(custom.clone(), "ein Baum", "das Haus Baum"));
+    let none = json!({"stemmer": {"type": "none"}});
+    assert!(!matches(none, "running", "run"));
 }
 
 #[test]

@@ -5,9 +5,11 @@ use super::change::Change;
 use super::collection::Collection;
 use super::operation::Operation;
 use super::schema::Schema;
+#[cfg(feature = "service")]
+use crate::Error;
+use crate::Result;
 use crate::multivector::RowCounts;
 use crate::trace::span;
-use crate::{Error, Result};
 
 impl Collection {
     /// Makes changes, one after the other, in one transaction: all of them, or, if one fails, none. Gives the number

@@ -144,7 +144,10 @@ pub(super) fn storage_error(action: &'static str, path: &Path, source: heed::Err
 fn clearer(error: io::Error) -> io::Error {
     const EIO: i32 = 5;
     match error.raw_os_error() {
-        Some(EIO) => io::Error::other(format!("a write cut short, as on a full disk ({error})")),
+        Some(EIO) => {
+            let text = format!("a write cut short, as on a full disk ({error})");
+            io::Error::new(ErrorKind::StorageFull, text)
+        }
         _ => error,
     }
 }

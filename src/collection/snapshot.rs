@@ -116,6 +116,7 @@ impl<'c> Snapshot<'c> {
     }
 
     /// Number of points whose field a payload index has something of.
+    #[cfg(feature = "server")]
     pub(crate) fn indexed(&self, index: &PayloadIndex) -> Result<u64> {
         let spans = [Span::filled()];
         Points::with_keys(self, &index.field, &index.kind, &spans).map(|points| points.len())

@@ -49,6 +49,7 @@ impl Span {
     }
 
     /// Keys of the points whose field is not empty.
+    #[cfg(feature = "server")]
     pub(crate) fn filled() -> Self {
         Self::class(FILLED)
     }

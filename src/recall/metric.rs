@@ -70,6 +70,7 @@ impl Distance {
 
     /// The similarity of two rows of multivectors, both as they are compared: as [`Distance::similarity`],
     /// but with Euclid the squared distance, negated. f16 bounds their values, so nothing overflows.
+    #[cfg(feature = "collection")]
     pub(crate) fn row_similarity(self, a: &[f32], b: &[f32]) -> f32 {
         match self {
             Self::Euclid => 0.0 - squared_distance(a, b),

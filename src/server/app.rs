@@ -7,8 +7,11 @@ use std::time::Instant;
 use tokio::sync::Semaphore;
 
 use super::counters::Counters;
-use super::options::ServerOptions;
+use super::options::{ServerOptions, UNIT};
 use super::registry::Registry;
+
+/// Snapshots that are made, received or recovered at once.
+const APART: usize = 4;
 
 /// What all requests share.
 #[derive(Clone)]
@@ -17,6 +20,10 @@ pub(super) struct App(Arc<Shared>);
 pub(super) struct Shared {
     pub registry: Registry,
     pub options: ServerOptions,
+    /// Turns to read long bodies as JSON, which takes many times their bytes: a unit each.
+    pub parsing: Arc<Semaphore>,
+    /// Turns of snapshots, so that they don't take all threads.
+    pub apart: Semaphore,
     /// Room for bodies, in [`UNIT`](super::options::UNIT)s.
     pub bodies: Arc<Semaphore>,
     pub counters: Counters,
@@ -38,6 +45,14 @@ impl App {
         bodies: Arc<Semaphore>,
         counters: Counters,
     ) -> Self {
-        Self(Arc::new(Shared { registry, options, bodies, counters, started: Instant::now() }))
+        Self(Arc::new(Shared {
+            parsing: Semaphore::new(options.body_bytes / UNIT + 1).into(),
+            apart: Semaphore::new(APART),
+            registry,
+            options,
+            bodies,
+            counters,
+            started: Instant::now(),
+        }))
     }
 }

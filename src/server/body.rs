@@ -18,6 +18,7 @@ use crate::json::{self, Node};
 pub(super) struct Text {
     bytes: Vec<u8>,
     _room: Option<OwnedSemaphorePermit>,
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 /// Bytes that are read in less time than another thread takes to begin.
@@ -27,6 +28,16 @@ impl Text {
     /// Tells whether it is read in no time.
     pub fn is_short(&self) -> bool {
         self.bytes.len() <= SHORT
+    }
+
+    /// Waits until it may be read: values take many times the bytes of their text.
+    pub async fn in_turn(mut self, app: &App) -> Self {
+        if !self.is_short() {
+            let units = u32::try_from(self.bytes.len().div_ceil(UNIT)).unwrap_or(u32::MAX);
+            // Never closed, and never more than there are.
+            self._turn = Arc::clone(&app.parsing).acquire_many_owned(units).await.ok();
+        }
+        self
     }
 
     /// Reads it as JSON: `what` it is, and the name that paths in it begin with. Texts in it are queries.
@@ -70,7 +81,7 @@ impl FromRequest<App> for Text {
         }
         // As long as it will be: a vector that grows has up to three times that for a moment.
         let length = declared.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
-        let text = Text { bytes: Vec::with_capacity(length), _room: None };
+        let text = Text { bytes: Vec::with_capacity(length), _room: None, _turn: None };
         let read = read(text, request.into_body(), limit, &app.bodies);
         timeout(app.options.body_time, read).await.unwrap_or_else(|_| Err(Refusal::slow()))
     }

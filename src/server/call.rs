@@ -25,6 +25,17 @@ impl App {
         answered.unwrap_or_else(|error| Refusal::from(error).since(start).into_response())
     }
 
+    /// [`App::call`] for what takes long and hardly anything else: a few at once.
+    pub async fn call_apart<T: Serialize>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
+    ) -> Response {
+        let turn = self.apart.acquire().await;
+        let answer = self.call(work).await;
+        drop(turn);
+        answer
+    }
+
     /// Does work on a collection, with a body, on a thread of the service: bounded, as searches are.
     pub async fn on<T: Serialize>(
         &self,
@@ -33,6 +44,7 @@ impl App {
         work: impl FnOnce(&Hosted, &Text) -> Result<T, Refusal> + Send + 'static,
     ) -> Response {
         let (app, start) = (self.clone(), Instant::now());
+        let text = text.in_turn(self).await;
         let work = move || {
             let made = app.registry.get(&collection).and_then(|hosted| work(&hosted, &text));
             Ok(envelope(made, start))
@@ -62,6 +74,7 @@ impl App {
         text: Text,
         read: impl FnOnce(&Text) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
+        let text = text.in_turn(self).await;
         match text.is_short() {
             true => read(&text),
             false => run_async(move || Ok(read(&text))).await?,

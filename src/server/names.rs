@@ -1,13 +1,12 @@
 //! [`Names`]: the file that says which directory is which collection.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, files};
+use crate::{Error, ErrorKind, Result, files};
 
 /// Directories by the names of collections, and aliases. A directory's name is a number, so that a collection may
 /// have any name, and two that come after each other under one name are never in each other's way.
@@ -20,6 +19,10 @@ pub(super) struct Names {
 }
 
 pub(super) const FILE: &str = "collections.json";
+/// File that is given up for another version of the file of names.
+const SPARE: &str = "collections.spare";
+/// Bytes that it is longer than that.
+const SPARE_BYTES: usize = 64 << 10;
 pub(super) const COLLECTIONS: &str = "collections";
 
 impl Names {
@@ -28,7 +31,7 @@ impl Names {
         let path = directory.join(FILE);
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(fault) if fault.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(fault) => return Err(Error::io("read", &path, fault)),
         };
         serde_json::from_slice(&text)
@@ -39,7 +42,19 @@ impl Names {
     pub fn write(&self, directory: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self)
             .map_err(|fault| Error::io("write", &directory.join(FILE), fault.into()))?;
-        files::write(&directory.join(FILE), &text)?;
+        let path = directory.join(FILE);
+        let spare = directory.join(SPARE);
+        if let Err(error) = files::write(&path, &text) {
+            // On a full disk something is kept to make room with, or nothing could ever be removed.
+            if error.kind() != ErrorKind::OutOfSpace || fs::remove_file(&spare).is_err() {
+                return Err(error);
+            }
+            files::write(&path, &text)?;
+        }
+        if !spare.exists() {
+            // Without room there is none; the next write tries again.
+            drop(files::write(&spare, &vec![1; text.len() + SPARE_BYTES]));
+        }
         files::sync_directories(directory)
     }
 

@@ -124,14 +124,14 @@ impl Registry {
     /// Makes a collection.
     pub fn create(&self, name: &str, config: CollectionConfig) -> Result<(), Refusal> {
         check_name(name)?;
-        self.add(name, |path| Collection::create(path, config))
+        self.add(name, |path| Ok(Collection::create(path, config)?))
     }
 
     /// Adds a collection, which `make` makes in a directory.
     fn add(
         &self,
         name: &str,
-        make: impl FnOnce(&Path) -> Result<Collection>,
+        make: impl FnOnce(&Path) -> Result<Collection, Refusal>,
     ) -> Result<(), Refusal> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if names.collections.contains_key(name) {
@@ -152,11 +152,11 @@ impl Registry {
         &self,
         name: &str,
         names: &mut Names,
-        make: impl FnOnce(&Path) -> Result<Collection>,
+        make: impl FnOnce(&Path) -> Result<Collection, Refusal>,
     ) -> Result<Arc<Hosted>, Refusal> {
         let of = names.take_directory();
         let path = Names::path(&self.directory, &of);
-        let made = make(&path).and_then(|it| handle(it, &self.reranker, &self.service));
+        let made = make(&path).and_then(|it| Ok(handle(it, &self.reranker, &self.service)?));
         let handle = made.inspect_err(|_| drop(std::fs::remove_dir_all(&path)))?;
         names.collections.insert(name.into(), of);
         Ok(Arc::new(Hosted::new(name, path, Ok(handle))))
@@ -180,7 +180,7 @@ impl Registry {
     pub fn replace(
         &self,
         name: &str,
-        make: impl FnOnce(&Path) -> Result<Collection>,
+        make: impl FnOnce(&Path) -> Result<Collection, Refusal>,
     ) -> Result<(), Refusal> {
         check_name(name)?;
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
@@ -259,7 +259,7 @@ fn handle(
     reranker: &Arc<Reranker>,
     service: &Service,
 ) -> Result<CollectionHandle> {
-    let options = SearcherOptions::new().reranker(Arc::clone(reranker));
+    let options = SearcherOptions::new().reranker(Arc::clone(reranker)).at_once(true);
     Ok(service.collection(Searcher::with_options(collection, options)?.into()))
 }
 

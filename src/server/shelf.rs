@@ -15,8 +15,8 @@ use crate::{Error, Result};
 
 const SNAPSHOTS: &str = "snapshots";
 const ENDING: &str = ".snapshot";
-/// Letters of a collection's name in those of its snapshots.
-const LETTERS: usize = 60;
+/// Bytes of a collection's name in those of its snapshots.
+const NAME: usize = 120;
 
 /// Snapshots of one collection, or those of all.
 pub(super) struct Shelf {
@@ -43,7 +43,8 @@ impl Shelf {
     pub fn of(server: &Path, collection: &str) -> Self {
         let digest = Sha256::digest(collection.as_bytes());
         let directory: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let name = collection.chars().take(LETTERS).collect();
+        let letters = collection.char_indices().take_while(|(at, it)| at + it.len_utf8() <= NAME);
+        let name = letters.map(|(_, it)| it).collect();
         Self { directory: server.join(SNAPSHOTS).join(directory), name }
     }
 

@@ -1,7 +1,7 @@
 //! Routes: snapshots, made, listed, sent, received, recovered.
 
 use std::path::{Path as FilePath, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Multipart, Path, Query, Request, State};
@@ -21,7 +21,7 @@ use super::refusal::Refusal;
 use super::shelf::{Shelf, SnapshotFile};
 use super::{archive, refusal};
 use crate::json::Node;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -35,6 +35,10 @@ pub(super) fn routes() -> Router<App> {
             post(upload).layer(DefaultBodyLimit::disable()),
         )
 }
+
+/// Time in which a machine that has a snapshot has to answer, and to send it.
+const SILENCE: Duration = Duration::from_secs(20);
+const TRANSFER: Duration = Duration::from_secs(3600);
 
 /// What the URL says besides the path.
 #[derive(Deserialize)]
@@ -55,10 +59,10 @@ async fn work<T: Serialize + 'static>(
     work: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
 ) -> Response {
     if params.wait {
-        return app.call(work).await;
+        return app.call_apart(work).await;
     }
     let start = Instant::now();
-    tokio::spawn(async move { drop(app.call(work).await) });
+    tokio::spawn(async move { drop(app.call_apart(work).await) });
     let text = json!({"status": "accepted", "time": start.elapsed().as_secs_f64()}).to_string();
     refusal::json(StatusCode::ACCEPTED, text.into_bytes())
 }
@@ -174,7 +178,12 @@ impl Source {
             let text = "expected a location that begins with file:// or http://";
             return Err(Refusal::bad_request(format!("{text}, got {}", self.location)));
         }
-        let mut request = ureq::get(&self.location);
+        let mut request = ureq::get(&self.location)
+            .config()
+            .timeout_connect(Some(SILENCE))
+            .timeout_recv_response(Some(SILENCE))
+            .timeout_recv_body(Some(TRANSFER))
+            .build();
         if let Some(key) = &self.api_key {
             request = request.header("api-key", key);
         }
@@ -224,7 +233,7 @@ fn temporary(scratch: &FilePath) -> Result<NamedTempFile> {
 }
 
 async fn recover(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
-    app.call(move |app| {
+    app.call_apart(move |app| {
         let source = text.read("a place of a snapshot", "request", Source::read)?;
         let file = source.file(app.registry.path(), app.registry.path())?;
         take(app, &name, file.path(), source.checksum.as_deref())
@@ -246,7 +255,14 @@ fn take(
             return Err(Refusal::bad_request(text));
         }
     }
-    app.registry.replace(name, |path| archive::recover(file, path)).map(|()| true)
+    let recover = |path: &FilePath| {
+        let wrong = |error: Error| match error.kind() {
+            ErrorKind::OutOfSpace => error.into(),
+            _ => Refusal::bad_request(format!("expected a snapshot of a collection: {error}")),
+        };
+        archive::recover(file, path).map_err(wrong)
+    };
+    app.registry.replace(name, recover).map(|()| true)
 }
 
 async fn upload(

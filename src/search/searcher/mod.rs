@@ -135,14 +135,17 @@ impl Searcher {
     }
 
     /// Searches a collection as the options say. Graphs are read, or built if need be, and resident
-    /// documents are loaded before it returns.
+    /// documents are loaded before it returns, unless it is to open [at once](SearcherOptions::at_once).
     ///
     /// # Errors
     /// A record is damaged or can't be read; the GPU gives no memory; no thread can be started.
     pub fn with_options(collection: Collection, options: SearcherOptions) -> Result<Self> {
-        let limits = options.limits;
+        let (limits, at_once) = (options.limits, options.at_once);
         let (reranker, resident_bytes) = options.take()?;
         let shared = Arc::new(Shared::open(collection, reranker, resident_bytes)?);
+        if !at_once {
+            shared.follow()?;
+        }
         let derived = shared.clone();
         let upkeep = Some(Upkeep::start(move |asked| derived.catch_up(asked))?);
         Ok(Self { upkeep, shared, limits })

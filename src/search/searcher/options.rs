@@ -23,6 +23,7 @@ use crate::search::RequestLimits;
 pub struct SearcherOptions {
     reranker: Option<Arc<Reranker>>,
     resident_bytes: Option<u64>,
+    pub(super) at_once: bool,
     pub(super) limits: RequestLimits,
 }
 
@@ -41,6 +42,12 @@ impl SearcherOptions {
     /// With 0 none do: each request sends its candidates.
     pub fn resident_bytes(self, bytes: u64) -> Self {
         Self { resident_bytes: Some(bytes), ..self }
+    }
+
+    /// Opens without bringing graphs and copies on the GPU up to date first: that is done in the background, and
+    /// meanwhile what they lack is scanned, or sent along.
+    pub fn at_once(self, at_once: bool) -> Self {
+        Self { at_once, ..self }
     }
 
     /// Ceilings of what one request may ask for.

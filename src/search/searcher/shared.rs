@@ -34,6 +34,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Everything derived is there, and up to date.
     #[cfg_attr(not(feature = "gpu"), expect(unused_variables))]
+    /// Reads graphs as they are saved, without what they lack.
     pub fn open(
         collection: Collection,
         reranker: Arc<Reranker>,
@@ -52,7 +53,6 @@ impl Shared {
             following: Mutex::new(()),
             stop: AtomicBool::new(false),
         };
-        shared.follow()?;
         Ok(shared)
     }
 
