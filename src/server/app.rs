@@ -23,7 +23,7 @@ pub(super) struct Shared {
     /// Turns to read long bodies as JSON, which takes many times their bytes: a unit each.
     pub parsing: Arc<Semaphore>,
     /// Turns of snapshots, so that they don't take all threads.
-    pub apart: Semaphore,
+    pub apart: Arc<Semaphore>,
     /// Room for bodies, in [`UNIT`](super::options::UNIT)s.
     pub bodies: Arc<Semaphore>,
     pub counters: Counters,
@@ -47,7 +47,7 @@ impl App {
     ) -> Self {
         Self(Arc::new(Shared {
             parsing: Semaphore::new(options.body_bytes / UNIT + 1).into(),
-            apart: Semaphore::new(APART),
+            apart: Semaphore::new(APART).into(),
             registry,
             options,
             bodies,

@@ -23,6 +23,8 @@ pub(super) struct Text {
 
 /// Bytes that are read in less time than another thread takes to begin.
 const SHORT: usize = 16 << 10;
+/// Bytes of a body for whose values there is room whatever they are.
+const SMALL: usize = 256 << 10;
 
 impl Text {
     /// Tells whether it is read in no time.
@@ -32,7 +34,7 @@ impl Text {
 
     /// Waits until it may be read: values take many times the bytes of their text.
     pub async fn in_turn(mut self, app: &App) -> Self {
-        if !self.is_short() {
+        if self.bytes.len() > SMALL {
             let units = u32::try_from(self.bytes.len().div_ceil(UNIT)).unwrap_or(u32::MAX);
             // Never closed, and never more than there are.
             self._turn = Arc::clone(&app.parsing).acquire_many_owned(units).await.ok();

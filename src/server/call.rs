@@ -1,5 +1,6 @@
 //! A request's work, away from the executor's threads.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::response::{IntoResponse, Response};
@@ -30,10 +31,13 @@ impl App {
         &self,
         work: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
     ) -> Response {
-        let turn = self.apart.acquire().await;
-        let answer = self.call(work).await;
-        drop(turn);
-        answer
+        // Kept until the work ends, which may be after the client has gone.
+        let turn = Arc::clone(&self.apart).acquire_owned().await;
+        self.call(move |app| {
+            let _turn = turn;
+            work(app)
+        })
+        .await
     }
 
     /// Does work on a collection, with a body, on a thread of the service: bounded, as searches are.

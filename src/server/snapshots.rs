@@ -282,17 +282,18 @@ async fn upload(
 /// Writes the part named `snapshot` to a file, as it arrives.
 async fn receive(app: &App, mut parts: Multipart) -> Result<NamedTempFile, Refusal> {
     let broken = |fault| Refusal::bad_request(format!("cannot read the upload: {fault}"));
-    while let Some(mut part) = parts.next_field().await.map_err(broken)? {
+    let wait = app.options.idle_time;
+    let late = |_| Refusal::slow();
+    while let Some(mut part) =
+        timeout(wait, parts.next_field()).await.map_err(late)?.map_err(broken)?
+    {
         if part.name() != Some("snapshot") {
             continue;
         }
         let file = temporary(app.registry.path())?;
         let failed = |fault| Refusal::from(Error::io("write", file.path(), fault));
         let mut writer = tokio::fs::File::from_std(file.reopen().map_err(failed)?);
-        let wait = app.options.idle_time;
-        while let Some(bytes) =
-            timeout(wait, part.chunk()).await.map_err(|_| Refusal::slow())?.map_err(broken)?
-        {
+        while let Some(bytes) = timeout(wait, part.chunk()).await.map_err(late)?.map_err(broken)? {
             writer.write_all(&bytes).await.map_err(failed)?;
         }
         writer.flush().await.map_err(failed)?;
