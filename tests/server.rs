@@ -123,6 +123,21 @@ async fn recall_and_rerank_in_one_request() {
 }
 
 #[tokio::test]
+async fn a_sample_skips_nothing_but_what_prefetches_found() {
+    let directory = directory();
+    let router = open(directory.path());
+    fill(&router).await;
+    let count = async |body: Value| {
+        let found = call(&router, "POST", "/collections/pages/points/query", body).await.result();
+        found["points"].as_array().unwrap().len()
+    };
+    let sample = json!({"sample": "random"});
+    assert_eq!(count(json!({"query": sample, "limit": 3, "offset": 2})).await, 3);
+    let prefetch = json!({"limit": 2});
+    assert_eq!(count(json!({"prefetch": prefetch, "query": sample, "offset": 1})).await, 1);
+}
+
+#[tokio::test]
 async fn texts_are_words_to_bm25() {
     let directory = directory();
     let router = open(directory.path());

@@ -47,8 +47,9 @@ fn respond(
     start: Instant,
 ) -> Result<QueryResponse> {
     let ranked = outcome.ranked(&reader.snapshot)?;
-    // A sample has no order, in which some could come before it.
-    let offset = if let Rule::Sample = plan.root.rule { 0 } else { request.offset };
+    // A sample of all points has no order, in which some could come before it.
+    let of_all = matches!(plan.root.rule, Rule::Sample) && request.prefetch.is_empty();
+    let offset = if of_all { 0 } else { request.offset };
     let wanted = ranked.get(offset..).unwrap_or_default();
     let wanted = &wanted[..wanted.len().min(request.limit)];
     let mut points = points(reader, request, plan, &outcome, wanted)?;
