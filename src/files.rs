@@ -39,3 +39,33 @@ pub(crate) fn sync_directories(path: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+/// Lock of a directory, held by one process at a time.
+#[cfg(feature = "collection")]
+pub(crate) struct Lock(File);
+
+#[cfg(feature = "collection")]
+impl Lock {
+    /// Locks a file of this name in a directory; it is made if it isn't there.
+    pub fn take(directory: &Path, name: &str) -> Result<Self> {
+        let path = directory.join(name);
+        let failed = |source| Error::io("lock", &path, source);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(Error::CollectionInUse { path: directory.into() })
+            }
+            Err(fs::TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+}
+
+#[cfg(feature = "collection")]
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it would unlock it too, but not while a process that was just forked still has it.
+        drop(self.0.unlock());
+    }
+}

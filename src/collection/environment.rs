@@ -9,7 +9,7 @@ use heed::{Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 use super::record::{FORMAT, Table};
 use super::structure;
 use super::tables::{self, Tables};
-use crate::files::sync_directories;
+use crate::files::{Lock, sync_directories};
 use crate::{Error, Result};
 
 /// An open collection's files.
@@ -18,16 +18,6 @@ pub(super) struct Environment {
     pub tables: Tables,
     /// Held by the one that may write.
     pub lock: Option<Lock>,
-}
-
-/// A locked file.
-pub(super) struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing it would unlock it too, but not while a process that was just forked still has it.
-        drop(self.0.unlock());
-    }
 }
 
 pub(super) const DATA: &str = "data.mdb";
@@ -63,7 +53,8 @@ pub(super) fn create(
 ) -> Result<Environment> {
     check_platform()?;
     create_directories(path)?;
-    let lock = lock(path)?;
+    // Two processes on one collection would not see each other's graphs.
+    let lock = Lock::take(path, LOCK)?;
     let data = path.join(DATA);
     match structure_of(&data) {
         // Made, and nothing ever written: that is what a crash here leaves.
@@ -92,7 +83,7 @@ pub(super) fn open(path: &Path) -> Result<Environment> {
     if !data.try_exists().map_err(|source| Error::io("read", &data, source))? {
         return Err(missing());
     }
-    let lock = lock(path)?;
+    let lock = Lock::take(path, LOCK)?;
     match structure_of(&data)? {
         None | Some(0) => return Err(missing()),
         Some(_) => {}
@@ -184,19 +175,6 @@ pub(super) fn create_directories(path: &Path) -> Result<()> {
     let made: Vec<_> = path.ancestors().take_while(missing).collect();
     fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))?;
     made.into_iter().try_for_each(sync_directories)
-}
-
-/// Two processes on one collection would not see each other's graphs.
-fn lock(path: &Path) -> Result<Lock> {
-    let file = path.join(LOCK);
-    let failed = |source| Error::io("lock", &file, source);
-    let lock = File::options().create(true).truncate(false).write(true).open(&file);
-    let lock = lock.map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(Lock(lock)),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::CollectionInUse { path: path.into() }),
-        Err(fs::TryLockError::Error(source)) => Err(failed(source)),
-    }
 }
 
 /// Tells whether a directory has a collection, whole or damaged.

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use heed::{AnyTls, CompactionOption, Env, RoTxn, RwTxn, WithoutTls};
 
-use super::environment::{self, DATA, Durability, Environment, Lock, storage_error};
+use super::environment::{self, DATA, Durability, Environment, storage_error};
 use super::record::{Table, shown};
 use super::tables::{Database, Tables};
+use crate::files::Lock;
 use crate::{Error, Result};
 
 /// Keys, from one bound to the other.

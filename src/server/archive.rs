@@ -18,8 +18,8 @@ use crate::{Error, Result};
 /// The file of a collection, in its directory and in a snapshot of it.
 const DATA: &str = "data.mdb";
 
-/// Writes a snapshot of a collection; gives its checksum. The copy is made in `scratch` first.
-pub(super) fn write_one(collection: &Collection, scratch: &Path, to: &Path) -> Result<String> {
+/// Writes a snapshot of a collection. The copy is made in `scratch` first.
+pub(super) fn write_one(collection: &Collection, scratch: &Path, to: &Path) -> Result<()> {
     let copy = temporary(scratch)?;
     let copied = copy.path().join("copy");
     collection.backup(&copied)?;
@@ -32,7 +32,7 @@ pub(super) fn write_all(
     names: &Names,
     scratch: &Path,
     to: &Path,
-) -> Result<String, Refusal> {
+) -> Result<(), Refusal> {
     let copy = temporary(scratch)?;
     let mut kept = names.clone();
     kept.collections.clear();
@@ -63,19 +63,15 @@ fn temporary(scratch: &Path) -> Result<TempDir> {
 }
 
 /// Writes a file that has its name only once it is whole, and beside it its checksum.
-fn write(
-    to: &Path,
-    fill: impl FnOnce(&mut Builder<Hashed<File>>) -> io::Result<()>,
-) -> Result<String> {
+fn write(to: &Path, fill: impl FnOnce(&mut Builder<Hashed<File>>) -> io::Result<()>) -> Result<()> {
     let partial = to.with_extension("partial");
     let written = File::create(&partial).and_then(|file| {
         let mut tar = Builder::new(Hashed { to: file, digest: Sha256::new() });
         fill(&mut tar)?;
         let Hashed { to: file, digest } = tar.into_inner()?;
         file.sync_all()?;
-        let checksum = hex(&digest.finalize());
-        fs::write(checksum_file(to), &checksum)?;
-        fs::rename(&partial, to).map(|()| checksum)
+        fs::write(checksum_file(to), hex(&digest.finalize()))?;
+        fs::rename(&partial, to)
     });
     written.map_err(|fault| {
         // Nothing more can be done about a leftover than to try.
@@ -122,7 +118,7 @@ pub(super) fn receive(mut from: impl Read, to: &Path) -> Result<()> {
     written.map(drop).map_err(|fault| Error::io("write", to, fault))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String doesn't fail.

@@ -1,5 +1,7 @@
 //! Routes: points, read by their ids, in the order of their ids, and counted.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -13,10 +15,10 @@ use super::body::Text;
 use super::hosted::Hosted;
 use super::refusal::Refusal;
 use crate::Result;
-use crate::collection::{NamedVectors, Point, Snapshot};
-use crate::filter::{Filter, PayloadSelector, PointId};
+use crate::collection::{NamedVectors, Snapshot, Vector};
+use crate::filter::{Filter, Payload, PayloadSelector, PointId};
 use crate::json::{self, Foreign, Node, Object};
-use crate::search::{OrderBy, OrderValue, QueryRequest, Scoring, WithVector};
+use crate::search::{OrderBy, OrderValue, QueryRequest, ScoredPoint, Scoring, WithVector};
 
 const SHARD: &[Foreign] = &[Foreign::new("shard_key", "sharding")];
 /// Qdrant's.
@@ -51,9 +53,9 @@ impl Parts {
 
 /// A point, as far as it is asked for.
 struct Record {
-    point: Point,
-    payload: bool,
-    vectors: bool,
+    id: PointId,
+    payload: Option<Payload>,
+    vectors: Option<BTreeMap<String, Vector>>,
     order_value: Option<OrderValue>,
 }
 
@@ -61,29 +63,25 @@ impl Record {
     fn read(snapshot: &Snapshot<'_>, id: PointId, parts: &Parts) -> Result<Option<Self>> {
         let Some(number) = snapshot.number(id)? else { return Ok(None) };
         let (id, payload) = snapshot.payload(number)?;
-        let payload = parts.payload.select(payload);
-        let vectors = match &parts.vectors {
-            WithVector::None => None,
-            WithVector::All => Some(snapshot.vectors(number, |_| true)?),
-            WithVector::Named(names) => {
-                Some(snapshot.vectors(number, |name| names.iter().any(|it| it == name))?)
-            }
-        };
-        let (has_payload, has_vectors) = (payload.is_some(), vectors.is_some());
-        let mut point = Point::new(id).payload(payload.unwrap_or_default());
-        point.vectors = vectors.unwrap_or_default();
-        Ok(Some(Self { point, payload: has_payload, vectors: has_vectors, order_value: None }))
+        let vectors = parts.vectors.of(snapshot, number)?;
+        Ok(Some(Self { id, payload: parts.payload.select(payload), vectors, order_value: None }))
+    }
+}
+
+impl From<ScoredPoint> for Record {
+    fn from(point: ScoredPoint) -> Self {
+        let ScoredPoint { id, payload, vectors, order_value, .. } = point;
+        Self { id, payload, vectors, order_value }
     }
 }
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { point, payload, vectors, order_value } = self;
         let mut record = serializer.serialize_map(None)?;
-        record.serialize_entry("id", &point.id)?;
-        json::entry(&mut record, "payload", payload.then_some(&point.payload))?;
-        json::entry(&mut record, "vector", vectors.then_some(NamedVectors(&point.vectors)))?;
-        json::entry(&mut record, "order_value", *order_value)?;
+        record.serialize_entry("id", &self.id)?;
+        json::entry(&mut record, "payload", self.payload.as_ref())?;
+        json::entry(&mut record, "vector", self.vectors.as_ref().map(NamedVectors))?;
+        json::entry(&mut record, "order_value", self.order_value)?;
         record.end()
     }
 }
@@ -173,15 +171,10 @@ impl Scroll {
         }
         let mut request = QueryRequest::new(Scoring::OrderBy(order)).limit(self.limit);
         request.filter = self.filter;
-        let searcher = hosted.searcher()?;
-        let found = searcher.query(&request)?.points;
-        let ids: Vec<PointId> = found.iter().map(|point| point.id).collect();
-        let mut records = records(hosted, &ids, &self.parts)?;
-        for record in &mut records {
-            let at = found.iter().find(|point| point.id == record.point.id);
-            record.order_value = at.and_then(|point| point.order_value);
-        }
-        Ok(records)
+        request.with_payload = self.parts.payload;
+        request.with_vector = self.parts.vectors;
+        let found = hosted.searcher()?.query(&request)?.points;
+        Ok(found.into_iter().map(Record::from).collect())
     }
 }
 

@@ -1,7 +1,6 @@
 //! [`Registry`]: the collections of a directory by their names, made and dropped while others are asked.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -11,11 +10,12 @@ use super::hosted::Hosted;
 use super::names::Names;
 use super::options::ServerOptions;
 use super::refusal::Refusal;
+use crate::Result;
 use crate::collection::{Collection, CollectionConfig};
+use crate::files::Lock;
 use crate::rerank::{Backend, Reranker};
 use crate::search::{Searcher, SearcherOptions};
 use crate::service::{CollectionHandle, Service};
-use crate::{Error, Result};
 
 /// Collections by name, and their aliases.
 pub(super) struct Registry {
@@ -26,7 +26,7 @@ pub(super) struct Registry {
     /// Names as they are on disk; held by whoever changes them.
     names: Mutex<Names>,
     /// Held while the server lives.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Collections and aliases at one moment.
@@ -52,7 +52,7 @@ const LOCK: &str = "server.lock";
 impl Registry {
     pub fn open(directory: &Path, options: &ServerOptions) -> Result<Self> {
         Names::make_directory(directory)?;
-        let lock = lock(directory)?;
+        let lock = Lock::take(directory, LOCK)?;
         let names = Names::read(directory)?;
         names.remove_others(directory)?;
         let reranker = match &options.reranker {
@@ -124,15 +124,6 @@ impl Registry {
     /// Makes a collection.
     pub fn create(&self, name: &str, config: CollectionConfig) -> Result<(), Refusal> {
         check_name(name)?;
-        self.add(name, |path| Ok(Collection::create(path, config)?))
-    }
-
-    /// Adds a collection, which `make` makes in a directory.
-    fn add(
-        &self,
-        name: &str,
-        make: impl FnOnce(&Path) -> Result<Collection, Refusal>,
-    ) -> Result<(), Refusal> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if names.collections.contains_key(name) {
             return Err(Refusal::exists("Collection", name));
@@ -141,6 +132,7 @@ impl Registry {
             return Err(Refusal::exists("Alias", name));
         }
         let mut changed = names.clone();
+        let make = |path: &Path| Ok(Collection::create(path, config)?);
         let hosted = self.host(name, &mut changed, make)?;
         self.commit(&mut names, changed, |open| {
             open.collections.insert(name.into(), hosted);
@@ -261,18 +253,6 @@ fn handle(
 ) -> Result<CollectionHandle> {
     let options = SearcherOptions::new().reranker(Arc::clone(reranker)).at_once(true);
     Ok(service.collection(Searcher::with_options(collection, options)?.into()))
-}
-
-fn lock(directory: &Path) -> Result<File> {
-    let path = directory.join(LOCK);
-    let failed = |fault| Error::io("lock", &path, fault);
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::CollectionInUse { path: directory.into() }),
-        Err(TryLockError::Error(fault)) => Err(failed(fault)),
-    }
 }
 
 /// Qdrant's limits of names.

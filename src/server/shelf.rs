@@ -42,7 +42,7 @@ impl Shelf {
     /// Those of a collection. Its name may be longer than that of a file.
     pub fn of(server: &Path, collection: &str) -> Self {
         let digest = Sha256::digest(collection.as_bytes());
-        let directory: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let directory = archive::hex(&digest[..16]);
         let letters = collection.char_indices().take_while(|(at, it)| at + it.len_utf8() <= NAME);
         let name = letters.map(|(_, it)| it).collect();
         Self { directory: server.join(SNAPSHOTS).join(directory), name }

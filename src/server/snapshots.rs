@@ -170,7 +170,7 @@ impl Source {
     }
 
     /// The file, which is received first if it is on another machine.
-    fn file(&self, scratch: &FilePath, server: &FilePath) -> Result<Recovered, Refusal> {
+    fn file(&self, server: &FilePath) -> Result<Recovered, Refusal> {
         if let Some(path) = self.location.strip_prefix("file://") {
             return local(path.strip_prefix("localhost").unwrap_or(path), server);
         }
@@ -189,7 +189,7 @@ impl Source {
         }
         let failed = |fault| Refusal::bad_request(format!("cannot get {}: {fault}", self.location));
         let answer = request.call().map_err(failed)?;
-        let file = temporary(scratch)?;
+        let file = temporary(server)?;
         archive::receive(answer.into_body().into_reader(), file.path())?;
         Ok(Recovered::Received(file))
     }
@@ -235,7 +235,7 @@ fn temporary(scratch: &FilePath) -> Result<NamedTempFile> {
 async fn recover(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
     app.call_apart(move |app| {
         let source = text.read("a place of a snapshot", "request", Source::read)?;
-        let file = source.file(app.registry.path(), app.registry.path())?;
+        let file = source.file(app.registry.path())?;
         take(app, &name, file.path(), source.checksum.as_deref())
     })
     .await

@@ -15,7 +15,10 @@ pub use scoring::{
     RecommendStrategy, Scoring,
 };
 
-use crate::filter::{Filter, PayloadSelector};
+use std::collections::BTreeMap;
+
+use crate::collection::{Snapshot, Vector};
+use crate::filter::{Filter, PayloadSelector, PointNumber};
 use crate::recall::SearchParams;
 use crate::{Error, Result};
 
@@ -114,6 +117,24 @@ pub enum WithVector {
     All,
     /// Those of these names.
     Named(Vec<String>),
+}
+
+impl WithVector {
+    /// The vectors of a point that are wanted, if any are.
+    pub(crate) fn of(
+        &self,
+        snapshot: &Snapshot<'_>,
+        number: PointNumber,
+    ) -> Result<Option<BTreeMap<String, Vector>>> {
+        let vectors = match self {
+            Self::None => return Ok(None),
+            Self::All => snapshot.vectors(number, |_| true)?,
+            Self::Named(names) => {
+                snapshot.vectors(number, |name| names.iter().any(|it| it == name))?
+            }
+        };
+        Ok(Some(vectors))
+    }
 }
 
 /// Qdrant's.

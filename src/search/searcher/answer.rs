@@ -12,7 +12,7 @@ use crate::collection::Values;
 use crate::filter::{PayloadSelector, PointNumber};
 use crate::ranking::TokenMatch;
 use crate::search::{QueryPlan, QueryRequest, QueryResponse, RequestLimits};
-use crate::search::{ScoredPoint, Stage, WithVector};
+use crate::search::{ScoredPoint, Stage};
 use crate::{Error, Result};
 
 /// Answers requests from one state of a collection. An error of one is nothing to the others.
@@ -112,13 +112,7 @@ fn point(
             (id, some.select(payload))
         }
     };
-    let vectors = match &request.with_vector {
-        WithVector::None => None,
-        WithVector::All => Some(reader.snapshot.vectors(number, |_| true)?),
-        WithVector::Named(names) => {
-            Some(reader.snapshot.vectors(number, |name| names.iter().any(|it| it == name))?)
-        }
-    };
+    let vectors = request.with_vector.of(&reader.snapshot, number)?;
     let version = reader.snapshot.version(number)?;
     Ok(ScoredPoint { id, version, score, order_value: None, payload, vectors, matches })
 }
