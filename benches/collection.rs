@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use maxfold::collection::{
-    Collection, CollectionConfig, Modifier, PayloadIndex, Point, SparseConfig, Vector, VectorConfig,
+    Collection, CollectionConfig, Modifier, Operation, PayloadIndex, Point, SparseConfig, Vector,
+    VectorConfig,
 };
 use maxfold::filter::{Filter, IndexKind, Payload, PointNumber};
 use maxfold::maxsim::CpuMaxSim;
@@ -293,5 +294,21 @@ fn sparse(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, write, read, filtered, two_stages, sparse);
+/// Points of 180 × 128 as Qdrant's clients send them, and as they are answered.
+fn json(criterion: &mut Criterion) {
+    let mut rng = StdRng::seed_from_u64(5);
+    let mut values = || (0..180 * 128).map(|_| rng.random_range(-0.3..0.3)).collect();
+    let point =
+        |id: u64| Point::new(id).vector("tokens", Vector::Multi { values: values(), dim: 128 });
+    let points: Vec<_> = (0..100).map(point).collect();
+    let text = json!({"upsert": {"points": points}}).to_string();
+    let mut group = criterion.benchmark_group("JSON of 100 points of 180x128");
+    group.throughput(Throughput::Bytes(text.len() as u64)).sample_size(10);
+    group.bench_function("read", |bencher| bencher.iter(|| text.parse::<Operation>().unwrap()));
+    group.bench_function("write", |bencher| {
+        bencher.iter(|| serde_json::to_vec(&points).unwrap());
+    });
+}
+
+criterion_group!(benches, write, read, filtered, two_stages, sparse, json);
 criterion_main!(benches);

@@ -1,9 +1,9 @@
 //! f32 in output, where f64 is all that there is.
 
-/// The f64 that is written with the digits of this f32: 0.1, and not 0.10000000149011612. Rounded to f32 it is
-/// the same number, and the order of numbers is kept.
+/// The f64 that is written with the digits of this f32, which are as few as tell it apart: 0.1, and not
+/// 0.10000000149011612. Rounded to f32 it is the same number, and the order of numbers is kept.
 pub(crate) fn spelled(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or_else(|_| f64::from(value))
+    zmij::Buffer::new().format(value).parse().unwrap_or_else(|_| f64::from(value))
 }
 
 #[cfg(test)]
@@ -22,7 +22,8 @@ mod tests {
             let [a, b] = [spelled(pair[0]), spelled(pair[1])];
             assert!(a.total_cmp(&b).is_lt(), "{pair:?}");
             assert_eq!((b as f32).to_bits(), pair[1].to_bits());
-            assert_eq!(b.to_string(), pair[1].to_string());
+            // Where two numbers of as few digits are as near, it may be either.
+            assert!(b.to_string().len() <= pair[1].to_string().len(), "{b} {}", pair[1]);
         }
         assert!(spelled(f32::INFINITY).is_infinite() && spelled(f32::NAN).is_nan());
     }

@@ -299,7 +299,10 @@ fn requests() {
 #[test]
 fn requests_that_are_refused() {
     let cases = [
-        (r#"{"query": []}"#, "expected request.query to be a vector with values: a dense vector must not be empty, got []"),
+        (
+            r#"{"query": []}"#,
+            "expected request.query to be a vector with values: a dense vector must not be empty, got []",
+        ),
         (
             r#"{"query": [1, "x"]}"#,
             "expected request.query[1] to be a number that f32 holds, got \"x\"",
@@ -328,7 +331,7 @@ fn requests_that_are_refused() {
         ),
         (
             r#"{"query": {"nearest": [1], "fusion": "rrf"}}"#,
-            "expected request.query to be a vector, the id of a point, or an object with one of nearest, recommend, discover, context, order_by, fusion, rrf, formula, sample, relevance_feedback, got {\"fusion\":\"rrf\",\"nearest\":[1]}",
+            "expected request.query to be a vector, the id of a point, or an object with one of nearest, recommend, discover, context, order_by, fusion, rrf, formula, sample, relevance_feedback, got {\"nearest\":[1],\"fusion\":\"rrf\"}",
         ),
         (
             r#"{"query": {"nearest": [1], "mmr": {"diversity": 1.5}}}"#,

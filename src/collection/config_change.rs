@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::config::{CollectionConfig, Modifier, Shape};
 use super::hnsw_json::{self, GivenHnsw};
-use crate::json::{self, Foreign, Node, Object};
+use crate::json::{self, Foreign, Node, Object, Tree};
 use crate::recall::HnswParams;
 use crate::{Error, Result};
 
@@ -108,7 +108,7 @@ impl ConfigChange {
             }
         }
         change(&mut json, &self.fields);
-        CollectionConfig::read(&Node::root(&json, "config"))
+        CollectionConfig::read(&Node::root(&Tree::from(&json), "config"))
     }
 }
 

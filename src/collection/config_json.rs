@@ -9,7 +9,7 @@ use super::config::{
     CollectionConfig, Datatype, Modifier, Shape, SparseConfig, VectorConfig, VectorKind,
 };
 use super::hnsw_json::{self, GivenHnsw, HNSW};
-use crate::json::{self, Foreign, Node, Object};
+use crate::json::{self, Foreign, Json, Node, Object};
 use crate::recall::HnswParams;
 use crate::{Error, Result};
 
@@ -29,9 +29,9 @@ const BESIDE_TOP: &[Foreign] = &[
     Foreign::positive("write_consistency_factor"),
     Foreign::count("read_fan_out_factor"),
     Foreign::count("read_fan_out_delay_ms"),
-    Foreign::unless("sharding_method", "sharding by key", |method| method == "auto"),
+    Foreign::unless("sharding_method", "sharding by key", |it| it.as_str() == Some("auto")),
     Foreign::unless("strict_mode_config", "strict mode", |mode| {
-        mode.is_object() && mode["enabled"] != true
+        mode.is_object() && mode.get("enabled").and_then(Json::as_bool) != Some(true)
     }),
     Foreign::new("init_from", "a copy of another collection"),
 ];
@@ -201,7 +201,7 @@ fn given(object: &Object<'_>, without: &[&str]) -> Map<String, Value> {
 /// Vectors by name, or the one without a name, in whose place only its fields stand.
 fn read_vectors(node: &Node<'_>, all: GivenHnsw) -> Result<BTreeMap<String, VectorConfig>> {
     let object = node.any_object()?;
-    let is_field = |key: &&str| object.get(key).is_some_and(|it| !it.value().is_object());
+    let is_field = |key: &&str| object.get(key).is_some_and(|it| !it.json().is_object());
     if VECTOR.iter().any(is_field) {
         return Ok([(String::new(), read_vector(node, all)?)].into());
     }

@@ -1,13 +1,12 @@
 //! [`Operation`] from Qdrant's JSON.
 
 use serde::de::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use super::operation::{Operation, PointVectors, UpdateMode, UpsertOptions};
 use super::point_json::{read_payload, read_vectors};
 use super::{Point, Selector};
 use crate::filter::{FieldPath, Filter, PointId};
-use crate::json::{self, Foreign, Node, Object};
+use crate::json::{self, Foreign, Json, Node, Object};
 use crate::{Error, Result};
 
 const OPERATIONS: [&[&str; 1]; 8] = [
@@ -95,7 +94,7 @@ impl Operation {
             _ => {
                 let object = selector(node, &["vector", "points", "filter"])?;
                 let names = object.required("vector")?.array()?;
-                let names = names.iter().map(|it| it.string().map(String::from));
+                let names = names.iter().map(Node::text);
                 let names = names.collect::<Result<_>>()?;
                 Ok(Self::DeleteVectors { names, which: read_selector(node, object)? })
             }
@@ -142,8 +141,8 @@ fn read_batch(node: &Node<'_>) -> Result<Vec<Point>> {
     let mut points: Vec<Point> =
         ids.iter().map(|id| PointId::read(id).map(Point::new)).collect::<Result<_>>()?;
     let vectors = object.required("vectors")?;
-    let columns = match vectors.value() {
-        Value::Array(_) => vec![("", vectors)],
+    let columns = match vectors.json() {
+        Json::Array(_) => vec![("", vectors)],
         _ => vectors.any_object()?.entries().collect(),
     };
     for (name, node) in columns {
@@ -155,7 +154,7 @@ fn read_batch(node: &Node<'_>) -> Result<Vec<Point>> {
     if let Some(payloads) = object.get("payloads") {
         let payloads = read_column(&payloads, points.len())?;
         for (point, payload) in points.iter_mut().zip(payloads) {
-            if !payload.value().is_null() {
+            if !payload.json().is_null() {
                 point.payload = read_payload(&payload)?;
             }
         }

@@ -8,7 +8,7 @@ use serde::ser::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::filter::{FieldPath, IndexKind};
-use crate::json::{self, Node};
+use crate::json::{self, Node, Tree};
 use crate::{Error, Result};
 
 /// A payload index: what it holds of which field; in JSON the body of Qdrant's call to create one. It
@@ -53,14 +53,14 @@ impl PayloadIndex {
     /// `is_tenant`, which change no answer.
     pub fn schema(&self) -> Value {
         let is_kind = |given: &&Value| {
-            IndexKind::read(&Node::root(given, "")).ok().as_ref() == Some(&self.kind)
+            IndexKind::read(&Node::root(&Tree::from(*given), "")).ok().as_ref() == Some(&self.kind)
         };
         self.given.as_ref().filter(is_kind).cloned().unwrap_or_else(|| self.kind.to_json())
     }
 
     /// An index of a field, by its [schema](PayloadIndex::schema).
     pub(super) fn with_schema(field: FieldPath, schema: &Node<'_>) -> Result<Self> {
-        let mut given = schema.value().clone();
+        let mut given = schema.json().to_value();
         given.as_object_mut().into_iter().for_each(|it| it.retain(|_, value| !value.is_null()));
         Ok(Self { field, kind: IndexKind::read(schema)?, given: Some(given) })
     }

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::Value;
 
 use super::{Point, Vector};
 use crate::filter::{Payload, PointId};
-use crate::json::{self, Node};
+use crate::json::{self, Json, Node};
 use crate::text::{self, Line};
 use crate::{Error, Result};
 
@@ -26,12 +25,12 @@ impl Point {
 }
 
 pub(super) fn read_payload(node: &Node<'_>) -> Result<Payload> {
-    node.value().as_object().cloned().ok_or_else(|| node.expected("an object"))
+    node.any_object().map(|object| object.to_map())
 }
 
 /// Vectors by name, or the one without a name.
 pub(super) fn read_vectors(node: &Node<'_>) -> Result<BTreeMap<String, Vector>> {
-    if let Value::Array(_) = node.value() {
+    if let Json::Array(_) = node.json() {
         return Ok([(String::new(), Vector::read(node)?)].into());
     }
     let vectors = node.any_object()?;

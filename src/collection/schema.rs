@@ -8,7 +8,7 @@ use heed::{AnyTls, RoTxn, RwTxn};
 use super::config::{CollectionConfig, Shape, VectorConfig};
 use super::record::{CONFIG_KEY, FORMAT, FORMAT_KEY, Table};
 use super::store::Store;
-use crate::json::Node;
+use crate::json::{Node, Tree};
 use crate::{Error, Result};
 
 const SLOTS_KEY: &[u8] = b"slots";
@@ -39,9 +39,11 @@ impl Schema {
                 return Err(Error::FormatVersion { path, expected: FORMAT, got });
             }
         }
-        let config = record(CONFIG_KEY)?.and_then(|it| serde_json::from_slice(it).ok());
+        let config =
+            record(CONFIG_KEY)?.and_then(|it| serde_json::from_slice::<serde_json::Value>(it).ok());
         let config = config.ok_or_else(|| damaged(CONFIG_KEY))?;
-        let schema = Self::new(CollectionConfig::read(&Node::root(&config, "config"))?);
+        let schema =
+            Self::new(CollectionConfig::read(&Node::root(&Tree::from(&config), "config"))?);
         let Some(slots) = record(SLOTS_KEY)? else { return Ok(schema) };
         let slots: Option<BTreeMap<String, u8>> = serde_json::from_slice(slots).ok();
         let slots = slots.filter(|it| it.keys().eq(schema.config.vectors.keys()));

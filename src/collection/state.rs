@@ -11,7 +11,7 @@ use super::record::{STATE_KEY, Table, index_key, parse_length, parse_set, set_bo
 use super::schema::Schema;
 use super::store::Store;
 use crate::filter::{FieldPath, IndexKind, PointNumber, PointSet, Span};
-use crate::json::Node;
+use crate::json::{Node, Tree};
 use crate::{Error, Result};
 
 const INDEXES_KEY: &[u8] = b"indexes";
@@ -199,7 +199,9 @@ fn parse_indexes(body: &[u8]) -> Option<Vec<(u32, PayloadIndex)>> {
     let index = |index: &Value| {
         let number = u32::try_from(index["number"].as_u64()?).ok()?;
         let field = index["field"].as_str()?.parse().ok()?;
-        let index = PayloadIndex::with_schema(field, &Node::root(&index["kind"], "kind")).ok()?;
+        let index =
+            PayloadIndex::with_schema(field, &Node::root(&Tree::from(&index["kind"]), "kind"))
+                .ok()?;
         Some((number, index))
     };
     indexes.iter().map(index).collect()

@@ -4,12 +4,11 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
-use serde_json::Value;
 
 use super::config::Shape;
 use super::sparse::SparseVector;
 use crate::decimal::spelled;
-use crate::json::Node;
+use crate::json::{Elements, Json, Node};
 use crate::multivector::{Element, TokenMatrixRef, check_finite, flatten, rows};
 use crate::{Error, Result};
 
@@ -82,14 +81,14 @@ impl Vector {
 
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let expected = "numbers, arrays of numbers, or indices and values";
-        let first = match node.value() {
-            Value::Array(values) => values.first(),
-            Value::Object(_) => return read_sparse(node),
+        let elements = match node.json() {
+            Json::Array(elements) => elements,
+            Json::Object(_) => return read_sparse(node),
             _ => return Err(node.expected(expected)),
         };
-        match first {
+        match elements.iter().next() {
             None => Err(node.expected("a vector with values: a dense vector must not be empty")),
-            Some(Value::Array(row)) => read_rows(node, row.len()),
+            Some(Json::Array(_)) => read_rows(node, elements),
             Some(_) => node.f32s().map(Self::Dense),
         }
     }
@@ -203,14 +202,17 @@ impl Serialize for Row<'_> {
     }
 }
 
-fn read_rows(node: &Node<'_>, dim: usize) -> Result<Vector> {
-    let mut values = Vec::new();
-    for row in node.array()? {
-        let numbers = row.f32s()?;
-        if numbers.len() != dim || dim == 0 {
-            return Err(row.expected(format!("a row of {} numbers", dim.max(1))));
+fn read_rows(node: &Node<'_>, rows: Elements<'_>) -> Result<Vector> {
+    let (mut values, mut dim) = (Vec::new(), 0);
+    for (at, row) in rows.iter().enumerate() {
+        let length = row.append_to(&mut values);
+        if at == 0 {
+            dim = length.unwrap_or(0);
         }
-        values.extend(numbers);
+        if length != Some(dim) || dim == 0 {
+            let row = node.element(at, row);
+            return row.f32s().and(Err(row.expected(format!("a row of {} numbers", dim.max(1)))));
+        }
     }
     Ok(Vector::Multi { values, dim })
 }
@@ -218,7 +220,7 @@ fn read_rows(node: &Node<'_>, dim: usize) -> Result<Vector> {
 fn read_sparse(node: &Node<'_>) -> Result<Vector> {
     let object = node.object(&["indices", "values"])?;
     let index = |node: &Node<'_>| {
-        let index = node.value().as_u64().and_then(|it| u32::try_from(it).ok());
+        let index = node.json().as_u64().and_then(|it| u32::try_from(it).ok());
         index.ok_or_else(|| node.expected("an integer of 32 bits"))
     };
     let indices = object.required("indices")?.array()?;

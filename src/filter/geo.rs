@@ -72,7 +72,7 @@ impl GeoPoint {
 
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         node.object(&["lon", "lat"])?;
-        Self::of(node.value()).ok_or_else(|| node.expected(EXPECTED))
+        Self::of(&node.json().to_value()).ok_or_else(|| node.expected(EXPECTED))
     }
 
     pub(crate) fn to_json(self) -> Value {

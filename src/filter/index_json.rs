@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{IndexKind, TextParams};
 use crate::Result;
-use crate::json::{Foreign, Node};
+use crate::json::{Foreign, Json, Node};
 
 /// Parameters that change at most what an answer costs.
 const HINTS: &[Foreign] = &[
@@ -21,17 +21,16 @@ const HINTS: &[Foreign] = &[
 impl IndexKind {
     /// Reads `"keyword"`, or `{"type": "keyword", …}`.
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
-        let name = match node.value() {
-            Value::Object(_) => node.any_object()?.required("type")?,
+        let name = match node.json() {
+            Json::Object(_) => node.any_object()?.required("type")?,
             _ => node.clone(),
         };
-        let known =
-            || Self::ALL.into_iter().find(|kind| Some(kind.name()) == name.value().as_str());
+        let known = || Self::ALL.into_iter().find(|kind| Some(kind.name()) == name.json().as_str());
         let expected = || Self::ALL.map(|kind| kind.name().to_owned()).join(", ");
         let kind = known().ok_or_else(|| name.expected(format!("one of {}", expected())))?;
-        match (node.value(), kind) {
-            (Value::Object(_), Self::Text(_)) => TextParams::read(node).map(Self::Text),
-            (Value::Object(_), kind) => node.object_beside(&["type"], HINTS).map(|_| kind),
+        match (node.json(), kind) {
+            (Json::Object(_), Self::Text(_)) => TextParams::read(node).map(Self::Text),
+            (Json::Object(_), kind) => node.object_beside(&["type"], HINTS).map(|_| kind),
             (_, kind) => Ok(kind),
         }
     }

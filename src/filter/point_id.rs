@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::json::{self, Node};
+use crate::json::{self, Json, Node};
 use crate::{Error, Result};
 
 /// The id of a point, as in Qdrant: an unsigned integer or a UUID. Integers come before UUIDs.
@@ -32,9 +32,9 @@ const EXPECTED: &str = "an unsigned integer or a UUID";
 
 impl PointId {
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
-        let id = match node.value() {
-            Value::Number(number) => number.as_u64().map(Self::Number),
-            Value::String(text) => Uuid::from_str(text).ok().map(Self::Uuid),
+        let id = match node.json() {
+            Json::Number(number) => number.as_u64().map(Self::Number),
+            Json::String(text) => Uuid::from_str(text).ok().map(Self::Uuid),
             _ => None,
         };
         id.ok_or_else(|| node.expected(EXPECTED))

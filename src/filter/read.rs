@@ -1,13 +1,12 @@
 //! Filters from JSON.
 
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use super::{
     Condition, Datetime, FieldPath, Filter, GeoArea, Match, MinShould, PointId, Range, Scalar,
     Scalars, Slice, Test,
 };
-use crate::json::{self, Foreign, Node, Object};
+use crate::json::{self, Foreign, Json, Node, Object};
 use crate::{Error, Result};
 
 const CLAUSES: &[&str] = &["must", "should", "must_not", "min_should"];
@@ -214,7 +213,7 @@ fn read_match(node: &Node<'_>) -> Result<Match> {
         let expected = format!("an object with exactly one of {}", MATCHES.join(", "));
         return Err(node.expected(expected));
     };
-    let string = || values.string().map(String::from);
+    let string = || values.text();
     match kind {
         "value" => read_scalar(&values).map(Match::Value),
         "any" => read_scalars(&values).map(Match::Any),
@@ -228,10 +227,10 @@ fn read_match(node: &Node<'_>) -> Result<Match> {
 }
 
 fn read_scalar(node: &Node<'_>) -> Result<Scalar> {
-    let scalar = match node.value() {
-        Value::String(text) => Some(Scalar::String(text.clone())),
-        Value::Bool(value) => Some(Scalar::Bool(*value)),
-        Value::Number(number) => number.as_i64().map(Scalar::Integer),
+    let scalar = match node.json() {
+        Json::String(text) => Some(Scalar::String(text.into())),
+        Json::Bool(value) => Some(Scalar::Bool(value)),
+        Json::Number(number) => number.as_i64().map(Scalar::Integer),
         _ => None,
     };
     scalar.ok_or_else(|| node.expected("a string, an integer of 64 bits or a boolean"))
@@ -240,17 +239,17 @@ fn read_scalar(node: &Node<'_>) -> Result<Scalar> {
 /// Strings or integers; of an empty list both are true.
 fn read_scalars(node: &Node<'_>) -> Result<Scalars> {
     let values = node.array()?;
-    if values.iter().all(|it| it.value().is_string()) {
-        return values.iter().map(|it| it.string().map(String::from)).collect();
+    if values.iter().all(|it| it.json().is_string()) {
+        return values.iter().map(Node::text).collect();
     }
     let expected = || node.expected("strings, or integers of 64 bits");
-    values.iter().map(|it| it.value().as_i64().ok_or_else(expected)).collect()
+    values.iter().map(|it| it.json().as_i64().ok_or_else(expected)).collect()
 }
 
 /// A bound that is a string makes it a range of datetimes.
 fn read_range(node: &Node<'_>) -> Result<Test> {
     let object = node.object(BOUNDS)?;
-    let is_text = |bound: &&str| object.get(bound).is_some_and(|it| it.value().is_string());
+    let is_text = |bound: &&str| object.get(bound).is_some_and(|it| it.json().is_string());
     if BOUNDS.iter().any(is_text) {
         return read_bounds(node, |bound| bound.parse(Datetime::EXPECTED)).map(Test::Datetime);
     }

@@ -10,7 +10,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::Language;
 use crate::Result;
-use crate::json::{Foreign, Node, Object};
+use crate::json::{Foreign, Json, Node, Object};
 
 /// How text is divided into the tokens that are compared, in Qdrant's terms.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,8 +68,8 @@ const BESIDE: &[Foreign] = &[
     Foreign::new("nested", "an index of nested objects"),
 ];
 
-fn is_off(value: &Value) -> bool {
-    *value == Value::Bool(false)
+fn is_off(value: Json<'_>) -> bool {
+    value.as_bool() == Some(false)
 }
 
 impl Default for TextParams {
@@ -207,15 +207,13 @@ type Stopwords = (Vec<String>, BTreeSet<Language>);
 
 /// A language, or an object with languages and words.
 fn read_stopwords(node: &Node<'_>) -> Result<Stopwords> {
-    if node.value().is_string() {
+    if node.json().is_string() {
         return Ok((Vec::new(), [read_language(node)?].into()));
     }
     let object = node.object(&["languages", "custom"])?;
     let languages =
         |node: &Node<'_>| node.array()?.iter().map(read_language).collect::<Result<_>>();
-    let words = |node: &Node<'_>| {
-        node.array()?.iter().map(|word| word.string().map(String::from)).collect::<Result<_>>()
-    };
+    let words = |node: &Node<'_>| node.array()?.iter().map(Node::text).collect::<Result<_>>();
     let custom = object.map("custom", words)?.unwrap_or_default();
     Ok((custom, object.map("languages", languages)?.unwrap_or_default()))
 }

@@ -1,12 +1,12 @@
 //! [`Foreign`]: fields of Qdrant's that mean nothing to us.
 
-use serde_json::Value;
+use super::Json;
 
 /// A field that Qdrant's clients may write beside ours. `null` there asks for nothing.
 pub(crate) struct Foreign {
     pub(super) field: &'static str,
     /// Tells whether a value changes no answer.
-    pub(super) fits: fn(&Value) -> bool,
+    pub(super) fits: fn(Json<'_>) -> bool,
     pub(super) otherwise: Otherwise,
 }
 
@@ -24,7 +24,11 @@ impl Foreign {
     }
 
     /// A field that would change an answer, except with some values.
-    pub const fn unless(field: &'static str, what: &'static str, fits: fn(&Value) -> bool) -> Self {
+    pub const fn unless(
+        field: &'static str,
+        what: &'static str,
+        fits: fn(Json<'_>) -> bool,
+    ) -> Self {
         Self { field, fits, otherwise: Otherwise::Unsupported(what) }
     }
 
@@ -35,24 +39,28 @@ impl Foreign {
 
     /// A yes or no that changes at most what an answer costs.
     pub const fn flag(field: &'static str) -> Self {
-        Self { field, fits: Value::is_boolean, otherwise: Otherwise::Expected("true or false") }
+        Self {
+            field,
+            fits: |it| it.as_bool().is_some(),
+            otherwise: Otherwise::Expected("true or false"),
+        }
     }
 
     /// An integer that changes at most what an answer costs.
     pub const fn count(field: &'static str) -> Self {
         let otherwise = Otherwise::Expected("an integer of at least 0");
-        Self { field, fits: Value::is_u64, otherwise }
+        Self { field, fits: |it| it.as_u64().is_some(), otherwise }
     }
 
     /// An integer above 0 that changes at most what an answer costs.
     pub const fn positive(field: &'static str) -> Self {
-        let fits = |value: &Value| value.as_u64().is_some_and(|it| it > 0);
+        let fits = |value: Json<'_>| value.as_u64().is_some_and(|it| it > 0);
         Self { field, fits, otherwise: Otherwise::Expected("an integer of at least 1") }
     }
 
     /// A word or an object that changes at most what an answer costs.
     pub const fn hint(field: &'static str) -> Self {
-        let fits = |value: &Value| value.is_object() || value.is_string();
+        let fits = |value: Json<'_>| value.is_object() || value.is_string();
         Self { field, fits, otherwise: Otherwise::Expected("an object or a word") }
     }
 }

@@ -6,40 +6,42 @@
 mod foreign;
 mod integers;
 mod parse;
+mod tree;
+mod values;
 
-use std::fmt::Write;
+use std::fmt::{self, Display, Write};
 
 pub(crate) use foreign::Foreign;
 use foreign::Otherwise;
-pub(crate) use parse::{deserialize, read};
-
-use serde::ser::{Serialize, SerializeMap};
+pub(crate) use parse::{deserialize, parse, read};
 use serde_json::{Map, Value};
+pub(crate) use tree::{Elements, Field, Json, Tree};
+pub(crate) use values::{difference, discard, entry, merge, merged, object};
 
 use crate::{Error, Result};
 
 /// A value, and where in its document it stands, for example `filter.must[2].range`.
 #[derive(Clone)]
 pub(crate) struct Node<'a> {
-    value: &'a Value,
+    json: Json<'a>,
     path: String,
 }
 
 impl<'a> Node<'a> {
     /// A whole document.
-    pub fn root(value: &'a Value, name: &str) -> Self {
-        Self { value, path: name.into() }
+    pub fn root(tree: &'a Tree, name: impl Into<String>) -> Self {
+        Self { json: tree.json(), path: name.into() }
     }
 
     /// The value, unread.
-    pub fn value(&self) -> &'a Value {
-        self.value
+    pub fn json(&self) -> Json<'a> {
+        self.json
     }
 
     /// That something else was expected here.
     pub fn expected(&self, expected: impl Into<String>) -> Error {
         let (path, expected) = (self.path.clone(), expected.into());
-        Error::InvalidJson { path, expected, got: excerpt(self.value) }
+        Error::InvalidJson { path, expected, got: excerpt(self.json) }
     }
 
     /// That what stands here is wrong in another way than by its shape.
@@ -64,11 +66,11 @@ impl<'a> Node<'a> {
         foreign: &[Foreign],
     ) -> Result<Object<'a>> {
         let object = self.any_object()?;
-        for field in object.map.keys().filter(|field| !known.contains(&field.as_str())) {
-            let foreign = foreign.iter().find(|it| it.field == field);
-            match (foreign, object.get(field)) {
+        for (field, value) in object.fields.iter().filter(|(key, _)| !known.contains(&&**key)) {
+            let foreign = foreign.iter().find(|it| *it.field == **field);
+            match (foreign, object.given(field, value)) {
                 (Some(_), None) => {}
-                (Some(foreign), Some(node)) if (foreign.fits)(node.value) => {}
+                (Some(foreign), Some(node)) if (foreign.fits)(node.json) => {}
                 (foreign, node) => return Err(self.foreign(field, known, foreign.zip(node))),
             }
         }
@@ -94,43 +96,52 @@ impl<'a> Node<'a> {
 
     /// An object, whatever its fields.
     pub fn any_object(&self) -> Result<Object<'a>> {
-        let map = self.value.as_object().ok_or_else(|| self.expected("an object"))?;
-        Ok(Object { map, path: self.path.clone() })
+        let Json::Object(fields) = self.json else { return Err(self.expected("an object")) };
+        Ok(Object { fields, path: self.path.clone() })
     }
 
     /// The elements of an array.
     pub fn array(&self) -> Result<Vec<Self>> {
-        let values = self.value.as_array().ok_or_else(|| self.expected("an array"))?;
-        Ok(self.elements(values))
+        let Json::Array(elements) = self.json else { return Err(self.expected("an array")) };
+        Ok(self.elements(elements))
     }
 
     /// The elements of an array, or the one value that stands for an array of one.
     pub fn one_or_many(&self) -> Vec<Self> {
-        match self.value {
-            Value::Array(values) => self.elements(values),
+        match self.json {
+            Json::Array(elements) => self.elements(elements),
             _ => vec![self.clone()],
         }
     }
 
-    fn elements(&self, values: &'a [Value]) -> Vec<Self> {
-        let path = |index| format!("{}[{index}]", self.path);
-        values.iter().enumerate().map(|(at, value)| Self { value, path: path(at) }).collect()
+    fn elements(&self, elements: Elements<'a>) -> Vec<Self> {
+        elements.iter().enumerate().map(|(at, json)| self.element(at, json)).collect()
+    }
+
+    /// One of the elements of an array.
+    pub fn element(&self, at: usize, json: Json<'a>) -> Self {
+        Self { json, path: format!("{}[{at}]", self.path) }
     }
 
     pub fn string(&self) -> Result<&'a str> {
-        self.value.as_str().ok_or_else(|| self.expected("a string"))
+        self.json.as_str().ok_or_else(|| self.expected("a string"))
+    }
+
+    /// A string, to keep.
+    pub fn text(&self) -> Result<String> {
+        self.string().map(String::from)
     }
 
     pub fn bool(&self) -> Result<bool> {
-        self.value.as_bool().ok_or_else(|| self.expected("true or false"))
+        self.json.as_bool().ok_or_else(|| self.expected("true or false"))
     }
 
     pub fn number(&self) -> Result<f64> {
-        self.value.as_f64().ok_or_else(|| self.expected("a number"))
+        self.json.as_f64().ok_or_else(|| self.expected("a number"))
     }
 
     pub fn count(&self) -> Result<usize> {
-        let count = self.value.as_u64().and_then(|count| usize::try_from(count).ok());
+        let count = self.json.as_u64().and_then(|count| usize::try_from(count).ok());
         count.ok_or_else(|| self.expected("an integer of at least 0"))
     }
 
@@ -143,19 +154,19 @@ impl<'a> Node<'a> {
     }
 
     pub fn f32(&self) -> Result<f32> {
-        let narrow = self.value.as_f64().map(|value| value as f32).filter(|it| it.is_finite());
-        narrow.ok_or_else(|| self.expected("a number that f32 holds"))
+        self.json.as_f32().ok_or_else(|| self.expected("a number that f32 holds"))
     }
 
     /// An array of numbers.
     pub fn f32s(&self) -> Result<Vec<f32>> {
-        let values = self.value.as_array().ok_or_else(|| self.expected("an array of numbers"))?;
-        // A path for each of thousands of numbers would cost more than reading them.
-        let read = |value: &Value| value.as_f64().map(|it| it as f32).filter(|it| it.is_finite());
-        let numbers: Option<Vec<f32>> = values.iter().map(read).collect();
-        match numbers {
-            Some(numbers) => Ok(numbers),
-            None => self.elements(values).iter().map(Self::f32).collect(),
+        let mut values = Vec::new();
+        match (self.json.append_to(&mut values), self.json) {
+            (Some(_), _) => Ok(values),
+            // A path for each of thousands of numbers would cost more than reading them.
+            (None, Json::Array(elements)) => {
+                self.elements(elements).iter().map(Self::f32).collect()
+            }
+            (None, _) => Err(self.expected("an array of numbers")),
         }
     }
 
@@ -167,15 +178,21 @@ impl<'a> Node<'a> {
 
 /// An object, and where it stands.
 pub(crate) struct Object<'a> {
-    map: &'a Map<String, Value>,
+    fields: &'a [Field],
     path: String,
 }
 
 impl<'a> Object<'a> {
     /// A field; `null` is as good as no field.
     pub fn get(&self, key: &str) -> Option<Node<'a>> {
-        let value = self.map.get(key).filter(|value| !value.is_null())?;
-        Some(Node { value, path: format!("{}.{key}", self.path) })
+        let (key, value) = self.fields.iter().find(|(name, _)| **name == *key)?;
+        self.given(key, value)
+    }
+
+    /// A value in it, unless that is `null`.
+    fn given(&self, key: &str, value: &'a Tree) -> Option<Node<'a>> {
+        let json = Some(value.json()).filter(|it| !it.is_null())?;
+        Some(Node { json, path: format!("{}.{key}", self.path) })
     }
 
     /// A field that has to be there.
@@ -195,11 +212,15 @@ impl<'a> Object<'a> {
 
     /// The given fields that are none of `known`.
     pub fn beside(&self, known: &[&str]) -> Map<String, Value> {
-        let given = self
-            .map
-            .iter()
-            .filter(|(key, value)| !value.is_null() && !known.contains(&key.as_str()));
-        given.map(|(key, value)| (key.clone(), value.clone())).collect()
+        let given = self.fields.iter().filter(|(key, _)| !known.contains(&&**key));
+        let given = given.map(|(key, value)| (&**key, value.json()));
+        given.filter(|(_, it)| !it.is_null()).map(|(key, it)| (key.into(), it.to_value())).collect()
+    }
+
+    /// All fields, as serde_json has them.
+    pub fn to_map(&self) -> Map<String, Value> {
+        let fields = self.fields.iter();
+        fields.map(|(key, value)| (String::from(&**key), value.json().to_value())).collect()
     }
 
     /// The field that is given of two names for one thing.
@@ -209,7 +230,7 @@ impl<'a> Object<'a> {
             (Some(_), Some(second)) => Err(Error::InvalidJson {
                 path: second.path,
                 expected: format!("left out, as it is another name of {}", names[0]),
-                got: excerpt(second.value),
+                got: excerpt(second.json),
             }),
             (first, second) => Ok(first.or(second)),
         }
@@ -217,7 +238,7 @@ impl<'a> Object<'a> {
 
     /// Every field that is not `null`.
     pub fn entries(&self) -> impl Iterator<Item = (&'a str, Node<'a>)> {
-        self.map.keys().filter_map(|key| Some((key.as_str(), self.get(key)?)))
+        self.fields.iter().filter_map(|(key, value)| Some((&**key, self.given(key, value)?)))
     }
 
     /// A field that may be missing.
@@ -230,75 +251,32 @@ impl<'a> Object<'a> {
     }
 }
 
-/// An object without the fields that are `null`.
-pub(crate) fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
-    let given = fields.into_iter().filter(|(_, value)| !value.is_null());
-    Value::Object(given.map(|(key, value)| (key.into(), value)).collect())
-}
-
-/// Writes a field, if it is given.
-pub(crate) fn entry<M: SerializeMap>(
-    map: &mut M,
-    key: &str,
-    value: Option<impl Serialize>,
-) -> Result<(), M::Error> {
-    value.map_or(Ok(()), |value| map.serialize_entry(key, &value))
-}
-
 /// The beginning of a value, for an error message.
-fn excerpt(value: &Value) -> String {
-    const MOST: usize = 60;
-    let mut text = String::new();
-    // Writing to a String doesn't fail.
-    let _ = write!(text, "{value}");
-    match text.char_indices().nth(MOST) {
-        None => text,
-        Some((end, _)) => format!("{} …", &text[..end]),
+fn excerpt(value: impl Display) -> String {
+    let mut beginning = Beginning(String::new());
+    match write!(beginning, "{value}") {
+        Ok(()) => beginning.0,
+        Err(fmt::Error) => beginning.0 + " …",
     }
 }
 
-/// Adds what `more` has, in objects that both have too; elsewhere that of `more` counts.
-pub(crate) fn merge(value: &mut Value, more: &Value) {
-    match (value, more) {
-        (Value::Object(fields), Value::Object(more)) => {
-            for (key, more) in more {
-                merge(fields.entry(key).or_insert(Value::Null), more);
+/// A writer that has enough after some characters.
+struct Beginning(String);
+
+impl Beginning {
+    const MOST: usize = 60;
+}
+
+impl Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = Self::MOST - self.0.chars().count();
+        match text.char_indices().nth(room) {
+            None => self.0.push_str(text),
+            Some((end, _)) => {
+                self.0.push_str(&text[..end]);
+                return Err(fmt::Error);
             }
         }
-        (value, more) => value.clone_from(more),
-    }
-}
-
-/// Fields, and with them those of an object, which count where both have one, unless they are `null`.
-pub(crate) fn merged(fields: &Map<String, Value>, own: &Value) -> Value {
-    let mut merged = Value::Object(fields.clone());
-    let given = own.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    merge(&mut merged, &Value::Object(given.map(|(key, it)| (key.clone(), it.clone())).collect()));
-    merged
-}
-
-/// The first place in which two documents differ, with what the one and the other have there.
-pub(crate) fn difference(name: &str, a: &Value, b: &Value) -> Option<String> {
-    let (Value::Object(fields), Value::Object(others)) = (a, b) else {
-        return (a != b).then(|| format!("{name} is {}, not {}", excerpt(a), excerpt(b)));
-    };
-    let keys = fields.keys().chain(others.keys().filter(|key| !fields.contains_key(*key)));
-    let nothing = &Value::Null;
-    keys.into_iter().find_map(|key| {
-        let [a, b] = [fields, others].map(|fields| fields.get(key).unwrap_or(nothing));
-        difference(&format!("{name}.{key}"), a, b)
-    })
-}
-
-/// Drops an object one value after the other. serde_json's own way takes stack for each level, and there may
-/// be more of them than it has room for.
-pub(crate) fn discard(object: Map<String, Value>) {
-    let mut left: Vec<Value> = object.into_iter().map(|(_, value)| value).collect();
-    while let Some(value) = left.pop() {
-        match value {
-            Value::Array(elements) => left.extend(elements),
-            Value::Object(fields) => left.extend(fields.into_iter().map(|(_, value)| value)),
-            _ => {}
-        }
+        Ok(())
     }
 }

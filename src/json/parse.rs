@@ -1,16 +1,18 @@
-//! Text to a value, in which every field stands once.
+//! Text to a [`Tree`], in which every field stands once.
 //!
 //! JSON lets a key stand twice in an object, and most readers keep the last: half of a filter would be
 //! gone without a word. Here it is an error that names the place.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::Number;
 
-use super::Node;
 use super::integers::Huge;
+use super::tree::Packed;
+use super::{Field, Node, Tree};
 use crate::text::without_mark;
 use crate::{Error, Result};
 
@@ -21,15 +23,17 @@ pub(crate) fn read<T>(
     name: &'static str,
     read: impl FnOnce(&Node<'_>) -> Result<T>,
 ) -> Result<T> {
+    read(&Node::root(&parse(text, what, name)?, name))
+}
+
+/// A document of text, as it is.
+pub(crate) fn parse(text: &str, what: &'static str, name: &'static str) -> Result<Tree> {
     let found = Found::default();
     let mut from = serde_json::Deserializer::from_str(without_mark(text));
-    let value = At::root(&Place::Root(name), &found).deserialize(&mut from);
-    let value = value.and_then(|value| from.end().map(|()| value));
-    match (value, found.twice.take()) {
-        (Ok(value), _) => {
-            found.huge.check(text)?;
-            read(&Node::root(&value, name))
-        }
+    let tree = At::root(&Place::Root(name), &found).deserialize(&mut from);
+    let tree = tree.and_then(|tree| from.end().map(|()| tree));
+    match (tree, found.twice.take()) {
+        (Ok(tree), _) => found.huge.check(text).map(|()| tree),
         (Err(fault), None) => Err(Error::malformed_json(what, &fault)),
         (Err(fault), Some(path)) => {
             Err(Error::DuplicateField { path, line: fault.line(), column: fault.column() })
@@ -47,8 +51,8 @@ where
     D: serde::Deserializer<'de>,
 {
     let found = Found::default();
-    let value = At::root(&Place::Root(name), &found).deserialize(deserializer)?;
-    read(&Node::root(&value, name)).map_err(de::Error::custom)
+    let tree = At::root(&Place::Root(name), &found).deserialize(deserializer)?;
+    read(&Node::root(&tree, name)).map_err(de::Error::custom)
 }
 
 /// A place in a document.
@@ -68,12 +72,14 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Fault of a document that serde reads all the same.
+/// Faults of a document that serde reads all the same, and what helps to read on.
 #[derive(Default)]
 struct Found {
     /// The place of a field that stands there again.
     twice: Cell<Option<String>>,
     huge: Huge,
+    /// Numbers in the last array of them: rows are mostly of one length.
+    row: Cell<usize>,
 }
 
 /// serde_json's own limit of levels, which other formats don't have.
@@ -101,86 +107,120 @@ impl<'a> At<'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for At<'_> {
-    type Value = Value;
+    type Value = Tree;
 
-    fn deserialize<D: de::Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+    fn deserialize<D: de::Deserializer<'de>>(self, from: D) -> Result<Tree, D::Error> {
         from.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for At<'_> {
-    type Value = Value;
+    type Value = Tree;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("what JSON can hold")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Null)
     }
 
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_none<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Null)
     }
 
-    fn visit_some<D: de::Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+    fn visit_some<D: de::Deserializer<'de>>(self, from: D) -> Result<Tree, D::Error> {
         self.deserialize(from)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_bool<E>(self, value: bool) -> Result<Tree, E> {
+        Ok(Tree::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
+        Ok(Tree::Number(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
+        Ok(Tree::Number(value.into()))
     }
 
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Tree, E> {
         self.found.huge.note(value, self.place);
-        let number = Number::from_f64(value).map(Value::Number);
+        let number = Number::from_f64(value).map(Tree::Number);
         number
             .ok_or_else(|| E::custom(format!("expected {} to be finite, got {value}", self.place)))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
+        Ok(Tree::String(value.into()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_string<E>(self, value: String) -> Result<Tree, E> {
+        Ok(Tree::String(value.into()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        let (below, mut elements) = (self.below()?, Vec::new());
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Tree, A::Error> {
+        let (below, mut elements) = (self.below()?, Packed::new(self.found.row.get()));
         loop {
             let place = Place::Element(self.place, elements.len());
             match from.next_element_seed(At { place: &place, ..below })? {
                 Some(element) => elements.push(element),
-                None => return Ok(elements.into()),
+                None => break,
             }
         }
+        if let Packed::Numbers { list, .. } = &elements {
+            self.found.row.set(list.len());
+        }
+        Ok(elements.into())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        let (below, mut fields) = (self.below()?, Map::new());
-        while let Some(key) = from.next_key::<String>()? {
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Tree, A::Error> {
+        let (below, mut fields) = (self.below()?, Fields::default());
+        while let Some(key) = from.next_key::<Box<str>>()? {
             let place = Place::Field(self.place, &key);
-            if key == NUMBER {
-                let number = from.next_value::<String>()?.parse().map(Value::Number);
+            if *key == *NUMBER {
+                let number = from.next_value::<String>()?.parse().map(Tree::Number);
                 return number.map_err(de::Error::custom);
             }
-            if fields.contains_key(&key) {
+            if fields.have(&key) {
                 self.found.twice.set(Some(place.to_string()));
                 return Err(de::Error::custom(format!("expected {place} once, got it again")));
             }
             let value = from.next_value_seed(At { place: &place, ..below })?;
-            fields.insert(key, value);
+            fields.push(key, value);
         }
-        Ok(fields.into())
+        Ok(Tree::Object(fields.list.into()))
+    }
+}
+
+/// Fields of an object while it is read.
+#[derive(Default)]
+struct Fields {
+    list: Vec<Field>,
+    /// The names of all, where there are many.
+    names: HashSet<Box<str>>,
+}
+
+impl Fields {
+    /// Fields that are sooner looked through than hashed.
+    const FEW: usize = 16;
+
+    fn have(&self, key: &str) -> bool {
+        match self.names.is_empty() {
+            true => self.list.iter().any(|(name, _)| **name == *key),
+            false => self.names.contains(key),
+        }
+    }
+
+    fn push(&mut self, key: Box<str>, value: Tree) {
+        if self.list.len() >= Self::FEW {
+            if self.names.is_empty() {
+                self.names.extend(self.list.iter().map(|(name, _)| name.clone()));
+            }
+            self.names.insert(key.clone());
+        }
+        self.list.push((key, value));
     }
 }
 

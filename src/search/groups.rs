@@ -7,7 +7,7 @@ use super::query::{GROUPED, QueryRequest, WithVector};
 use super::query_response::{QueryPlan, ScoredPoint};
 use crate::collection::Point;
 use crate::filter::{FieldPath, PayloadSelector, PointId};
-use crate::json::{self, Node};
+use crate::json::{self, Json, Node};
 use crate::{Error, Result};
 
 /// A query whose results are grouped by a payload field, for example pages by their document; in JSON the body
@@ -123,8 +123,8 @@ impl WithLookup {
     }
 
     fn read(node: &Node<'_>) -> Result<Self> {
-        if let Value::String(collection) = node.value() {
-            return Ok(Self::new(collection.as_str()));
+        if let Json::String(collection) = node.json() {
+            return Ok(Self::new(collection));
         }
         let known = &["collection", "with_payload", "with_vectors", "with_vector"];
         let object = node.object(known)?;

@@ -54,24 +54,20 @@ async fn change(State(app): State<App>, text: Text) -> Response {
 impl AliasAction {
     fn read(node: &Node<'_>) -> Result<Self> {
         const ACTIONS: &[&str] = &["create_alias", "delete_alias", "rename_alias"];
-        let string = |node: &Node<'_>| node.string().map(String::from);
         match node.object(ACTIONS)?.only(ACTIONS) {
             Some(("create_alias", node)) => {
                 let object = node.object(&["collection_name", "alias_name"])?;
-                let alias = string(&object.required("alias_name")?)?;
-                Ok(Self::Create {
-                    alias,
-                    collection: string(&object.required("collection_name")?)?,
-                })
+                let alias = object.required("alias_name")?.text()?;
+                Ok(Self::Create { alias, collection: object.required("collection_name")?.text()? })
             }
             Some(("delete_alias", node)) => {
                 let object = node.object(&["alias_name"])?;
-                Ok(Self::Delete { alias: string(&object.required("alias_name")?)? })
+                Ok(Self::Delete { alias: object.required("alias_name")?.text()? })
             }
             Some((_, node)) => {
                 let object = node.object(&["old_alias_name", "new_alias_name"])?;
-                let from = string(&object.required("old_alias_name")?)?;
-                Ok(Self::Rename { from, to: string(&object.required("new_alias_name")?)? })
+                let from = object.required("old_alias_name")?.text()?;
+                Ok(Self::Rename { from, to: object.required("new_alias_name")?.text()? })
             }
             None => Err(node.expected(format!("an object with one of {}", ACTIONS.join(", ")))),
         }

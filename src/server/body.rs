@@ -64,10 +64,11 @@ impl Text {
             .map_err(|fault| Refusal::malformed(format!("expected text in UTF-8: {fault}")))?;
         let empty = text.trim().is_empty();
         let text = if empty { "{}" } else { text };
-        Ok(json::read(text, what, name, |node| match documents::may_be_in(text) {
-            true => read(&Node::root(&documents::encoded(node, texts)?, name)),
-            false => read(node),
-        })?)
+        let mut tree = json::parse(text, what, name)?;
+        if documents::may_be_in(text) {
+            documents::encode(&mut tree, name, texts)?;
+        }
+        Ok(read(&Node::root(&tree, name))?)
     }
 }
 

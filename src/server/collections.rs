@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::system;
 use crate::Result;
 use crate::collection::{CollectionConfig, ConfigChange, PayloadIndex, VectorConfig};
-use crate::json::Node;
+use crate::json::{Node, Tree};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -92,8 +92,8 @@ fn read_vector(node: &Node<'_>, name: &str) -> Result<VectorConfig> {
         Some((_, vector)) => ("sparse_vectors", vector),
         None => return Err(node.expected("an object with dense or sparse")),
     };
-    let config = json!({kind: {name: vector.value()}});
-    let config = CollectionConfig::read(&Node::root(&config, "config"))?;
+    let config = json!({kind: {name: vector.json().to_value()}});
+    let config = CollectionConfig::read(&Node::root(&Tree::from(&config), "config"))?;
     config.get(name).cloned()
 }
 

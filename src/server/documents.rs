@@ -1,10 +1,10 @@
 //! Texts where vectors belong, `{"text": …, "model": …}`: encoded before a body is read.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Result;
 use crate::encoder::Bm25;
-use crate::json::Node;
+use crate::json::{Json, Node, Tree};
 
 /// What the texts of a body are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,33 +23,31 @@ pub(super) fn may_be_in(text: &str) -> bool {
     text.contains("\"model\"")
 }
 
-/// A body with vectors in the place of texts.
-pub(super) fn encoded(node: &Node<'_>, texts: Texts) -> Result<Value> {
-    if is_text(node.value()) {
-        return encode(node, texts);
+/// Puts vectors in the places of texts, in what stands at a path.
+pub(super) fn encode(tree: &mut Tree, path: &str, texts: Texts) -> Result<()> {
+    if is_text(tree.json()) {
+        *tree = encoded(&Node::root(tree, path), texts)?;
+        return Ok(());
     }
-    match node.value() {
-        Value::Array(_) => node.array()?.iter().map(|it| encoded(it, texts)).collect(),
-        Value::Object(fields) => {
-            let read = node.any_object()?;
-            let fields = fields.iter().map(|(key, value)| match read.get(key) {
-                Some(node) if !DATA.contains(&key.as_str()) => {
-                    Ok((key.clone(), encoded(&node, texts)?))
-                }
-                _ => Ok((key.clone(), value.clone())),
-            });
-            fields.collect::<Result<_>>().map(Value::Object)
+    match tree {
+        Tree::Array(elements) => {
+            let mut places = elements.iter_mut().enumerate();
+            places.try_for_each(|(at, it)| encode(it, &format!("{path}[{at}]"), texts))
         }
-        value => Ok(value.clone()),
+        Tree::Object(fields) => {
+            let mut fields = fields.iter_mut().filter(|(key, _)| !DATA.contains(&&**key));
+            fields.try_for_each(|(key, it)| encode(it, &format!("{path}.{key}"), texts))
+        }
+        _ => Ok(()),
     }
 }
 
-fn is_text(value: &Value) -> bool {
-    value.get("model").is_some_and(Value::is_string)
-        && ["text", "image", "object"].iter().any(|kind| value.get(kind).is_some())
+fn is_text(json: Json<'_>) -> bool {
+    json.get("model").is_some_and(Json::is_string)
+        && ["text", "image", "object"].iter().any(|kind| json.get(kind).is_some())
 }
 
-fn encode(node: &Node<'_>, texts: Texts) -> Result<Value> {
+fn encoded(node: &Node<'_>, texts: Texts) -> Result<Tree> {
     let object = node.object(&["text", "model", "options", "image", "object"])?;
     let model = object.required("model")?;
     if !["qdrant/bm25", "bm25"].contains(&&*model.string()?.to_lowercase()) {
@@ -57,8 +55,8 @@ fn encode(node: &Node<'_>, texts: Texts) -> Result<Value> {
     }
     let text = object.required("text")?.string()?;
     let bm25 = object.map("options", Bm25::read)?.unwrap_or_default();
-    Ok(json!(match texts {
+    Ok(Tree::from(&json!(match texts {
         Texts::Documents => bm25.document(text)?,
         Texts::Queries => bm25.query(text)?,
-    }))
+    })))
 }

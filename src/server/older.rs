@@ -10,7 +10,7 @@ use super::app::App;
 use super::body::Text;
 use super::query::{grouped, one, several};
 use crate::Result;
-use crate::json::Node;
+use crate::json::{Node, Tree};
 use crate::search::{GroupRequest, QueryRequest};
 
 /// A shape of older requests, brought into that of a query.
@@ -71,7 +71,7 @@ async fn batch(app: App, name: String, text: Text, shape: Shape) -> Response {
 async fn groups(app: App, name: String, text: Text, shape: Shape) -> Response {
     app.call(move |app| {
         let request = text.read("a request for groups", "request", |node| {
-            GroupRequest::read(&Node::root(&reshape(shape, node)?, "request"))
+            GroupRequest::read(&Node::root(&Tree::from(&reshape(shape, node)?), "request"))
         })?;
         Ok(json!({"groups": grouped(app, &name, &request)?.groups}))
     })
@@ -79,12 +79,11 @@ async fn groups(app: App, name: String, text: Text, shape: Shape) -> Response {
 }
 
 fn read(shape: Shape, node: &Node<'_>) -> Result<QueryRequest> {
-    QueryRequest::read(&Node::root(&reshape(shape, node)?, "request"))
+    QueryRequest::read(&Node::root(&Tree::from(&reshape(shape, node)?), "request"))
 }
 
 fn reshape(shape: Shape, node: &Node<'_>) -> Result<Value> {
-    let object = node.value().as_object().ok_or_else(|| node.expected("an object"))?;
-    let mut object = object.clone();
+    let mut object = node.any_object()?.to_map();
     if let Some(limit) = object.remove("top") {
         object.entry("limit").or_insert(limit);
     }

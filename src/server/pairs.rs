@@ -43,12 +43,11 @@ impl Sample {
     fn read(node: &Node<'_>) -> Result<Self> {
         let beside = &[Foreign::new("shard_key", "sharding")];
         let object = node.object_beside(&["filter", "sample", "limit", "using"], beside)?;
-        let string = |node: &Node<'_>| node.string().map(String::from);
         Ok(Self {
             filter: object.map("filter", Filter::read)?,
             sample: object.map("sample", Node::positive)?.unwrap_or(10),
             limit: object.map("limit", Node::positive)?.unwrap_or(3),
-            using: object.map("using", string)?.unwrap_or_default(),
+            using: object.map("using", Node::text)?.unwrap_or_default(),
         })
     }
 
@@ -119,7 +118,7 @@ async fn similarities(
         let id: PointId = id.parse().map_err(Refusal::bad_request)?;
         let (using, query) = text.read("a multivector query", "request", |node| {
             let object = node.object(&["using", "query"])?;
-            let using = object.map("using", |node| node.string().map(String::from))?;
+            let using = object.map("using", Node::text)?;
             Ok((using.unwrap_or_default(), Vector::read(&object.required("query")?)?))
         })?;
         let matrix = hosted.searcher()?.similarities(id, &using, &query)?;

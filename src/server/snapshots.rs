@@ -161,11 +161,10 @@ struct Source {
 impl Source {
     fn read(node: &Node<'_>) -> Result<Self> {
         let object = node.object(&["location", "checksum", "api_key", "priority", "wait"])?;
-        let string = |node: &Node<'_>| node.string().map(String::from);
         Ok(Self {
-            location: string(&object.required("location")?)?,
-            checksum: object.map("checksum", string)?,
-            api_key: object.map("api_key", string)?,
+            location: object.required("location")?.text()?,
+            checksum: object.map("checksum", Node::text)?,
+            api_key: object.map("api_key", Node::text)?,
         })
     }
 

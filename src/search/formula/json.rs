@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::expression::{Decay, DecayShape, Expression, Fold, Formula, Function, Variable};
 use crate::filter::{Condition, Datetime, FieldPath, GeoPoint};
-use crate::json::{self, Node};
+use crate::json::{self, Json, Node};
 use crate::{Error, Result};
 
 const EXPECTED: &str = "a number, a variable, a condition, or an object with one operation: sum, \
@@ -92,7 +92,7 @@ impl Formula {
         if let Some(defaults) = object.get("defaults") {
             for (name, value) in defaults.any_object()?.entries() {
                 let variable: Variable = name.parse().map_err(|error| defaults.wrong(error))?;
-                if formula.defaults.insert(variable, value.value().clone()).is_some() {
+                if formula.defaults.insert(variable, value.json().to_value()).is_some() {
                     return Err(value.expected("the one default of its variable"));
                 }
             }
@@ -113,12 +113,12 @@ impl Formula {
 }
 
 fn read_expression(node: &Node<'_>) -> Result<Expression> {
-    match node.value() {
-        Value::Number(_) => node.number().map(Expression::Constant),
-        Value::String(text) => {
+    match node.json() {
+        Json::Number(_) => node.number().map(Expression::Constant),
+        Json::String(text) => {
             text.parse().map(Expression::Variable).map_err(|error| node.wrong(error))
         }
-        Value::Object(_) => read_operation(node),
+        Json::Object(_) => read_operation(node),
         _ => Err(node.expected(EXPECTED)),
     }
 }

@@ -8,7 +8,7 @@ use super::scoring::Scoring;
 use super::{Asked, DEFAULT_LIMIT, Lookup, Prefetch, QueryRequest, WithVector};
 use crate::decimal::spelled;
 use crate::filter::{FieldPath, Filter, PayloadSelector};
-use crate::json::{self, Foreign, Node, Object};
+use crate::json::{self, Foreign, Json, Node, Object};
 use crate::recall::SearchParams;
 use crate::{Error, Result};
 
@@ -89,7 +89,7 @@ impl Prefetch {
         Ok(Self {
             prefetch: object.map("prefetch", prefetch)?.unwrap_or_default(),
             query: object.map("query", Scoring::read)?,
-            using: object.map("using", read_string)?.unwrap_or_default(),
+            using: object.map("using", Node::text)?.unwrap_or_default(),
             filter: object.map("filter", Filter::read)?,
             params: object.map("params", read_params)?.unwrap_or_default(),
             idf_corpus: object.map("params", read_corpus)?.flatten(),
@@ -104,8 +104,8 @@ impl Lookup {
     fn read(node: &Node<'_>) -> Result<Self> {
         let object = node
             .object_beside(&["collection", "vector"], &[Foreign::new("shard_key", "sharding")])?;
-        let collection = read_string(&object.required("collection")?)?;
-        Ok(Self { collection, vector: object.map("vector", read_string)? })
+        let collection = object.required("collection")?.text()?;
+        Ok(Self { collection, vector: object.map("vector", Node::text)? })
     }
 
     fn to_json(&self) -> Value {
@@ -115,12 +115,12 @@ impl Lookup {
 
 impl WithVector {
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
-        match node.value() {
-            Value::Bool(true) => Ok(Self::All),
-            Value::Bool(false) => Ok(Self::None),
-            Value::Array(_) => {
+        match node.json() {
+            Json::Bool(true) => Ok(Self::All),
+            Json::Bool(false) => Ok(Self::None),
+            Json::Array(_) => {
                 let names = node.array()?;
-                let names = names.iter().map(|name| name.string().map(String::from));
+                let names = names.iter().map(Node::text);
                 names.collect::<Result<_>>().map(Self::Named)
             }
             _ => Err(node.expected("true, false or the names of vectors")),
@@ -136,10 +136,6 @@ impl WithVector {
     }
 }
 
-fn read_string(node: &Node<'_>) -> Result<String> {
-    node.string().map(String::from)
-}
-
 fn read_params(node: &Node<'_>) -> Result<SearchParams> {
     let object = node.object_beside(PARAMS, BESIDE_PARAMS)?;
     let hnsw_ef = object.map("hnsw_ef", Node::positive)?;
@@ -149,9 +145,9 @@ fn read_params(node: &Node<'_>) -> Result<SearchParams> {
 /// Points among which frequencies are counted; `global` are all.
 fn read_corpus(params: &Node<'_>) -> Result<Option<Filter>> {
     let Some(idf) = params.any_object()?.get("idf") else { return Ok(None) };
-    match idf.value() {
-        Value::String(all) if all == "global" => Ok(None),
-        Value::Object(_) => Filter::read(&idf.object(&["corpus"])?.required("corpus")?).map(Some),
+    match idf.json() {
+        Json::String("global") => Ok(None),
+        Json::Object(_) => Filter::read(&idf.object(&["corpus"])?.required("corpus")?).map(Some),
         _ => Err(idf.expected("global, or an object with corpus")),
     }
 }
@@ -173,11 +169,11 @@ impl PayloadSelector {
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let paths =
             |node: &Node<'_>| node.array()?.iter().map(FieldPath::read).collect::<Result<_>>();
-        match node.value() {
-            Value::Bool(true) => Ok(Self::All),
-            Value::Bool(false) => Ok(Self::None),
-            Value::Array(_) => paths(node).map(Self::Include),
-            Value::Object(_) => match node.object(SELECTOR)?.only(SELECTOR) {
+        match node.json() {
+            Json::Bool(true) => Ok(Self::All),
+            Json::Bool(false) => Ok(Self::None),
+            Json::Array(_) => paths(node).map(Self::Include),
+            Json::Object(_) => match node.object(SELECTOR)?.only(SELECTOR) {
                 Some(("include", node)) => paths(&node).map(Self::Include),
                 Some((_, node)) => paths(&node).map(Self::Exclude),
                 None => Err(node.expected("an object with either include or exclude")),

@@ -11,7 +11,7 @@ use crate::Result;
 use crate::collection::Vector;
 use crate::decimal::spelled;
 use crate::filter::{Datetime, FieldPath, PointId};
-use crate::json::{self, Foreign, Node, Object};
+use crate::json::{self, Foreign, Json, Node, Object};
 use crate::search::formula::Formula;
 
 /// The rules, and last what stands beside the first of them.
@@ -42,18 +42,18 @@ const EXPECTED: &str = "a vector, the id of a point, or an object with one of ne
 
 impl Scoring {
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
-        let Value::Object(fields) = node.value() else {
-            return match node.value() {
-                Value::Array(_) | Value::Number(_) | Value::String(_) => {
+        let Json::Object(_) = node.json() else {
+            return match node.json() {
+                Json::Array(_) | Json::Number(_) | Json::String(_) => {
                     Example::read(node).map(Self::Nearest)
                 }
                 _ => Err(node.expected(EXPECTED)),
             };
         };
-        if fields.contains_key("indices") {
+        if node.json().get("indices").is_some() {
             return Example::read(node).map(Self::Nearest);
         }
-        if fields.contains_key("formula") {
+        if node.json().get("formula").is_some() {
             return Formula::read(node).map(Self::Formula);
         }
         let object = node.object_beside(FIELDS, BESIDE_RULES)?;
@@ -128,9 +128,9 @@ impl Scoring {
 
 impl Example {
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
-        match node.value() {
-            Value::Number(_) | Value::String(_) => PointId::read(node).map(Self::Point),
-            Value::Object(fields) if !fields.contains_key("indices") => {
+        match node.json() {
+            Json::Number(_) | Json::String(_) => PointId::read(node).map(Self::Point),
+            json @ Json::Object(_) if json.get("indices").is_none() => {
                 node.object_beside(&["indices", "values"], BESIDE_RULES)?;
                 Err(node.expected("a vector, or the id of a point"))
             }
@@ -252,7 +252,7 @@ impl Feedback {
 impl OrderBy {
     /// A key, or an object with one.
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
-        if let Value::String(_) = node.value() {
+        if let Json::String(_) = node.json() {
             let key = FieldPath::read(node)?;
             return Ok(Self { key, direction: Direction::Asc, start_from: None });
         }
@@ -281,7 +281,7 @@ impl Direction {
 
 impl OrderValue {
     fn read(node: &Node<'_>) -> Result<Self> {
-        let value = Self::of(node.value());
+        let value = Self::of(&node.json().to_value());
         value.ok_or_else(|| node.expected("a number, or a datetime in RFC 3339"))
     }
 
