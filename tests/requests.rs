@@ -299,7 +299,10 @@ fn requests() {
 #[test]
 fn requests_that_are_refused() {
     let cases = [
-        (r#"{"query": []}"#, "expected request.query to be a vector with values: a dense vector must not be empty, got []"),
+        (
+            r#"{"query": []}"#,
+            "expected request.query to be a vector with values: a dense vector must not be empty, got []",
+        ),
         (
             r#"{"query": [1, "x"]}"#,
             "expected request.query[1] to be a number that f32 holds, got \"x\"",

@@ -30,6 +30,8 @@ pub(super) struct Store {
     length: AtomicU64,
     /// Held as long as it is open, by the one that may write.
     lock: Option<Lock>,
+    /// Held as long as it is open, by those that only read.
+    _reading: Option<Lock>,
 }
 
 impl Store {
@@ -53,11 +55,11 @@ impl Store {
     }
 
     fn new(path: &Path, environment: Environment) -> Result<Self> {
-        let Environment { env, tables, lock } = environment;
+        let Environment { env, tables, lock, reading } = environment;
         let failed = |source| Error::io("read", path, source);
         let data = File::open(path.join(DATA)).map_err(failed)?;
         let length = AtomicU64::new(data.metadata().map_err(failed)?.len());
-        Ok(Self { env, tables, path: path.into(), data, length, lock })
+        Ok(Self { env, tables, path: path.into(), data, length, lock, _reading: reading })
     }
 
     /// Tells whether it was opened to be read alone.
@@ -95,6 +97,11 @@ impl Store {
         let file = self.env.copy_to_path(to, CompactionOption::Enabled);
         let file = file.map_err(|source| storage_error("write", to, source))?;
         file.sync_all().map_err(|source| Error::io("write", to, source))
+    }
+
+    /// Closes its file, and keeps it locked.
+    pub fn close(self) -> Option<Lock> {
+        self.lock
     }
 
     /// Bytes of the pages of a table.
