@@ -123,7 +123,7 @@ impl Collection {
             store,
             last: Mutex::new(Arc::new(state)),
             verified: Verified::default(),
-            rows: RowWarnings::default(),
+            rows: RowWarnings::of_points(),
             temporary: None,
         })
     }

@@ -124,6 +124,7 @@ pub use point::{Point, Selector};
 pub(crate) use point::{Tokens, Values};
 pub(crate) use point_json::NamedVectors;
 pub use point_json::PointLines;
+pub(crate) use row_warnings::RowWarnings;
 pub use scroll::ScrollPage;
 pub use snapshot::Snapshot;
 pub(crate) use sparse::SparseVector;
