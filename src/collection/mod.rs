@@ -38,7 +38,7 @@
 //! | `vector.rs`, `point.rs`, `point_json.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point; a point a line |
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
 //! | `row_warnings.rs` | warnings of token vectors that hardly any model gives |
-//! | `payload_index.rs`, `indexes.rs` | [`PayloadIndex`]; those of a collection |
+//! | `payload_index.rs`, `indexes.rs`, `index_values.rs` | [`PayloadIndex`]; those of a collection; the values in one |
 //! | `environment.rs`, `tables.rs` | the files: locks, opening, removing; the databases in one |
 //! | `descriptors.rs` | the limit of the process on open files |
 //! | `store.rs` | reading and writing records, with checksums |
@@ -86,6 +86,7 @@ mod descriptors;
 mod environment;
 mod gather;
 mod hnsw_json;
+mod index_values;
 mod indexes;
 mod matrices;
 mod operation;

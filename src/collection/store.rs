@@ -174,21 +174,28 @@ impl Store {
         span: KeySpan<'_>,
         mut each: impl FnMut(&'t [u8], &'t [u8]) -> Result<()>,
     ) -> Result<()> {
-        self.records(txn, table, span)?.try_for_each(|record| {
+        self.records(txn, table, span, false)?.try_for_each(|record| {
             let (key, body) = record?;
             each(key, body)
         })
     }
 
-    /// The records from key `start` to before `end`.
+    /// The records from key `start` to before `end`, or from there back.
     pub fn records<'s, 't>(
         &'s self,
         txn: &'t RoTxn<'_, AnyTls>,
         table: Table,
         span: KeySpan<'_>,
+        backwards: bool,
     ) -> Result<impl Iterator<Item = Result<(&'t [u8], &'t [u8])>> + use<'s, 't>> {
         let failed = |source| self.error("read", source);
-        let records = self.table(table).range(txn, &span).map_err(failed)?;
+        let database = self.table(table);
+        let (mut forth, mut back) = (None, None);
+        match backwards {
+            false => forth = Some(database.range(txn, &span).map_err(failed)?),
+            true => back = Some(database.rev_range(txn, &span).map_err(failed)?),
+        }
+        let records = forth.into_iter().flatten().chain(back.into_iter().flatten());
         Ok(records.map(move |record| {
             let (key, value) = record.map_err(failed)?;
             let body = table.open(key, value).ok_or_else(|| self.damaged(table, key))?;
