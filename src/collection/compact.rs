@@ -29,14 +29,14 @@ impl Collection {
     /// anew.
     ///
     /// ```
-    /// use maxfold::{Collection, CollectionConfig, Distance, Point, VectorConfig};
+    /// use maxfold::{Collection, CollectionConfig, Distance, Point, PointId, VectorConfig};
     ///
     /// let config = CollectionConfig::new().vector("dense", VectorConfig::dense(64, Distance::Dot));
     /// let directory = tempfile::tempdir().unwrap();
     /// let collection = Collection::create(directory.path(), config)?;
     /// let point = |id: u64| Point::new(id).vector("dense", vec![id as f32; 64]);
     /// collection.upsert((0..1000).map(point).collect())?;
-    /// collection.delete((10..1000).collect::<Vec<u64>>())?;
+    /// collection.delete((10..1000_u64).map(PointId::from).collect::<Vec<_>>())?;
     /// drop(collection);
     ///
     /// let compaction = Collection::compact(directory.path())?;
