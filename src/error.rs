@@ -339,6 +339,19 @@ pub enum Error {
         source: Foreign,
     },
 
+    /// As many open files as the process may have: its hard limit, to which the soft one was raised.
+    #[cfg(feature = "collection")]
+    #[error(
+        "cannot open {}: the process has nearly as many open files as it may, {most} (the hard limit RLIMIT_NOFILE), and a collection takes five: close some, or have the limit raised, by `ulimit -Hn` or systemd's LimitNOFILE",
+        path.display()
+    )]
+    TooManyFiles {
+        /// The directory.
+        path: PathBuf,
+        /// The limit.
+        most: u64,
+    },
+
     /// More snapshots of a collection at a time than there can be, in all processes together.
     #[cfg(feature = "collection")]
     #[error("cannot read {}: about a thousand snapshots live already", path.display())]

@@ -49,17 +49,38 @@ impl Lock {
     /// Locks a file of this name in a directory; it is made if it isn't there.
     pub fn take(directory: &Path, name: &str) -> Result<Self> {
         let path = directory.join(name);
-        let failed = |source| Error::io("lock", &path, source);
         let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(fs::TryLockError::WouldBlock) => {
-                Err(Error::CollectionInUse { path: directory.into() })
-            }
-            Err(fs::TryLockError::Error(source)) => Err(failed(source)),
+        let file = file.map_err(|source| Error::io("lock", &path, source))?;
+        Self::taken(file.try_lock(), file, &path)
+    }
+
+    /// Locks a file of this name together with others that share it, and against one that [takes](Self::take) it;
+    /// `None` where it isn't there and can't be made.
+    pub fn share(directory: &Path, name: &str) -> Result<Option<Self>> {
+        let path = directory.join(name);
+        // To be read, it may be in a directory where nothing can be written.
+        let file = File::open(&path).or_else(|_| make(&path).and_then(|()| File::open(&path)));
+        match file {
+            Ok(file) => Self::taken(file.try_lock_shared(), file, &path).map(Some),
+            Err(_) => Ok(None),
         }
     }
+
+    fn taken(lock: Result<(), fs::TryLockError>, file: File, path: &Path) -> Result<Self> {
+        match lock {
+            Ok(()) => Ok(Self(file)),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(Error::CollectionInUse { path: path.parent().unwrap_or(path).into() })
+            }
+            Err(fs::TryLockError::Error(source)) => Err(Error::io("lock", path, source)),
+        }
+    }
+}
+
+/// Makes an empty file, if it isn't there.
+#[cfg(feature = "collection")]
+fn make(path: &Path) -> io::Result<()> {
+    File::options().create(true).append(true).open(path).map(drop)
 }
 
 #[cfg(feature = "collection")]

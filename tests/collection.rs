@@ -575,6 +575,14 @@ fn creating_and_opening() {
     let wrong = CollectionConfig::new().vector("v", VectorConfig::dense(0, Distance::Dot));
     assert!(Collection::create(directory.path().join("c"), wrong).is_err());
     assert!(!directory.path().join("c").exists());
+    let named = |bytes: usize| {
+        CollectionConfig::new().vector("é".repeat(bytes / 2), VectorConfig::dense(1, Distance::Dot))
+    };
+    let error = Collection::temporary(named(202)).unwrap_err().to_string();
+    assert_eq!(error, "expected a vector's name to be at most 200 bytes, got 202");
+    let named = Collection::temporary(named(200)).unwrap();
+    let more = named.create_vector(&"v".repeat(201), VectorConfig::dense(1, Distance::Dot));
+    assert!(more.unwrap_err().to_string().contains("at most 200 bytes, got 201"));
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
     assert!(matches!(Collection::create(file.join("x"), config()), Err(Error::Io { .. })));

@@ -141,10 +141,24 @@ fn a_killed_creation_of_indexes_leaves_no_index_in_part() {
         let same = filter(json!({"must": {"key": "step", "match": {"value": step}}}));
         let expected = if step == 0 { 0 } else { POINTS as u64 };
         assert_eq!(snapshot.select(&same).unwrap().points.len(), expected);
+        // Nor is there a word or a place of another step.
+        for (other, expected) in [(step, expected), (step + 1, 0)] {
+            let word = json!({"key": "text", "match": {"text": format!("s{other}e")}});
+            let center = json!({"lon": longitude(other), "lat": 0.5});
+            let near = json!({"key": "at", "geo_radius": {"center": center, "radius": 1000}});
+            for condition in [word, near] {
+                let found = snapshot.select(&filter(json!({"must": condition}))).unwrap();
+                assert_eq!(found.points.len(), expected, "{condition}");
+            }
+        }
         indexes += snapshot.indexes().len();
         steps += step;
     }
     println!("{indexes} indexes and {steps} steps after kills");
+}
+
+fn longitude(step: u64) -> f64 {
+    (step % 170) as f64
 }
 
 fn filter(json: serde_json::Value) -> Filter {
@@ -157,7 +171,12 @@ fn indexes_come_and_go() {
     let Ok(path) = std::env::var(CHILD) else { return };
     let collection = Collection::open(path).unwrap();
     let index = |key, kind| PayloadIndex::new(key, kind).unwrap();
-    let indexes = [index("color", IndexKind::Keyword), index("step", IndexKind::Integer)];
+    let indexes = [
+        index("color", IndexKind::Keyword),
+        index("step", IndexKind::Integer),
+        index("text", IndexKind::Text(Default::default())),
+        index("at", IndexKind::Geo),
+    ];
     for step in 1_u64.. {
         for index in &indexes {
             let there = collection.snapshot().unwrap().indexes().any(|it| it == index);
@@ -165,7 +184,9 @@ fn indexes_come_and_go() {
                 true => collection.drop_index(index.clone()).unwrap(),
                 false => collection.create_index(index.clone()).unwrap(),
             }
-            let payload = json!({"step": step}).as_object().unwrap().clone();
+            let at = json!({"lon": longitude(step), "lat": 0.5});
+            let payload = json!({"step": step, "text": format!("step s{step}e of many"), "at": at});
+            let payload = payload.as_object().unwrap().clone();
             collection.set_payload(Selector::Filter(Filter::new()), &payload).unwrap();
         }
     }

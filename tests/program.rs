@@ -20,7 +20,7 @@ mod program {
     use maxfold::rerank::{Backend, Reranker};
     use serde_json::{Value, json};
 
-    const COMMANDS: [&str; 9] = [
+    const COMMANDS: [&str; 10] = [
         "score",
         "ingest",
         "search",
@@ -28,6 +28,7 @@ mod program {
         "serve",
         "backup",
         "restore",
+        "compact",
         "adapters",
         "completions",
     ];
@@ -66,6 +67,11 @@ mod program {
         let restore = ["restore", "--backup", &copy, "--collection", &back];
         assert!(stdout(&restore).starts_with("7 points, "));
         assert_eq!(maxfold::Collection::open(&back).unwrap().snapshot().unwrap().len(), 7);
+        let compact = ["compact", "--collection", &back];
+        assert!(stdout(&compact).contains(" bytes, "));
+        let reader = maxfold::Collection::open_read_only(&back).unwrap();
+        assert_error(&compact, 1, "already open");
+        assert_eq!(reader.snapshot().unwrap().len(), 7);
     }
 
     fn fixture(name: &str) -> String {

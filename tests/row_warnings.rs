@@ -1,4 +1,4 @@
-//! Token vectors that hardly any model gives: a collection warns of them, once, with counts.
+//! Token vectors that hardly any model gives: a collection warns of them, and a searcher of queries, once, with counts.
 
 #![cfg(feature = "collection")]
 
@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use log::{LevelFilter, Log, Metadata, Record};
 use maxfold::collection::{Collection, CollectionConfig, Point, Vector, VectorConfig};
 use maxfold::recall::Distance;
+use maxfold::search::{QueryRequest, Searcher};
 
 static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -60,4 +61,23 @@ fn unusual_rows_are_warned_of_once_with_counts() {
         assert!(warning.starts_with(start), "{warning}");
     }
     assert!(upsert(vec![point(5, "dot", &rows), point(6, "cosine", &rows)]).is_empty());
+
+    let searcher = Searcher::new(collection).unwrap();
+    let query = |name: &str, rows: &[[f32; 2]]| {
+        let request = QueryRequest::new(Vector::from_rows(rows).unwrap()).using(name);
+        searcher.query(&request).unwrap();
+        std::mem::take(&mut *WARNINGS.lock().unwrap())
+    };
+    assert!(query("dot", &good).is_empty() && query("cosine", &[[3.0, 4.0]]).is_empty());
+    let warnings = [query("cosine", &rows), query("dot", &rows)].concat();
+    let starts = [
+        "1 of 4 rows of queries by vector \"cosine\" are zeros, ",
+        "1 of 4 rows of queries by vector \"dot\" are zeros, ",
+        "2 of 4 rows of queries by vector \"dot\" are not of unit length, and its distance is Dot",
+    ];
+    assert_eq!(warnings.len(), starts.len(), "{warnings:?}");
+    for (warning, start) in warnings.iter().zip(starts) {
+        assert!(warning.starts_with(start), "{warning}");
+    }
+    assert!(query("dot", &rows).is_empty() && query("cosine", &rows).is_empty());
 }

@@ -196,6 +196,13 @@ async fn errors_are_those_that_clients_know() {
     assert!(send(&router, request).await.error(400).starts_with("Format error in JSON body: "));
     let none = error("PUT", "/collections/a%2Fb", config(), 422).await;
     assert!(none.contains("cannot contain '/'"), "{none}");
+    for method in ["GET", "PUT", "DELETE"] {
+        let no_text = error(method, "/collections/%FF", config(), 400).await;
+        assert!(no_text.starts_with("Bad request: ") && no_text.contains("UTF-8"), "{no_text}");
+    }
+    let long = json!({"vectors": {"v".repeat(201): {"size": 1, "distance": "Dot"}}});
+    let long = error("PUT", "/collections/long", long, 422).await;
+    assert!(long.contains("a vector's name to be at most 200 bytes, got 201"), "{long}");
     assert_eq!(call(&router, "DELETE", "/collections/none", Value::Null).await.result(), false);
     assert!(error("GET", "/nothing", Value::Null, 404).await.starts_with("Not found: "));
     error("PATCH", "/collections", Value::Null, 405).await;
@@ -241,6 +248,8 @@ async fn keys_open_what_they_may() {
     assert_eq!(with("PUT", "/collections/c", Some(("authorization", "Bearer key"))).await.0, 200);
     assert_eq!(with("POST", "/collections/c/points/query", look).await.0, 200);
     assert_eq!(with("POST", "/collections/c/points/batch", look).await.0, 403);
+    // Asked, and refused for its body.
+    assert_eq!(with("POST", "/collections/c/points/7/similarities", look).await.0, 400);
     assert_eq!(with("DELETE", "/collections/c", look).await.0, 403);
     assert_eq!(with("GET", "/metrics", None).await.0, 401);
 }

@@ -20,8 +20,8 @@ impl Collection {
     ///
     /// To restore a backup, open it like any other collection, or copy its directory first. Graphs are
     /// not copied: the first [`Searcher`](crate::Searcher) builds them. The numbers of points stay the same, the
-    /// numbers of transactions begin anew. As a file never shrinks, a backup in the place of
-    /// a closed collection is how to give space back after much was deleted.
+    /// numbers of transactions begin anew. As a file never shrinks by
+    /// itself, [`Collection::compact`] gives space back in its place.
     ///
     /// The copy is made beside `path`, in a directory whose name begins with `.maxfold-backup-`, which
     /// is renamed when it is whole. While it is being copied, the file can't reuse the space of what is deleted.
@@ -59,7 +59,7 @@ fn directory_in(parent: &Path) -> io::Result<TempDir> {
 }
 
 /// Writes the state of a copy under the number of its own transaction: LMDB counts a compacted copy's from 1.
-fn begin_anew(path: &Path) -> Result<()> {
+pub(super) fn begin_anew(path: &Path) -> Result<()> {
     let store = Store::open(path)?;
     let txn = store.write()?;
     // The number of its last transaction may be the same by chance, and is to be written all the same.

@@ -87,9 +87,13 @@ impl Collection {
     /// Opens the collection in a directory, if every page of its file is in place and every record
     /// that is searched by key is whole.
     ///
+    /// A collection keeps five files open. Where the process may have too few (Debian lets it have 1,024 at first),
+    /// its soft limit is raised to its hard one, so that it may open thousands; whoever waits for files with
+    /// `select`, which takes no descriptor beyond 1,023, opens those before.
+    ///
     /// # Errors
     /// There is none; it is open elsewhere; it is of another version of the format; it is damaged;
-    /// what the operating system or LMDB says.
+    /// [`Error::TooManyFiles`](crate::Error::TooManyFiles); what the operating system or LMDB says.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::new(Store::open(path.as_ref())?)
     }
@@ -119,7 +123,7 @@ impl Collection {
             store,
             last: Mutex::new(Arc::new(state)),
             verified: Verified::default(),
-            rows: RowWarnings::default(),
+            rows: RowWarnings::of_points(),
             temporary: None,
         })
     }

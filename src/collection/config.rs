@@ -112,6 +112,8 @@ const MAX_SIZE: usize = 65_536;
 
 /// More would need more than two bytes in a key.
 const MAX_VECTORS: usize = 256;
+/// Bytes of a vector's name: Qdrant's limit.
+const MAX_NAME: usize = 200;
 
 impl CollectionConfig {
     /// No vectors yet.
@@ -175,6 +177,10 @@ impl CollectionConfig {
         if let Some(VectorKind::Sparse(_)) = self.vectors.get("").map(|it| it.kind) {
             let (expected, got) = ("one that is not empty".into(), "\"\"".into());
             return Err(Error::InvalidParameter { name: "a sparse vector's name", expected, got });
+        }
+        if let Some(name) = self.vectors.keys().find(|name| name.len() > MAX_NAME) {
+            let (expected, got) = (format!("at most {MAX_NAME} bytes"), name.len().to_string());
+            return Err(Error::InvalidParameter { name: "a vector's name", expected, got });
         }
         self.vectors.values().try_for_each(VectorConfig::check)
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use heed::{Env, EnvFlags, EnvOpenOptions, MdbError, WithoutTls};
 
+use super::descriptors::make_room;
 use super::record::{FORMAT, Table};
 use super::structure;
 use super::tables::{self, Tables};
@@ -18,11 +19,17 @@ pub(super) struct Environment {
     pub tables: Tables,
     /// Held by the one that may write.
     pub lock: Option<Lock>,
+    /// Held by those that only read, together.
+    pub reading: Option<Lock>,
 }
 
 pub(super) const DATA: &str = "data.mdb";
 const LMDB_LOCK: &str = "lock.mdb";
 const LOCK: &str = "collection.lock";
+/// Locked by those that only read the file, against its being replaced.
+pub(super) const READERS_LOCK: &str = "readers.lock";
+/// A directory in which a file is made that is to replace the collection's.
+pub(super) const REPLACEMENT: &str = "compacted.partial";
 
 /// Address space for the map, which no more memory or disk is taken for than there is data: a 2000th of what
 /// a process has, or several times the file.
@@ -52,6 +59,7 @@ pub(super) fn create(
     durability: Durability,
 ) -> Result<Environment> {
     check_platform()?;
+    make_room(path)?;
     create_directories(path)?;
     // Two processes on one collection would not see each other's graphs.
     let lock = Lock::take(path, LOCK)?;
@@ -63,6 +71,7 @@ pub(super) fn create(
         _ => return Err(Error::CollectionExists { path: path.into() }),
     }
     make_reader_table(path)?;
+    drop(Lock::share(path, READERS_LOCK)?);
     let flags = match durability {
         Durability::Synced => EnvFlags::empty(),
         Durability::Unsynced => EnvFlags::NO_SYNC,
@@ -72,38 +81,44 @@ pub(super) fn create(
     let missing = || Error::NoCollection { path: path.into() };
     let tables = tables::create(&env, records).map_err(failed)?.ok_or_else(missing)?;
     sync_directories(path)?;
-    Ok(Environment { env, tables, lock: Some(lock) })
+    Ok(Environment { env, tables, lock: Some(lock), reading: None })
 }
 
 /// Opens one that is there.
 pub(super) fn open(path: &Path) -> Result<Environment> {
     check_platform()?;
+    make_room(path)?;
     let data = path.join(DATA);
     let missing = || Error::NoCollection { path: path.into() };
     if !data.try_exists().map_err(|source| Error::io("read", &data, source))? {
         return Err(missing());
     }
     let lock = Lock::take(path, LOCK)?;
+    remove_replacement(path)?;
     match structure_of(&data)? {
         None | Some(0) => return Err(missing()),
         Some(_) => {}
     }
     make_reader_table(path)?;
+    // Made by those that may, for those that can't.
+    drop(Lock::share(path, READERS_LOCK)?);
     let env = open_env(path, EnvFlags::empty())?;
     let tables = match tables::open(&env).map_err(|it| storage_error("read", path, it))? {
         None => tables::upgrade(&env).map_err(|it| storage_error("write", path, it))?,
         tables => tables,
     };
     let tables = tables.ok_or_else(missing)?;
-    Ok(Environment { env, tables, lock: Some(lock) })
+    Ok(Environment { env, tables, lock: Some(lock), reading: None })
 }
 
 /// Opens one that another process may be writing.
 pub(super) fn open_read_only(path: &Path) -> Result<Environment> {
     check_platform()?;
+    make_room(path)?;
     let data = path.join(DATA);
     let missing = || Error::NoCollection { path: path.into() };
     let older = |got| Error::FormatVersion { path: path.into(), expected: FORMAT, got };
+    let reading = Lock::share(path, READERS_LOCK)?;
     if length_of(&data)?.unwrap_or(0) == 0 || structure::check_head(&data, LARGEST_MAP)? == 0 {
         return Err(missing());
     }
@@ -116,7 +131,7 @@ pub(super) fn open_read_only(path: &Path) -> Result<Environment> {
         Some(tables) => tables,
         None => return Err(tables::version(&env).map_err(failed)?.map_or_else(missing, older)),
     };
-    Ok(Environment { env, tables, lock: None })
+    Ok(Environment { env, tables, lock: None, reading })
 }
 
 pub(super) fn storage_error(action: &'static str, path: &Path, source: heed::Error) -> Error {
@@ -150,7 +165,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
         let file = file.map_err(failed)?;
         let name = file.file_name();
         let derived = name.to_string_lossy().starts_with("graph-");
-        if derived || [DATA, LMDB_LOCK, LOCK].iter().any(|it| name == **it) {
+        if derived || [DATA, LMDB_LOCK, LOCK, READERS_LOCK].iter().any(|it| name == **it) {
             fs::remove_file(file.path()).map_err(failed)?;
         }
     }
@@ -198,6 +213,15 @@ fn length_of(path: &Path) -> Result<Option<u64>> {
         Ok(metadata) => Ok(Some(metadata.len())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(Error::io("read", path, source)),
+    }
+}
+
+/// Removes what a kill left of a file that was to replace the collection's.
+pub(super) fn remove_replacement(path: &Path) -> Result<()> {
+    let left = path.join(REPLACEMENT);
+    match fs::remove_dir_all(&left) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", &left, error)),
+        _ => Ok(()),
     }
 }
 

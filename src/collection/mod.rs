@@ -38,8 +38,9 @@
 //! | `vector.rs`, `point.rs`, `point_json.rs` | [`Vector`], [`Point`], [`Selector`]; what is checked of a point; a point a line |
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
 //! | `row_warnings.rs` | warnings of token vectors that hardly any model gives |
-//! | `payload_index.rs`, `indexes.rs` | [`PayloadIndex`]; those of a collection |
+//! | `payload_index.rs`, `indexes.rs`, `index_values.rs` | [`PayloadIndex`]; those of a collection; the values in one |
 //! | `environment.rs`, `tables.rs` | the files: locks, opening, removing; the databases in one |
+//! | `descriptors.rs` | the limit of the process on open files |
 //! | `store.rs` | reading and writing records, with checksums |
 //! | `record.rs` | keys and values |
 //! | `state.rs` | what a collection knows of itself |
@@ -50,7 +51,7 @@
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
 //! | `scroll.rs` | points in the order of their ids |
 //! | `gather.rs`, `matrices.rs` | reading vectors of many points; [`TokenMatrices`] |
-//! | `backup.rs`, `statistics.rs` | [`Collection::backup`], [`Collection::statistics`] |
+//! | `backup.rs`, `compact.rs`, `statistics.rs` | [`Collection::backup`], [`Collection::compact`], [`Collection::statistics`] |
 //! | `collection.rs` | [`Collection`]: create, open, write, read |
 //!
 //! | word | |
@@ -77,12 +78,15 @@ mod batch_points;
 mod change;
 #[expect(clippy::module_inception)]
 mod collection;
+mod compact;
 mod config;
 mod config_change;
 mod config_json;
+mod descriptors;
 mod environment;
 mod gather;
 mod hnsw_json;
+mod index_values;
 mod indexes;
 mod matrices;
 mod operation;
@@ -109,8 +113,11 @@ mod verified;
 mod verify;
 
 pub use collection::Collection;
+pub use compact::Compaction;
 pub use config::{CollectionConfig, Datatype, Modifier, SparseConfig, VectorConfig, VectorKind};
 pub use config_change::ConfigChange;
+#[cfg(feature = "server")]
+pub(crate) use descriptors::raise_file_limit;
 pub use matrices::TokenMatrices;
 pub use operation::{Operation, PointVectors, UpdateMode, UpsertOptions};
 pub use payload_index::PayloadIndex;
@@ -118,6 +125,7 @@ pub use point::{Point, Selector};
 pub(crate) use point::{Tokens, Values};
 pub(crate) use point_json::NamedVectors;
 pub use point_json::PointLines;
+pub(crate) use row_warnings::RowWarnings;
 pub use scroll::ScrollPage;
 pub use snapshot::Snapshot;
 pub(crate) use sparse::SparseVector;

@@ -55,6 +55,20 @@ impl Point {
 }
 
 /// Points that a call is about: by ids, or by a filter.
+///
+/// ```
+/// use maxfold::filter::{Condition, Filter, Match};
+/// use maxfold::{Collection, CollectionConfig, Point};
+///
+/// let collection = Collection::temporary(CollectionConfig::new())?;
+/// collection.upsert([1, 2, 3_u64].map(Point::new).into())?;
+/// let old = serde_json::json!({"old": true});
+/// // Ids, and a filter.
+/// assert_eq!(collection.set_payload([1, 2], old.as_object().unwrap())?, 2);
+/// let filter = Filter::new().must(Condition::field("old", Match::value(true))?);
+/// assert_eq!(collection.delete(filter)?, 2);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Selector {
     /// Those of these ids.

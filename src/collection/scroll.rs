@@ -83,7 +83,7 @@ impl Snapshot<'_> {
         let start = offset.map(record::id_key);
         let start = start.as_deref().map_or(Bound::Unbounded, Bound::Included);
         let store = &self.collection.store;
-        let records = store.records(&self.txn, Table::Ids, (start, Bound::Unbounded))?;
+        let records = store.records(&self.txn, Table::Ids, (start, Bound::Unbounded), false)?;
         let points = records.map(|record| {
             let (key, body) = record?;
             let point = record::parse_id(key).zip(record::parse_number(body));

@@ -30,6 +30,8 @@ pub(super) struct Store {
     length: AtomicU64,
     /// Held as long as it is open, by the one that may write.
     lock: Option<Lock>,
+    /// Held as long as it is open, by those that only read.
+    _reading: Option<Lock>,
 }
 
 impl Store {
@@ -53,11 +55,11 @@ impl Store {
     }
 
     fn new(path: &Path, environment: Environment) -> Result<Self> {
-        let Environment { env, tables, lock } = environment;
+        let Environment { env, tables, lock, reading } = environment;
         let failed = |source| Error::io("read", path, source);
         let data = File::open(path.join(DATA)).map_err(failed)?;
         let length = AtomicU64::new(data.metadata().map_err(failed)?.len());
-        Ok(Self { env, tables, path: path.into(), data, length, lock })
+        Ok(Self { env, tables, path: path.into(), data, length, lock, _reading: reading })
     }
 
     /// Tells whether it was opened to be read alone.
@@ -95,6 +97,11 @@ impl Store {
         let file = self.env.copy_to_path(to, CompactionOption::Enabled);
         let file = file.map_err(|source| storage_error("write", to, source))?;
         file.sync_all().map_err(|source| Error::io("write", to, source))
+    }
+
+    /// Closes its file, and keeps it locked.
+    pub fn close(self) -> Option<Lock> {
+        self.lock
     }
 
     /// Bytes of the pages of a table.
@@ -167,21 +174,28 @@ impl Store {
         span: KeySpan<'_>,
         mut each: impl FnMut(&'t [u8], &'t [u8]) -> Result<()>,
     ) -> Result<()> {
-        self.records(txn, table, span)?.try_for_each(|record| {
+        self.records(txn, table, span, false)?.try_for_each(|record| {
             let (key, body) = record?;
             each(key, body)
         })
     }
 
-    /// The records from key `start` to before `end`.
+    /// The records from key `start` to before `end`, or from there back.
     pub fn records<'s, 't>(
         &'s self,
         txn: &'t RoTxn<'_, AnyTls>,
         table: Table,
         span: KeySpan<'_>,
+        backwards: bool,
     ) -> Result<impl Iterator<Item = Result<(&'t [u8], &'t [u8])>> + use<'s, 't>> {
         let failed = |source| self.error("read", source);
-        let records = self.table(table).range(txn, &span).map_err(failed)?;
+        let database = self.table(table);
+        let (mut forth, mut back) = (None, None);
+        match backwards {
+            false => forth = Some(database.range(txn, &span).map_err(failed)?),
+            true => back = Some(database.rev_range(txn, &span).map_err(failed)?),
+        }
+        let records = forth.into_iter().flatten().chain(back.into_iter().flatten());
         Ok(records.map(move |record| {
             let (key, value) = record.map_err(failed)?;
             let body = table.open(key, value).ok_or_else(|| self.damaged(table, key))?;

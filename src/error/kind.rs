@@ -120,7 +120,9 @@ impl Error {
             | Self::ReadOnly { .. }
             | Self::FormatVersion { .. }
             | Self::PayloadIndex { .. } => ErrorKind::Conflict,
-            Self::CollectionInUse { .. } | Self::TooManySnapshots { .. } => ErrorKind::Busy,
+            Self::CollectionInUse { .. }
+            | Self::TooManySnapshots { .. }
+            | Self::TooManyFiles { .. } => ErrorKind::Busy,
             Self::MapFull { .. } => ErrorKind::OutOfSpace,
             Self::Storage { .. } => ErrorKind::Internal,
             _ => ErrorKind::InvalidInput,

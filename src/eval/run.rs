@@ -23,6 +23,16 @@ pub struct Ranked {
 /// Scores alone decide the order, whatever order the documents come in; those of equal score are
 /// ordered by document id, ascending. (trec_eval orders them descending:
 /// [`Run::in_trec_eval_order`] is for where both are to agree.) Queries are kept in order of their ids.
+///
+/// ```
+/// use maxfold::eval::Run;
+///
+/// let mut run = Run::new();
+/// run.insert_ranking("capitals", [("lyon", 0.5), ("paris", 0.75)])?;
+/// assert_eq!(run.ranking("capitals")[0].document, "paris");
+/// assert_eq!(run, Run::parse_trec(&run.to_trec("maxfold")?)?);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
     rankings: BTreeMap<String, Vec<Ranked>>,

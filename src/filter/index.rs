@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::index_keys::{
-    FILLED, NULL, OTHER, bool_key, datetime_key, integer_key, keyword, number_key, ordered_key,
-    uuid_key,
+    FILLED, LONG, NULL, OTHER, Span, VALUE, bool_key, datetime_key, integer_key, integer_of,
+    keyword, number_key, number_of, ordered_key, uuid_key,
 };
 use super::matches::is_empty;
 use super::path::elements;
@@ -98,6 +99,52 @@ impl IndexKind {
             Self::Text(_) => None,
         }
         .unwrap_or_else(|| vec![OTHER])
+    }
+}
+
+/// A value, as an index holds it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum IndexValue {
+    /// A string, or a UUID as strings spell it.
+    String(String),
+    /// An integer, or a datetime in microseconds since 1970.
+    Integer(i64),
+    /// A number that is no integer of 64 bits.
+    Float(f64),
+    Bool(bool),
+}
+
+impl IndexKind {
+    /// Keys of the points with values that it doesn't hold, or not whole, `null` aside.
+    pub(crate) fn not_held(&self) -> Vec<Span> {
+        let mut spans = vec![Span::class(OTHER), Span::class(LONG)];
+        if *self == Self::Integer {
+            // Both zeros have one key.
+            spans.push(Span::of(number_key(0.0, 0)));
+        }
+        spans
+    }
+
+    /// The value of a key, of those kinds that hold values whole: not of text and places, nor of numbers that were
+    /// integers.
+    pub(crate) fn value(&self, key: &[u8]) -> Option<IndexValue> {
+        let value = key.strip_prefix(&[VALUE])?;
+        let long = |bytes: &[u8]| Some(u64::from_be_bytes(bytes.try_into().ok()?));
+        match (self, value) {
+            (Self::Keyword, text) => String::from_utf8(text.into()).ok().map(IndexValue::String),
+            (Self::Bool, [value]) => Some(IndexValue::Bool(*value == 1)),
+            (Self::Uuid, bytes) => {
+                Some(IndexValue::String(Uuid::from_slice(bytes).ok()?.to_string()))
+            }
+            (Self::Datetime, time) => long(time).map(|it| IndexValue::Integer(integer_of(it))),
+            (Self::Integer, [number @ .., 0]) if number.len() == 8 => {
+                long(number).map(|it| IndexValue::Float(number_of(it)))
+            }
+            (Self::Integer, [_, _, _, _, _, _, _, _, 1, integer @ ..]) => {
+                long(integer).map(|it| IndexValue::Integer(integer_of(it)))
+            }
+            _ => None,
+        }
     }
 }
 

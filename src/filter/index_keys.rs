@@ -54,6 +54,11 @@ impl Span {
         Self::class(FILLED)
     }
 
+    /// Keys of values that are held whole.
+    pub(crate) fn held() -> Self {
+        Self::class(VALUE)
+    }
+
     pub(super) fn class(class: u8) -> Self {
         Self { start: vec![class], end: vec![class + 1] }
     }
@@ -120,6 +125,16 @@ pub(super) fn number_span(range: &Range<f64>) -> Option<Span> {
 
 pub(super) fn datetime_span(range: &Range<Datetime>) -> Option<Span> {
     span(range, |bound| order_of_integer(bound.micros()))
+}
+
+/// The number that has an order.
+pub(super) fn number_of(order: u64) -> f64 {
+    f64::from_bits(if order >> 63 == 1 { order & !(1 << 63) } else { !order })
+}
+
+/// The integer that has an order.
+pub(super) fn integer_of(order: u64) -> i64 {
+    (order ^ (1 << 63)).cast_signed()
 }
 
 /// The keys whose order is within bounds, or `None` if there are none.

@@ -6,6 +6,24 @@ use super::TextMatch;
 
 /// Values that a field's value is compared with. Values of other types are never equal: 5 is not
 /// "5", nor is 5.0.
+///
+/// ```
+/// use maxfold::filter::{Condition, Filter, Match};
+///
+/// let filter = Filter::new()
+///     .must(Condition::field("lang", Match::any(["en", "de"]))?)
+///     .must(Condition::field("text", Match::phrase("late interaction"))?)
+///     .must_not(Condition::field("year", Match::value(1999))?);
+/// let json = r#"{
+///     "must": [
+///         {"key": "lang", "match": {"any": ["en", "de"]}},
+///         {"key": "text", "match": {"phrase": "late interaction"}}
+///     ],
+///     "must_not": {"key": "year", "match": {"value": 1999}}
+/// }"#;
+/// assert_eq!(filter, json.parse()?);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Match {

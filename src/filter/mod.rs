@@ -74,6 +74,7 @@ pub use datetime::Datetime;
 pub use geo::GeoPoint;
 pub use geo_area::{GeoArea, GeoRing};
 pub use index::IndexKind;
+pub(crate) use index::IndexValue;
 pub use index_keys::{LONGEST_KEY, Span};
 pub use language::Language;
 pub use match_value::{Match, Scalar, Scalars};

@@ -22,6 +22,17 @@ use crate::{Error, Result, files};
 /// and metadata are ignored.
 ///
 /// [safetensors]: https://huggingface.co/docs/safetensors
+///
+/// ```
+/// use maxfold::multivector::{Interchange, MultiVectors};
+///
+/// // Two rows of two columns, and one.
+/// let tokens = MultiVectors::new(&[1.0_f32, 0.0, 0.5, 0.5, 0.25, 0.75], &[0, 2, 3], 2)?;
+/// let items = Interchange::new(tokens).ids(vec!["a".into(), "b".into()]);
+/// let bytes = items.to_bytes()?;
+/// assert_eq!(Interchange::from_bytes(&bytes)?, items);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Interchange {

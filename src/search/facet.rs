@@ -9,12 +9,27 @@ use uuid::Uuid;
 use super::query::DEFAULT_LIMIT;
 use crate::background::Cancellation;
 use crate::collection::Snapshot;
-use crate::filter::{FieldPath, Filter, IndexKind};
+use crate::filter::{FieldPath, Filter, IndexKind, IndexValue, PointSet};
 use crate::json::{self, Foreign, Node};
 use crate::{Error, Result};
 
 /// A count of points by the values of a payload field; in JSON the body of Qdrant's facet call. Counts are
 /// exact.
+///
+/// ```
+/// use maxfold::search::FacetRequest;
+/// use maxfold::{Collection, CollectionConfig, Point, Searcher};
+///
+/// let searcher = Searcher::new(Collection::temporary(CollectionConfig::new())?)?;
+/// let point = |(id, lang): (u64, &str)| {
+///     let payload = serde_json::json!({"lang": lang});
+///     Point::new(id).payload(payload.as_object().unwrap().clone())
+/// };
+/// searcher.collection().upsert([(1, "en"), (2, "de"), (3, "en")].map(point).into())?;
+/// let hits = searcher.facet(&FacetRequest::new("lang")?.limit(1))?;
+/// assert_eq!(serde_json::to_value(&hits)?, serde_json::json!([{"value": "en", "count": 2}]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct FacetRequest {
     /// The field.
@@ -75,8 +90,8 @@ impl FacetRequest {
         })
     }
 
-    /// Counts the points of a snapshot, by reading the payloads of those that match: values that more points
-    /// have first, then smaller ones.
+    /// Counts the points of a snapshot: values that more points have first, then smaller ones. An index says
+    /// what values points have, as far as it knows and is no dearer than their payloads.
     pub(crate) fn count(&self, snapshot: &Snapshot<'_>) -> Result<Vec<FacetHit>> {
         let selected = self.filter.as_ref().map(|filter| snapshot.select(filter)).transpose()?;
         let points = selected.as_ref().map_or(snapshot.numbers(), |it| &it.points);
@@ -87,7 +102,20 @@ impl FacetRequest {
             FacetValue::of(value).map(|it| if are_uuids { it.spelled() } else { it })
         };
         let mut counts: HashMap<FacetValue, u64> = HashMap::new();
-        for number in points {
+        let kinds = if are_uuids { &[IndexKind::Uuid][..] } else { INDEXES };
+        let worth = KEYS_A_PAYLOAD.saturating_mul(points.len()) >= snapshot.numbers().len();
+        let index = worth.then(|| snapshot.indexed_values(&self.key, kinds)).transpose()?.flatten();
+        let known = index.as_ref().map_or(PointSet::new(), |it| points - &it.unknown);
+        if let Some(index) = index {
+            index.scan(false, |value, having| {
+                cancellation.check()?;
+                let count = (having & &known).len();
+                let value = FacetValue::indexed(value).filter(|_| count > 0);
+                counts.extend(value.map(|value| (value, count)));
+                Ok(true)
+            })?;
+        }
+        for number in &(points - &known) {
             cancellation.check()?;
             let (_, payload) = snapshot.payload(number)?;
             let values: BTreeSet<_> = self.key.elements(&payload).filter_map(value).collect();
@@ -101,7 +129,21 @@ impl FacetRequest {
     }
 }
 
+/// Indexes of values that points are counted by.
+const INDEXES: &[IndexKind] = &[IndexKind::Keyword, IndexKind::Integer, IndexKind::Bool];
+/// Keys of an index that are read in the time of a payload, at least.
+const KEYS_A_PAYLOAD: u64 = 8;
+
 impl FacetValue {
+    fn indexed(value: IndexValue) -> Option<Self> {
+        match value {
+            IndexValue::Bool(value) => Some(Self::Bool(value)),
+            IndexValue::Integer(value) => Some(Self::Integer(value)),
+            IndexValue::String(value) => Some(Self::String(value)),
+            IndexValue::Float(_) => None,
+        }
+    }
+
     /// A UUID in its usual spelling: with an index of UUIDs, others are the same value, as in Qdrant.
     fn spelled(self) -> Self {
         match self {

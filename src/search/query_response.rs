@@ -18,6 +18,21 @@ use crate::rerank::Execution;
 
 /// The points that a [`QueryRequest`](super::QueryRequest) asked for, best first, and how they were
 /// found. In JSON `{"points": […], "plan": {…}}`.
+///
+/// ```
+/// use maxfold::{Collection, CollectionConfig, Distance, Point, QueryRequest, Searcher, VectorConfig};
+///
+/// let config = CollectionConfig::new().vector("dense", VectorConfig::dense(2, Distance::Dot));
+/// let searcher = Searcher::new(Collection::temporary(config)?)?;
+/// searcher.collection().upsert(vec![Point::new(7).vector("dense", vec![0.5, 1.0])])?;
+///
+/// let response = searcher.query(&QueryRequest::new(vec![1.0, 1.0]).using("dense"))?;
+/// assert_eq!((response.points[0].id, response.points[0].score), (7.into(), 1.5));
+/// // "query: "dense", 1 points allowed, exact scan of 1 documents: …"
+/// println!("{}", response.plan);
+/// assert_eq!(serde_json::to_value(&response)?["points"][0]["id"], 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct QueryResponse {
@@ -56,6 +71,8 @@ pub struct QueryPlan {
     pub behind: u64,
     /// Stage that ranked the results, with those that found its candidates.
     pub query: Stage,
+    /// Time to read what the answer says of its points: payloads, vectors, and what tokens matched.
+    pub results_time: Duration,
     /// From the request to its answer.
     pub time: Duration,
 }
@@ -159,6 +176,7 @@ impl QueryPlan {
             "transaction": self.transaction,
             "behind": self.behind,
             "query": self.query.to_json(),
+            "results_micros": micros(self.results_time),
             "micros": micros(self.time),
         })
     }
@@ -258,6 +276,7 @@ impl Serialize for QueryResponse {
 impl fmt::Display for QueryPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.query.describe(f, "query")?;
+        write!(f, "; results read in {} µs", micros(self.results_time))?;
         match self.behind {
             0 => Ok(()),
             behind => write!(f, "; graphs are {behind} transactions behind"),
@@ -294,6 +313,9 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dense { strategy, unindexed: 0 } => strategy.fmt(f),
+            Self::Dense { strategy: Strategy::Scan { documents: 0, .. }, unindexed } => {
+                write!(f, "exact scan of {unindexed} points, none of them in the graph yet")
+            }
             Self::Dense { strategy, unindexed } => {
                 write!(f, "{strategy}, and a scan of {unindexed} points not in the graph yet")
             }

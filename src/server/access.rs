@@ -24,6 +24,7 @@ const QUESTIONS: &[&str] = &[
     "facet",
     "pairs",
     "offsets",
+    "similarities",
 ];
 
 /// Lets a request pass that needs no key, or has a right one.
@@ -91,9 +92,14 @@ mod tests {
     fn questions_and_changes_are_told_apart() {
         let asks =
             |method: Method, path: &str| only_asks(&method, &format!("/collections/c/{path}"));
-        for path in
-            ["points", "points/query", "points/query/batch", "points/search/matrix/pairs", "facet"]
-        {
+        for path in [
+            "points",
+            "points/query",
+            "points/query/batch",
+            "points/search/matrix/pairs",
+            "points/7/similarities",
+            "facet",
+        ] {
             assert!(asks(Method::POST, path), "{path}");
         }
         for path in [

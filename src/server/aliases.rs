@@ -1,13 +1,14 @@
 //! Routes: aliases.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::app::{App, Shared};
 use super::body::Text;
+use super::parameters::Path;
 use super::registry::AliasAction;
 use crate::Result;
 use crate::json::Node;

@@ -1,7 +1,7 @@
 //! Routes: collections, made, shown, changed, dropped; their payload indexes.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{delete, get, put};
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::app::App;
 use super::body::Text;
 use super::info;
+use super::parameters::Path;
 use super::points::completed;
 use super::refusal::Refusal;
 use super::system;

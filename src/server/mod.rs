@@ -68,6 +68,7 @@ use tower_http::normalize_path::NormalizePath;
 pub use options::ServerOptions;
 
 use crate::Result;
+use crate::collection::raise_file_limit;
 use app::App;
 use counters::Counters;
 use registry::Registry;
@@ -94,9 +95,13 @@ impl Server {
     /// Opens a directory, which is made if it isn't there, and all its collections. One that can't be opened
     /// is shown as failed, and stops none of the others.
     ///
+    /// Raises the process's limit on open files as far as it may: each connection takes one, each collection five.
+    ///
     /// # Errors
     /// Another process has it open; its file of names is damaged; what the operating system says.
     pub fn open(directory: impl AsRef<Path>, options: ServerOptions) -> Result<Self> {
+        let files = raise_file_limit();
+        log::info!("at most {} open files", files.map_or("?".into(), |most| most.to_string()));
         let registry = Registry::open(directory.as_ref(), &options)?;
         let bodies = Arc::new(Semaphore::new(options.body_budget()));
         Ok(Self { app: App::new(registry, options, bodies, Counters::new()?) })

@@ -1,13 +1,14 @@
 //! Routes of older clients: each is a query in another shape.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use serde_json::{Map, Value, json};
 
 use super::app::App;
 use super::body::Text;
+use super::parameters::Path;
 use super::query::{grouped, one, several};
 use crate::Result;
 use crate::json::{Node, Tree};

@@ -10,6 +10,16 @@ use crate::service::ServiceOptions;
 pub(super) const UNIT: usize = 1024;
 
 /// Options of a [`Server`](super::Server).
+///
+/// ```
+/// use maxfold::server::{Server, ServerOptions};
+///
+/// let directory = tempfile::tempdir().unwrap();
+/// let options = ServerOptions::new().api_key("secret").connections(100);
+/// let router = Server::open(directory.path(), options)?.router();
+/// # drop(router);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ServerOptions {

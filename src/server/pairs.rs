@@ -1,7 +1,7 @@
 //! Routes: distances between points of a sample; similarities between the tokens of a query and of a point.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::post;
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::app::App;
 use super::body::Text;
 use super::hosted::Hosted;
+use super::parameters::Path;
 use super::refusal::Refusal;
 use crate::Result;
 use crate::collection::Vector;

@@ -1,11 +1,13 @@
-//! What every URL may say besides its path.
+//! What URLs say: the names in their paths, and what every one may say besides its path.
 
 use std::time::Duration;
 
-use axum::extract::{Query, Request};
+use axum::extract::{self, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::refusal::Refusal;
@@ -17,6 +19,20 @@ struct Parameters {
     timeout: Option<u64>,
     #[serde(rename = "wait")]
     _wait: Option<bool>,
+}
+
+/// Names in a path; those that are no text are refused as all is.
+pub(super) struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let names = extract::Path::from_request_parts(parts, state).await;
+        let extract::Path(names) =
+            names.map_err(|fault| Refusal::bad_request(fault.body_text()))?;
+        Ok(Self(names))
+    }
 }
 
 /// Refuses values that can't be.

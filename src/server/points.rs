@@ -1,7 +1,7 @@
 //! Routes: points, changed.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{post, put};
 use serde_json::{Value, json};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::app::App;
 use super::body::Text;
 use super::documents::Texts;
+use super::parameters::Path;
 use super::records;
 use super::refusal::Refusal;
 use crate::Result;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::post;
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use serde_json::json as value;
 
 use super::app::{App, Shared};
 use super::body::Text;
+use super::parameters::Path;
 use super::refusal::Refusal;
 use crate::search::{
     FacetRequest, GroupRequest, GroupResponse, Prefetch, QueryPlan, QueryRequest, QueryResponse,

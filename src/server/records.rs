@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Serialize;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::app::App;
 use super::body::Text;
 use super::hosted::Hosted;
+use super::parameters::Path;
 use super::refusal::Refusal;
 use crate::Result;
 use crate::collection::{NamedVectors, Snapshot, Vector};

@@ -4,7 +4,7 @@ use std::path::{Path as FilePath, PathBuf};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Multipart, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Multipart, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
@@ -17,6 +17,7 @@ use tower_http::services::ServeFile;
 
 use super::app::{App, Shared};
 use super::body::Text;
+use super::parameters::Path;
 use super::refusal::Refusal;
 use super::shelf::{Shelf, SnapshotFile};
 use super::{archive, refusal};

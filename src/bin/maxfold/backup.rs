@@ -1,4 +1,4 @@
-//! `maxfold backup` and `maxfold restore`: copies of collections.
+//! `maxfold backup`, `maxfold restore` and `maxfold compact`: copies of collections, in their place or elsewhere.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,21 @@ pub struct RestoreArgs {
     /// The directory of the collection, which is made; if there is one already, nothing is done.
     #[arg(long, value_name = "DIR")]
     collection: PathBuf,
+}
+
+/// Gives the space of what was deleted back to the file system; the collection has to be closed.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  maxfold compact --collection DIR")]
+pub struct CompactArgs {
+    /// The collection's directory.
+    #[arg(long, value_name = "DIR")]
+    collection: PathBuf,
+}
+
+pub fn compact(args: &CompactArgs) -> Result<(), Box<dyn Error>> {
+    let bytes = Collection::compact(&args.collection)?;
+    let told = format!("{} bytes, {} before\n", bytes.after, bytes.before);
+    crate::output::write(None, told.as_bytes())
 }
 
 pub fn backup(args: &BackupArgs) -> Result<(), Box<dyn Error>> {

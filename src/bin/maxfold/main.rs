@@ -42,6 +42,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Backup(backup::BackupArgs),
     Restore(backup::RestoreArgs),
+    Compact(backup::CompactArgs),
     Adapters(adapters::Args),
     Completions(completions::Args),
 }
@@ -60,6 +61,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Backup(args) => backup::backup(args),
         Command::Restore(args) => backup::restore(args),
+        Command::Compact(args) => backup::compact(args),
         Command::Adapters(args) => adapters::run(args),
         Command::Completions(args) => completions::run(args),
     }

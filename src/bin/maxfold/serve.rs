@@ -88,9 +88,6 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let address = args.address()?;
     let options = args.options()?;
     args.start_log()?;
-    // As many as may be: each connection takes one, each collection five.
-    let files = rlimit::increase_nofile_limit(u64::MAX);
-    log::info!("at most {} open files", files.map_or("?".into(), |most| most.to_string()));
     let server = Server::open(&args.data, options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

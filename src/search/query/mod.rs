@@ -76,6 +76,20 @@ pub struct QueryRequest {
 }
 
 /// A search whose results are candidates of a [`QueryRequest`], or of another prefetch.
+///
+/// ```
+/// use maxfold::filter::{Condition, Filter, Match};
+/// use maxfold::search::{Fusion, Prefetch, QueryRequest, Scoring};
+///
+/// // 100 of two recalls in English, fused.
+/// let english = Filter::new().must(Condition::field("lang", Match::value("en"))?);
+/// let recall = |using: &str| Prefetch::new(vec![0.5, 0.25]).using(using).limit(100);
+/// let request = QueryRequest::new(Scoring::Fusion(Fusion::rrf()))
+///     .prefetch(recall("title").filter(english.clone()))
+///     .prefetch(recall("body").filter(english));
+/// assert_eq!(request.prefetch[1].limit, 100);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prefetch {
     /// Searches whose results are the candidates of this one.

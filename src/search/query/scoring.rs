@@ -218,6 +218,16 @@ impl Fusion {
 
 /// Order by the values of a payload field: numbers, or datetimes. A point without one is no result; one
 /// with several stands at each.
+///
+/// ```
+/// use maxfold::search::{OrderBy, QueryRequest, Scoring};
+///
+/// let newest = Scoring::OrderBy(OrderBy::key("year")?.descending());
+/// let request = QueryRequest::new(newest).limit(3);
+/// let json = r#"{"query": {"order_by": {"key": "year", "direction": "desc"}}, "limit": 3}"#;
+/// assert_eq!(request, json.parse()?);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct OrderBy {
     /// The field.
@@ -253,15 +263,22 @@ impl OrderValue {
         Self::Integer(time.micros())
     }
 
-    /// Compares numbers, integers exactly where both are.
+    /// Compares numbers exactly; of zeros, the negative one is smaller.
     pub fn order(&self, other: &Self) -> std::cmp::Ordering {
-        match (*self, *other) {
-            (Self::Integer(a), Self::Integer(b)) => a.cmp(&b),
-            (a, b) => a.float().total_cmp(&b.float()),
+        // Rounding keeps an order, so it is only to be looked at again where it makes equal.
+        let by_float = self.float().total_cmp(&other.float());
+        by_float.then_with(|| self.integer().cmp(&other.integer()))
+    }
+
+    fn integer(self) -> i128 {
+        match self {
+            Self::Integer(value) => value.into(),
+            Self::Float(value) => value as i128,
         }
     }
 
-    fn float(self) -> f64 {
+    /// The value in f64: integers are rounded.
+    pub(crate) fn float(self) -> f64 {
         match self {
             Self::Integer(value) => value as f64,
             Self::Float(value) => value,

@@ -52,16 +52,23 @@ fn respond(
     let offset = if of_all { 0 } else { request.offset };
     let wanted = ranked.get(offset..).unwrap_or_default();
     let wanted = &wanted[..wanted.len().min(request.limit)];
+    let reading = Instant::now();
     let mut points = points(reader, request, plan, &outcome, wanted)?;
     let values = outcome.values.iter().skip(offset);
     points.iter_mut().zip(values).for_each(|(point, value)| point.order_value = Some(*value));
-    Ok(QueryResponse { points, plan: query_plan(reader, stage, start) })
+    Ok(QueryResponse { points, plan: query_plan(reader, stage, reading, start) })
 }
 
-/// The plan of a request that has been answered.
-pub(super) fn query_plan(reader: &Reader<'_, '_>, query: Stage, start: Instant) -> QueryPlan {
+/// The plan of a request that began at `start` and has been answered, its results read from `reading` on.
+pub(super) fn query_plan(
+    reader: &Reader<'_, '_>,
+    query: Stage,
+    reading: Instant,
+    start: Instant,
+) -> QueryPlan {
     let (transaction, behind) = (reader.snapshot.transaction(), reader.behind);
-    QueryPlan { transaction, behind, query, time: start.elapsed() }
+    let (results_time, time) = (reading.elapsed(), start.elapsed());
+    QueryPlan { transaction, behind, query, results_time, time }
 }
 
 /// Refuses to tell what tokens matched where none were compared.

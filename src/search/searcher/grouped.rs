@@ -3,19 +3,16 @@
 use std::time::Instant;
 
 use super::answer::{points, query_plan};
-use super::outcome::{Run, Scored};
+use super::grouping::{Group, gather};
+use super::outcome::Outcome;
 use super::plan::{Collections, Plan, Planned, plan};
 use super::reader::Reader;
-use super::run::run;
 use crate::collection::Point;
 use crate::filter::PayloadSelector;
 use crate::search::{
     GroupId, GroupRequest, GroupResponse, PointGroup, ScoredPoint, WithLookup, WithVector,
 };
 use crate::{Error, Result};
-
-/// A group, and its best results.
-type Group = (GroupId, Vec<Scored>);
 
 /// Answers a request from one state of a collection.
 pub(super) fn grouped<'r>(
@@ -32,18 +29,11 @@ pub(super) fn grouped<'r>(
     plan.root.prefetch.iter_mut().for_each(|below| grow(below, size));
     plan.root.limit = groups.saturating_mul(size);
     plan.root.asked.limit = plan.root.limit;
-    let (found, ran) = loop {
-        let ran = run(reader, &plan.root, &plan.excluded)?;
-        let found = group(reader, request, &ran)?;
-        let full = found.len() == groups && found.iter().all(|(_, hits)| hits.len() == size);
-        if full || ran.outcome.scored.len() < plan.root.limit {
-            break (found, ran);
-        }
-        plan.root.limit = plan.root.limit.saturating_mul(4);
-    };
-    let of_group = |group| point_group(reader, request, others, (&plan, &ran), group);
+    let (found, outcome, stage) = gather(reader, request, &mut plan)?;
+    let reading = Instant::now();
+    let of_group = |group| point_group(reader, request, others, (&plan, &outcome), group);
     let groups = found.into_iter().map(of_group).collect::<Result<_>>()?;
-    Ok(GroupResponse { groups, plan: query_plan(reader, ran.stage, start) })
+    Ok(GroupResponse { groups, plan: query_plan(reader, stage, reading, start) })
 }
 
 fn refused(request: &GroupRequest) -> Error {
@@ -61,34 +51,14 @@ fn grow(stage: &mut Planned<'_>, size: usize) {
     stage.prefetch.iter_mut().for_each(|below| grow(below, size));
 }
 
-/// The first groups, each with its best results.
-fn group(reader: &Reader<'_, '_>, request: &GroupRequest, ran: &Run) -> Result<Vec<Group>> {
-    let mut groups: Vec<Group> = Vec::new();
-    for scored in ran.outcome.ranked(&reader.snapshot)? {
-        let (_, payload) = reader.snapshot.payload(scored.0)?;
-        let ids = request.group_by.elements(&payload).map(GroupId::of);
-        let Some(mut ids) = ids.collect::<Option<Vec<_>>>() else { continue };
-        let mut seen = std::collections::BTreeSet::new();
-        ids.retain(|id| seen.insert(id.clone()));
-        for id in ids {
-            match groups.iter().position(|(it, _)| *it == id) {
-                Some(at) if groups[at].1.len() < request.group_size => groups[at].1.push(scored),
-                None if groups.len() < request.request.limit => groups.push((id, vec![scored])),
-                _ => {}
-            }
-        }
-    }
-    Ok(groups)
-}
-
 fn point_group(
     reader: &Reader<'_, '_>,
     request: &GroupRequest,
     others: &Collections<'_>,
-    (plan, ran): (&Plan<'_>, &Run),
+    (plan, outcome): (&Plan<'_>, &Outcome),
     (id, hits): Group,
 ) -> Result<PointGroup> {
-    let hits: Vec<ScoredPoint> = points(reader, &request.request, plan, &ran.outcome, &hits)?;
+    let hits: Vec<ScoredPoint> = points(reader, &request.request, plan, outcome, &hits)?;
     let lookup = match &request.with_lookup {
         Some(lookup) => look_up(lookup, others, &id)?,
         None => None,

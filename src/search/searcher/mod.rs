@@ -7,7 +7,7 @@
 //! | `graphs.rs`, `resident.rs` | what is derived from the collection: graphs, copies on the GPU |
 //! | `upkeep.rs` | the threads that keep them in step, of all searchers |
 //! | `answer.rs` | a request, from its plan to its points |
-//! | `grouped.rs` | one whose results are grouped |
+//! | `grouped.rs`, `grouping.rs` | one whose results are grouped; the points of groups |
 //! | `plan.rs` | a request as a tree of stages, checked, with the vectors of examples |
 //! | `run.rs` | stages, level by level, those of several requests together |
 //! | `stage.rs` | a stage: which points may be found, and the best of them |
@@ -24,6 +24,7 @@ mod examples;
 mod fusion;
 mod graphs;
 mod grouped;
+mod grouping;
 mod max_sim;
 mod mmr;
 mod nearest;

@@ -166,7 +166,11 @@ impl<'r> Planner<'_, '_, 'r, '_> {
     /// An example as it is given, or as its point has it.
     fn vector(&mut self, asked: &Asked<'r>, example: &'r Example) -> Result<Cow<'r, Vector>> {
         let id = match example {
-            Example::Vector(vector) => return Ok(Cow::Borrowed(vector)),
+            Example::Vector(vector) => {
+                let Reader { shared, snapshot, .. } = self.reader;
+                shared.query_rows.look(asked.using, vector, snapshot.config());
+                return Ok(Cow::Borrowed(vector));
+            }
             Example::Point(id) => *id,
         };
         let Some(lookup) = asked.lookup_from else {

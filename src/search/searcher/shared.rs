@@ -7,7 +7,7 @@ use super::graphs::{Graph, Graphs};
 #[cfg(feature = "gpu")]
 use super::resident::{Resident, Residents};
 use crate::Result;
-use crate::collection::{Collection, Snapshot};
+use crate::collection::{Collection, RowWarnings, Snapshot};
 use crate::rerank::Reranker;
 use crate::trace::span;
 
@@ -15,6 +15,8 @@ use crate::trace::span;
 pub(super) struct Shared {
     pub collection: Collection,
     pub reranker: Arc<Reranker>,
+    /// Warnings of what is searched for.
+    pub query_rows: RowWarnings,
     graphs: Mutex<Graphs>,
     #[cfg(feature = "gpu")]
     residents: Mutex<Residents>,
@@ -44,6 +46,7 @@ impl Shared {
             graphs: Mutex::new(Graph::open_all(&collection)?),
             collection,
             reranker,
+            query_rows: RowWarnings::of_queries(),
             #[cfg(feature = "gpu")]
             residents: Mutex::default(),
             #[cfg(feature = "gpu")]

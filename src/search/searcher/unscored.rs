@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use super::outcome::Outcome;
 use super::reader::Reader;
 use crate::Result;
-use crate::filter::{PointNumber, PointSet};
+use crate::filter::{IndexKind, IndexValue, PointId, PointNumber, PointSet};
 use crate::ranking::first;
 use crate::search::Method;
 use crate::search::query::{Direction, OrderBy, OrderValue};
@@ -25,8 +25,9 @@ pub(super) fn by_value(
     points: &PointSet,
     limit: usize,
 ) -> Result<(Outcome, Method)> {
-    let mut found = Vec::new();
-    for number in points {
+    let (mut found, known) = indexed(reader, order, points, limit)?;
+    let unknown = points - &known;
+    for number in &unknown {
         reader.cancellation.check()?;
         let (id, payload) = reader.snapshot.payload(number)?;
         let mut values: Vec<OrderValue> =
@@ -39,11 +40,58 @@ pub(super) fn by_value(
         found.retain(|(value, ..)| in_direction(order.direction, start, value).is_le());
     }
     let found = first(found, limit, |a, b| {
-        in_direction(order.direction, &a.0, &b.0).then_with(|| a.1.cmp(&b.1))
+        let by_value = in_direction(order.direction, &a.0, &b.0);
+        // A point may have 5 and 5.0.
+        let is_float = |it: &OrderValue| matches!(it, OrderValue::Float(_));
+        by_value.then_with(|| (a.1, is_float(&a.0)).cmp(&(b.1, is_float(&b.0))))
     });
     let mut outcome = outcome(found.iter().map(|(.., number)| *number));
     outcome.values = found.into_iter().map(|(value, ..)| value).collect();
-    Ok((outcome, Method::OrderBy { payloads_read: points.len() }))
+    Ok((outcome, Method::OrderBy { payloads_read: unknown.len() }))
+}
+
+/// Value, and the point that has it.
+type Valued = (OrderValue, PointId, PointNumber);
+
+/// Indexes that hold values that points are ordered by.
+const INDEXES: &[IndexKind] = &[IndexKind::Integer, IndexKind::Datetime];
+
+/// The first `limit`, and all that tie with the last, of those points whose values an index knows; and the latter.
+fn indexed(
+    reader: &Reader<'_, '_>,
+    order: &OrderBy,
+    points: &PointSet,
+    limit: usize,
+) -> Result<(Vec<Valued>, PointSet)> {
+    let mut found: Vec<Valued> = Vec::new();
+    let Some(index) = reader.snapshot.indexed_values(&order.key, INDEXES)? else {
+        return Ok((found, PointSet::new()));
+    };
+    let known = points - &index.unknown;
+    let mut last = None;
+    index.scan(order.direction == Direction::Desc, |value, having| {
+        reader.cancellation.check()?;
+        let value = match value {
+            IndexValue::Integer(value) => OrderValue::Integer(value),
+            IndexValue::Float(value) => OrderValue::Float(value),
+            IndexValue::String(_) | IndexValue::Bool(_) => return Ok(true),
+        };
+        // Keys of one number in f64 stand together, in an order of their own.
+        let ties = last.is_some_and(|it: OrderValue| it.float() == value.float());
+        if found.len() >= limit && !ties {
+            return Ok(false);
+        }
+        let is_before = |it| in_direction(order.direction, it, &value).is_gt();
+        if order.start_from.as_ref().is_some_and(is_before) {
+            return Ok(true);
+        }
+        for number in &(having & &known) {
+            found.push((value, reader.snapshot.id(number)?, number));
+            last = Some(value);
+        }
+        Ok(true)
+    })?;
+    Ok((found, known))
 }
 
 fn in_direction(direction: Direction, a: &OrderValue, b: &OrderValue) -> std::cmp::Ordering {
