@@ -109,7 +109,7 @@ impl FacetRequest {
         if let Some(index) = index {
             index.scan(false, |value, having| {
                 cancellation.check()?;
-                let count = (having & &known).len();
+                let count = having.bitmap().intersection_len(known.bitmap());
                 let value = FacetValue::indexed(value).filter(|_| count > 0);
                 counts.extend(value.map(|value| (value, count)));
                 Ok(true)
@@ -131,8 +131,8 @@ impl FacetRequest {
 
 /// Indexes of values that points are counted by.
 const INDEXES: &[IndexKind] = &[IndexKind::Keyword, IndexKind::Integer, IndexKind::Bool];
-/// Keys of an index that are read in the time of a payload, at least.
-const KEYS_A_PAYLOAD: u64 = 8;
+/// Keys of an index that are read in no more than the time of a payload.
+const KEYS_A_PAYLOAD: u64 = 2;
 
 impl FacetValue {
     fn indexed(value: IndexValue) -> Option<Self> {
