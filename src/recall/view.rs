@@ -81,7 +81,7 @@ impl HnswView {
 
     /// A document's vector as it is compared: for the cosine at unit length.
     pub fn vector(&self, number: u32) -> Option<&[f32]> {
-        self.graph.vector(self.documents.node_of(number)?).map(|vector| &**vector)
+        self.graph.vector(self.documents.node_of(number)?)
     }
 
     /// Distance by which vectors are compared.
@@ -181,9 +181,10 @@ impl Search<'_> {
 
     fn walk(&self, ef: usize) -> Vec<Candidate> {
         let mut top = Top::new(self.limit);
-        for node in self.view.graph.nearest(self.query, ef, None) {
-            let documents = self.documents_of(node);
-            top.extend(documents.filter_map(|document| self.candidate(document, node)));
+        for near in self.view.graph.nearest(self.query, ef, None) {
+            let candidate =
+                |number| Candidate { document: number as usize, score: near.nearness() };
+            top.extend(self.documents_of(near.node()).map(candidate));
         }
         top.into_ranking()
     }
@@ -194,11 +195,6 @@ impl Search<'_> {
         self.view.documents.of(node).filter(allowed)
     }
 
-    fn candidate(&self, number: u32, node: NodeId) -> Option<Candidate> {
-        let score = self.view.graph.vectors.score(self.query, node)?;
-        Some(Candidate { document: number as usize, score })
-    }
-
     fn scan(&self) -> Result<Vec<Candidate>> {
         if self.limit == 0 {
             return Ok(Vec::new());
@@ -206,9 +202,10 @@ impl Search<'_> {
         let documents = &self.view.documents;
         let numbers = self.allowed.as_ref().unwrap_or(documents.numbers());
         let numbers: Vec<_> = numbers.iter().collect();
+        let from = self.view.graph.vectors.from(self.view.distance(), self.query);
         best(self.limit, self.view.dim(), numbers.into_par_iter(), |number, top| {
-            let node = documents.node_of(number);
-            top.extend(node.and_then(|node| self.candidate(number, node)));
+            let score = documents.node_of(number).map(|node| from.nearness(node));
+            top.extend(score.map(|score| Candidate { document: number as usize, score }));
         })
     }
 }
