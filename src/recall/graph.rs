@@ -111,27 +111,43 @@ impl Graph {
         let Some(vector) = self.vectors.get(node) else { return };
         for web in &self.webs {
             let from = self.vectors.from(web.by(), vector);
-            let near = self.walk(from, self.params.ef_construct, Some(node));
+            let near = self.walk(from, self.params.ef_construct, Some(node), |_| true);
             web.link(&self.vectors, node, near);
         }
     }
 
     /// About the `ef` nodes nearest to a prepared query, in no order; as if one were not there.
     pub(super) fn nearest(&self, query: &[f32], ef: usize, without: Option<NodeId>) -> Vec<Near> {
-        self.walk(self.vectors.from(self.vectors.distance, query), ef, without)
+        self.walk(self.vectors.from(self.vectors.distance, query), ef, without, |_| true)
+    }
+
+    /// The same among those that are allowed. The fewer these are, the more links it follows.
+    pub(super) fn nearest_allowed(
+        &self,
+        query: &[f32],
+        ef: usize,
+        allows: impl Fn(NodeId) -> bool,
+    ) -> Vec<Near> {
+        self.walk(self.vectors.from(self.vectors.distance, query), ef, None, allows)
     }
 
     /// A walk along all links, from what is near in the upper layers, and from [beacons].
-    fn walk(&self, from: Outlook<'_>, ef: usize, without: Option<NodeId>) -> Vec<Near> {
+    fn walk(
+        &self,
+        from: Outlook<'_>,
+        ef: usize,
+        without: Option<NodeId>,
+        allows: impl Fn(NodeId) -> bool,
+    ) -> Vec<Near> {
         let mut walks = self.walks.lock().pop().unwrap_or_default();
         let [upper, walk] = &mut *walks;
         let nodes = self.len();
-        let ground = Ways { webs: &self.webs, from };
+        let ground = Ways { webs: &self.webs, from, allows };
         walk.begin(nodes, ef);
         without.into_iter().for_each(|node| walk.pass_by(node));
         let uppers = Arc::clone(&self.uppers.read());
         for built in &uppers.built {
-            built.nearest(from, upper).for_each(|near| walk.meet(near));
+            built.nearest(from, upper).for_each(|near| walk.meet(&ground, near));
         }
         walk.visit(&ground, uppers.fresh.iter().copied().chain(beacons(nodes)));
         walk.run(&ground);
@@ -152,12 +168,13 @@ impl Graph {
 }
 
 /// The lowest layer, as seen from where a walk wants to go.
-struct Ways<'g> {
+struct Ways<'g, F> {
     webs: &'g [Web],
     from: Outlook<'g>,
+    allows: F,
 }
 
-impl Ground for Ways<'_> {
+impl<F: Fn(NodeId) -> bool> Ground for Ways<'_, F> {
     fn nearness(&self, node: NodeId) -> f32 {
         self.from.nearness(node)
     }
@@ -168,6 +185,10 @@ impl Ground for Ways<'_> {
 
     fn links(&self, node: NodeId, to: &mut impl FnMut(NodeId)) {
         self.webs.iter().for_each(|web| web.links(node).for_each(&mut *to));
+    }
+
+    fn allows(&self, node: NodeId) -> bool {
+        (self.allows)(node)
     }
 }
 

@@ -6,7 +6,7 @@ use super::vectors::Outlook;
 use super::walk::{Ground, Walk};
 
 /// The `ef` of a walk on the lowest of these layers.
-const EF: usize = 32;
+const EF: usize = 8;
 
 /// Some nodes of a graph and the links between them, in layers: they don't change.
 ///

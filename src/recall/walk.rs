@@ -19,6 +19,11 @@ pub(super) trait Ground {
 
     /// Calls `to` with the nodes that one is linked to.
     fn links(&self, node: NodeId, to: &mut impl FnMut(NodeId));
+
+    /// Returns `true` if a node may be kept. Walks take the links of the others for their own.
+    fn allows(&self, _: NodeId) -> bool {
+        true
+    }
 }
 
 /// A walk that keeps the `ef` nearest of the nodes that it comes by, and goes on from the nearest
@@ -31,6 +36,8 @@ pub(super) struct Walk {
     kept: BinaryHeap<Reverse<Near>>,
     /// Nodes to come by next.
     next: Vec<NodeId>,
+    /// Nodes that are not allowed, and whose links are followed.
+    detours: Vec<NodeId>,
 }
 
 /// A bit for each node.
@@ -41,6 +48,10 @@ impl Seen {
     fn clear(&mut self, nodes: usize) {
         self.0.clear();
         self.0.resize(nodes.div_ceil(64), 0);
+    }
+
+    fn has(&self, node: NodeId) -> bool {
+        self.0.get(node as usize / 64).is_none_or(|word| word & (1 << (node % 64)) != 0)
     }
 
     /// Returns `true` if it is told of a node for the first time.
@@ -69,30 +80,46 @@ impl Walk {
     }
 
     /// Comes by a node whose nearness is known.
-    pub(super) fn meet(&mut self, near: Near) {
-        if self.seen.is_new(near.node()) {
+    pub(super) fn meet(&mut self, ground: &impl Ground, near: Near) {
+        if !ground.allows(near.node()) {
+            self.follow(ground, near.node());
+        } else if self.seen.is_new(near.node()) {
             self.keep(near);
         }
     }
 
-    /// Comes by nodes.
+    /// Comes by those nodes that are allowed.
     pub(super) fn visit(&mut self, ground: &impl Ground, nodes: impl IntoIterator<Item = NodeId>) {
         let seen = &mut self.seen;
-        self.next.extend(nodes.into_iter().filter(|&node| seen.is_new(node)));
+        let nodes = nodes.into_iter().filter(|&node| ground.allows(node) && seen.is_new(node));
+        self.next.extend(nodes);
         self.look(ground);
     }
 
     /// Follows links until nothing nearer lies ahead.
     pub(super) fn run(&mut self, ground: &impl Ground) {
         while let Some(near) = self.ahead.pop().filter(|&near| !self.is_too_far(near)) {
-            let (seen, next) = (&mut self.seen, &mut self.next);
-            ground.links(near.node(), &mut |node| {
-                if seen.is_new(node) {
+            self.follow(ground, near.node());
+        }
+    }
+
+    /// Comes by the nodes that one is linked to, and those that others lead to which are not allowed.
+    fn follow(&mut self, ground: &impl Ground, node: NodeId) {
+        let Self { seen, next, detours, .. } = self;
+        ground.links(node, &mut |node| {
+            if seen.is_new(node) {
+                if ground.allows(node) { next.push(node) } else { detours.push(node) }
+            }
+        });
+        for node in detours.drain(..) {
+            ground.links(node, &mut |node| {
+                // Those that aren't allowed stay new, as detours of another node.
+                if !seen.has(node) && ground.allows(node) && seen.is_new(node) {
                     next.push(node);
                 }
             });
-            self.look(ground);
         }
+        self.look(ground);
     }
 
     /// What it has kept, in no order.
