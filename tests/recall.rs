@@ -352,7 +352,7 @@ fn a_walk_gives_the_scores_of_a_scan() {
 fn a_filter_is_kept_and_costs_no_recall() {
     let mut rng = StdRng::seed_from_u64(3);
     for world in [&*SCATTERED, &*CLUSTERED] {
-        for keep in [0.0, 0.001, 0.01, 0.1, 0.5, 0.9, 1.0] {
+        for keep in [0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.9, 1.0] {
             let allowed: Allowed = (0..DOCUMENTS).filter(|_| rng.random_bool(keep)).collect();
             let recall = world.recall(SearchParams::default(), Some(&allowed));
             assert!(recall > 0.95, "{recall} at {keep}");

@@ -1,5 +1,6 @@
 //! Changes to an index that show together.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -30,6 +31,14 @@ pub struct HnswBatch<'i> {
     gauge: Gauge,
     /// The vector that a document will have; `None` to remove it.
     changes: HashMap<u32, Option<NodeId>>,
+}
+
+/// What a document is to have.
+pub(super) enum Held<'v> {
+    /// A vector, [prepared](Distance::prepare).
+    Vector(Cow<'v, [f32]>),
+    /// The vector of a node.
+    Node(NodeId),
 }
 
 impl HnswIndex {
@@ -79,17 +88,22 @@ impl<'i> HnswBatch<'i> {
         let prepare = |(number, vector): (u32, &'v [f32])| {
             graph
                 .prepared(vector)
-                .map(|vector| (number, vector))
+                .map(|vector| (number, Held::Vector(vector)))
                 .map_err(|error| error.in_point(number))
         };
         let points: Vec<_> = points.into_iter().map(prepare).collect::<Result<_>>()?;
-        self.insert_prepared(points)
+        self.insert_held(points)
     }
 
-    pub(super) fn insert_prepared(&mut self, points: Vec<(u32, Arc<[f32]>)>) -> Result<()> {
+    pub(super) fn insert_held(&mut self, points: Vec<(u32, Held<'_>)>) -> Result<()> {
         let mut new = Vec::new();
-        let node =
-            |(number, vector)| Ok((number, Some(self.writer.node(&self.graph, vector, &mut new)?)));
+        let node = |(number, held)| {
+            let node = match held {
+                Held::Vector(vector) => self.writer.node(&self.graph, &vector, &mut new)?,
+                Held::Node(node) => node,
+            };
+            Ok((number, Some(node)))
+        };
         let nodes: Result<Vec<_>> = points.into_iter().map(node).collect();
         self.graph.link_all(&new);
         self.gauge = self.gauge.after(&self.graph);

@@ -24,9 +24,9 @@ pub(super) struct Documents {
     pub(super) stamp: u64,
 }
 
-/// Spreads numbers over 64 bits by a multiplication: a scan looks many of them up.
+/// Spreads numbers over 64 bits by a multiplication: many are looked up.
 #[derive(Default)]
-struct NumberHasher(u64);
+pub(super) struct NumberHasher(u64);
 
 impl Hasher for NumberHasher {
     fn write(&mut self, bytes: &[u8]) {
@@ -34,7 +34,11 @@ impl Hasher for NumberHasher {
     }
 
     fn write_u32(&mut self, number: u32) {
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(32);
     }
 
     fn finish(&self) -> u64 {

@@ -57,7 +57,7 @@ fn enough(graph: &Graph) -> u32 {
     let efs: Vec<u32> = efs.take_while(|ef| !is_scan_cheaper(ef)).collect();
     let found: Vec<_> = efs.iter().map(|_| AtomicUsize::new(0)).collect();
     let sample = (0..SAMPLE).map(|at| (at * graph.len() / SAMPLE) as NodeId);
-    let sample: Vec<_> = sample.filter(|&node| graph.vector(node).is_some()).collect();
+    let sample: Vec<_> = sample.filter(|&node| !graph.lost.contains(node)).collect();
     each(&sample, 1, |&node| {
         let mut best = 0;
         let bar = last_of_nearest(graph, node);
@@ -79,17 +79,18 @@ fn enough(graph: &Graph) -> u32 {
 /// The score of the last of those nearest to a node.
 fn last_of_nearest(graph: &Graph, node: NodeId) -> Option<f32> {
     let mut top = Top::new(NEAREST);
-    let others = (0..graph.len() as NodeId).filter(|&other| other != node);
-    top.extend(others.filter_map(|other| {
-        let score = graph.score(node, other)?;
-        Some(Candidate { document: other as usize, score })
-    }));
+    let from = graph.vectors.from(graph.vectors.distance, graph.vector(node)?);
+    let others = 0..graph.len() as NodeId;
+    let others = others.filter(|&other| other != node && !graph.lost.contains(other));
+    top.extend(
+        others.map(|other| Candidate { document: other as usize, score: from.nearness(other) }),
+    );
     top.into_ranking().last().map(|it| it.score)
 }
 
 /// Number of those nearest to a node that a walk finds.
 fn walk(graph: &Graph, node: NodeId, ef: usize, bar: Option<f32>) -> usize {
     let found = graph.vector(node).map(|vector| graph.nearest(vector, ef, Some(node)));
-    let scores = found.into_iter().flatten().filter_map(|it| graph.score(node, it));
-    scores.filter(|&score| Some(score) >= bar).count().min(NEAREST)
+    let found = found.into_iter().flatten().filter(|it| !graph.lost.contains(it.node()));
+    found.filter(|it| Some(it.nearness()) >= bar).count().min(NEAREST)
 }

@@ -1,39 +1,49 @@
 //! The graph: vectors, and links between near ones.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::links::Links;
+use parking_lot::{Mutex, RwLock};
+use roaring::RoaringBitmap;
+
+use super::near::Near;
 use super::threads::each;
-use super::vectors::{NodeId, Vectors};
-use super::walk::Walk;
-use super::web::{Near, Web};
+use super::uppers::{Uppers, scattered};
+use super::vectors::{NodeId, Outlook, Vectors};
+use super::walk::{Ground, Walk};
+use super::web::Web;
 use super::{Distance, HnswParams};
 use crate::multivector::{check_dimension, check_finite};
 use crate::{Error, Result};
 
-/// Until so many are in the upper layers, nodes are linked one by one: in a small graph, nodes that
-/// come together don't see each other.
-const ALONE: usize = 16;
+/// Nodes that are linked before the upper layers are told of them: so many are compared with each that
+/// comes with them.
+const AT_ONCE: usize = 2048;
 
 /// Nodes that are worth a thread.
 const WORTH_A_THREAD: usize = 16;
 
-/// One node of so many is in the upper layers too.
-const NODES_PER_UPPER: usize = 16;
-
-/// The `ef` of a walk on the upper layers.
-const UPPER_EF: usize = 32;
+/// Until there are so many, nodes are linked one by one: in a small graph, nodes that come together
+/// don't see each other.
+const ALONE: usize = 256;
 
 /// A hierarchical navigable small world graph
 /// ([Malkov & Yashunin 2016](https://arxiv.org/abs/1603.09320)) that grows while it is walked.
 pub(super) struct Graph {
     pub(super) params: HnswParams,
     pub(super) vectors: Arc<Vectors>,
-    /// The upper layers, in which a walk begins; `None` where `m` is 0.
-    pub(super) links: Option<Links>,
+    /// The upper layers, in which a walk begins.
+    pub(super) uppers: RwLock<Arc<Uppers>>,
     /// The lowest layer. None where `m` is 0.
     pub(super) webs: Vec<Web>,
+    /// Nodes that a snapshot's links lead to and whose vectors are gone: zeros are in their place.
+    pub(super) lost: RoaringBitmap,
+    /// The memory of walks, for those to come.
+    walks: Mutex<Vec<Walks>>,
 }
+
+/// A walk on upper layers, and one on the lowest.
+type Walks = Box<[Walk; 2]>;
 
 impl Graph {
     pub(super) fn new(distance: Distance, params: HnswParams, dim: usize) -> Result<Self> {
@@ -41,11 +51,11 @@ impl Graph {
         if dim == 0 {
             return Err(Error::ZeroDimension);
         }
+        let measures = if params.m > 0 { measures(distance) } else { &[] };
+        let webs = measures.iter().map(|&by| Web::new(by, 2 * params.m)).collect();
         let vectors = Arc::new(Vectors::new(distance, dim));
-        let links = (params.m > 0).then(|| Links::new(params, Arc::clone(&vectors)));
-        let webs = links.iter().flat_map(|_| measures(distance));
-        let webs = webs.map(|&by| Web::new(by, 2 * params.m)).collect();
-        Ok(Self { params, vectors, links, webs })
+        let (uppers, lost, walks) = Default::default();
+        Ok(Self { params, vectors, uppers, webs, lost, walks })
     }
 
     /// One without nodes, and otherwise the same.
@@ -54,20 +64,20 @@ impl Graph {
     }
 
     /// Appends a node, without links; `None` if there are too many to count.
-    pub(super) fn push(&self, vector: Arc<[f32]>) -> Option<NodeId> {
-        let node = self.vectors.push(Some(vector))?;
-        self.webs.iter().for_each(|web| web.push(Vec::new()));
-        Some(node)
+    pub(super) fn push(&self, vector: &[f32]) -> Option<NodeId> {
+        // Its place for links comes first: whoever sees the node sees that it has none.
+        self.webs.iter().for_each(|web| web.push([]));
+        self.vectors.push(vector)
     }
 
     /// A vector as it is compared.
     ///
     /// # Errors
     /// Another dimension, NaN or infinity.
-    pub(super) fn prepared(&self, vector: &[f32]) -> Result<Arc<[f32]>> {
+    pub(super) fn prepared<'v>(&self, vector: &'v [f32]) -> Result<Cow<'v, [f32]>> {
         check_dimension(|| "a dense vector".into(), self.vectors.dim, vector.len())?;
         check_finite(vector, self.vectors.dim)?;
-        Ok(Arc::from(self.vectors.distance.prepare(vector)))
+        Ok(self.vectors.distance.prepare(vector))
     }
 
     /// Links nodes that were [pushed](Graph::push), on as many threads as rayon has here.
@@ -75,48 +85,75 @@ impl Graph {
     /// They come in an order of their own: in a file, neighbours are often alike, and would see
     /// little but each other.
     pub(super) fn link_all(&self, nodes: &[NodeId]) {
-        let Some(links) = &self.links else { return };
+        if self.webs.is_empty() {
+            return;
+        }
         let mut nodes = nodes.to_vec();
         nodes.sort_unstable_by_key(|&node| scattered(node));
-        let alone = NODES_PER_UPPER * ALONE.saturating_sub(links.len());
-        let (alone, rest) = nodes.split_at(alone.min(nodes.len()));
-        alone.iter().for_each(|&node| self.link(node));
-        each(rest, WORTH_A_THREAD, |&node| self.link(node));
+        for nodes in nodes.chunks(AT_ONCE) {
+            self.begin_at(|uppers| uppers.with(nodes));
+            let linked = self.len() - nodes.len();
+            let (alone, rest) = nodes.split_at(ALONE.saturating_sub(linked).min(nodes.len()));
+            alone.iter().for_each(|&node| self.link(node));
+            each(rest, WORTH_A_THREAD, |&node| self.link(node));
+            self.begin_at(|uppers| uppers.built(self.params, &self.vectors));
+        }
+    }
+
+    /// Has walks begin elsewhere. One thread at a time.
+    fn begin_at(&self, change: impl FnOnce(&Uppers) -> Uppers) {
+        let before = Arc::clone(&self.uppers.read());
+        let uppers = Arc::new(change(&before));
+        *self.uppers.write() = uppers;
     }
 
     fn link(&self, node: NodeId) {
-        if let Some(links) = self.links.as_ref().filter(|_| is_upper(node)) {
-            links.insert(node);
-        }
+        let Some(vector) = self.vectors.get(node) else { return };
         for web in &self.webs {
-            let nearness = |other| self.vectors.nearness(web.by(), node, other);
-            // One more than is wanted: it finds the node itself.
-            let mut walk = Walk::new(self.len(), self.params.ef_construct + 1, nearness);
-            self.links.iter().flat_map(|it| it.near(node, UPPER_EF)).for_each(|it| walk.visit(it));
-            let mut near = self.run(walk);
-            near.retain(|it| it.node != node);
+            let from = self.vectors.from(web.by(), vector);
+            let near = self.walk(from, self.params.ef_construct, Some(node), |_| true);
             web.link(&self.vectors, node, near);
         }
     }
 
     /// About the `ef` nodes nearest to a prepared query, in no order; as if one were not there.
-    pub(super) fn nearest(
+    pub(super) fn nearest(&self, query: &[f32], ef: usize, without: Option<NodeId>) -> Vec<Near> {
+        self.walk(self.vectors.from(self.vectors.distance, query), ef, without, |_| true)
+    }
+
+    /// The same among those that are allowed. The fewer these are, the more links it follows.
+    pub(super) fn nearest_allowed(
         &self,
         query: &[f32],
         ef: usize,
-        without: Option<NodeId>,
-    ) -> impl Iterator<Item = NodeId> {
-        let nearness = |node| self.vectors.score(query, node);
-        let mut walk = Walk::new(self.len(), ef, nearness);
-        without.into_iter().for_each(|node| walk.pass_by(node));
-        self.links.iter().flat_map(|it| it.nearest(query, UPPER_EF)).for_each(|it| walk.visit(it));
-        self.run(walk).into_iter().map(|near| near.node)
+        allows: impl Fn(NodeId) -> bool,
+    ) -> Vec<Near> {
+        self.walk(self.vectors.from(self.vectors.distance, query), ef, None, allows)
     }
 
-    /// A walk along all links, which begins at [beacons] too.
-    fn run(&self, mut walk: Walk<impl Fn(NodeId) -> Option<f32>>) -> Vec<Near> {
-        beacons(self.len()).for_each(|node| walk.visit(node));
-        walk.run(&self.webs)
+    /// A walk along all links, from what is near in the upper layers, and from [beacons].
+    fn walk(
+        &self,
+        from: Outlook<'_>,
+        ef: usize,
+        without: Option<NodeId>,
+        allows: impl Fn(NodeId) -> bool,
+    ) -> Vec<Near> {
+        let mut walks = self.walks.lock().pop().unwrap_or_default();
+        let [upper, walk] = &mut *walks;
+        let nodes = self.len();
+        let ground = Ways { webs: &self.webs, from, allows };
+        walk.begin(nodes, ef);
+        without.into_iter().for_each(|node| walk.pass_by(node));
+        let uppers = Arc::clone(&self.uppers.read());
+        for built in &uppers.built {
+            built.nearest(from, upper).for_each(|near| walk.meet(&ground, near));
+        }
+        walk.visit(&ground, uppers.fresh.iter().copied().chain(beacons(nodes)));
+        walk.run(&ground);
+        let near = walk.kept().collect();
+        self.walks.lock().push(walks);
+        near
     }
 
     /// Number of nodes.
@@ -124,14 +161,34 @@ impl Graph {
         self.vectors.len()
     }
 
-    /// The score of a node for another one as the query.
-    pub(super) fn score(&self, query: NodeId, node: NodeId) -> Option<f32> {
-        self.vectors.nearness(self.vectors.distance, query, node)
+    /// A node's vector, [prepared](Distance::prepare).
+    pub(super) fn vector(&self, node: NodeId) -> Option<&[f32]> {
+        self.vectors.get(node)
+    }
+}
+
+/// The lowest layer, as seen from where a walk wants to go.
+struct Ways<'g, F> {
+    webs: &'g [Web],
+    from: Outlook<'g>,
+    allows: F,
+}
+
+impl<F: Fn(NodeId) -> bool> Ground for Ways<'_, F> {
+    fn nearness(&self, node: NodeId) -> f32 {
+        self.from.nearness(node)
     }
 
-    /// A node's vector, [prepared](Distance::prepare).
-    pub(super) fn vector(&self, node: NodeId) -> Option<&Arc<[f32]>> {
-        self.vectors.get(node)
+    fn fetch(&self, node: NodeId) {
+        self.from.fetch(node);
+    }
+
+    fn links(&self, node: NodeId, to: &mut impl FnMut(NodeId)) {
+        self.webs.iter().for_each(|web| web.links(node).for_each(&mut *to));
+    }
+
+    fn allows(&self, node: NodeId) -> bool {
+        (self.allows)(node)
     }
 }
 
@@ -158,17 +215,4 @@ fn beacons(nodes: usize) -> impl Iterator<Item = NodeId> {
     let count = (2 * nodes.isqrt()).min(nodes);
     let place = move |at: usize| (at * nodes + scattered(at as NodeId) as usize % nodes) / count;
     (0..count).map(move |at| place(at) as NodeId)
-}
-
-/// Returns `true` if a node is in the upper layers: by chance, so that no order of the vectors
-/// matters.
-pub(super) fn is_upper(node: NodeId) -> bool {
-    scattered(node).is_multiple_of(NODES_PER_UPPER as u32)
-}
-
-/// A number that looks like chance, for each node another one (MurmurHash3's finalizer).
-fn scattered(node: NodeId) -> u32 {
-    let node = (node ^ (node >> 16)).wrapping_mul(0x85EB_CA6B);
-    let node = (node ^ (node >> 13)).wrapping_mul(0xC2B2_AE35);
-    node ^ (node >> 16)
 }

@@ -1,6 +1,7 @@
 //! The fast way: a graph of neighbours that grows while it is searched.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::{fmt, mem};
 
 use parking_lot::{Mutex, RwLock};
 
-use super::documents::Documents;
+use super::documents::{Documents, NumberHasher};
 use super::gauge::Gauge;
 use super::graph::Graph;
 use super::vectors::{NodeId, hash};
@@ -59,20 +60,23 @@ pub struct HnswIndex {
 #[derive(Default)]
 pub(super) struct Writer {
     /// Hash of a vector, and the node that has it. Of two vectors that share a hash, one is here.
-    nodes: HashMap<u64, NodeId>,
+    nodes: NodesByHash,
 }
+
+/// Nodes by the hashes of their vectors.
+pub(super) type NodesByHash = HashMap<u64, NodeId, BuildHasherDefault<NumberHasher>>;
 
 impl Writer {
     /// The node of a vector; a new one, noted in `new`, if there is none yet.
     pub(super) fn node(
         &mut self,
         graph: &Graph,
-        vector: Arc<[f32]>,
+        vector: &[f32],
         new: &mut Vec<NodeId>,
     ) -> Result<NodeId> {
-        let hash = hash(&vector);
+        let hash = hash(vector);
         let known = self.nodes.get(&hash).copied();
-        if let Some(known) = known.filter(|&it| graph.vector(it) == Some(&vector)) {
+        if let Some(known) = known.filter(|&it| graph.vector(it) == Some(vector)) {
             return Ok(known);
         }
         let node = graph.push(vector).ok_or(Error::TooMany { what: "vectors", most: u32::MAX })?;
@@ -99,9 +103,7 @@ impl HnswIndex {
     }
 
     /// An index that knows the vectors of a graph, and no documents yet.
-    pub(super) fn over(graph: Graph, gauge: Gauge) -> Self {
-        let nodes = 0..graph.len() as NodeId;
-        let nodes = nodes.filter_map(|node| Some((hash(graph.vector(node)?), node))).collect();
+    pub(super) fn over(gauge: Gauge, graph: Graph, nodes: NodesByHash) -> Self {
         Self::of(graph, gauge, Writer { nodes })
     }
 
@@ -133,17 +135,16 @@ impl HnswIndex {
         self.view().search(query, limit, params, allowed)
     }
 
-    /// Writes the graph to a file, and its links to two more beside it whose names begin with the
-    /// file's: for [`HnswLoader`](super::HnswLoader). Until all are complete, what was saved before
-    /// stays; then it is removed.
+    /// Writes the graph to a file, for [`HnswLoader`](super::HnswLoader). Until that is complete, what was
+    /// saved before stays.
     ///
-    /// Their size is about 200 bytes a document with the default `m` (300 with the dot product): vectors
-    /// of documents are not in them. Changes wait meanwhile, searches don't.
+    /// Its size is about 120 bytes a document with the default `m` (220 with the dot product): vectors
+    /// of documents are not in it. Changes wait meanwhile, searches don't.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, path: &Path) -> Result<()> {
-        // Nobody inserts while hnsw_rs writes: that would have searches wait as well.
+        // Nobody inserts meanwhile: links would lead to nodes that are not in the file.
         let _writer = self.writer.lock();
         snapshot::save(&self.view(), path)
     }
@@ -235,7 +236,6 @@ impl Rebuilt {
             if let Some(vector) = view.graph.vector(node)
                 && !self.moved.contains_key(&node)
             {
-                let vector = Arc::clone(vector);
                 self.moved.insert(node, self.writer.node(&self.graph, vector, &mut new)?);
             }
         }

@@ -1,107 +1,67 @@
-//! The upper layers of a graph: hnsw_rs, and everything that it has to be kept from.
+//! The upper layers of a graph, as hnsw_rs builds them, and everything that it has to be kept from.
 //!
 //! hnsw_rs ends the process for an `m` above 256 and keeps `m` in a byte; it reserves memory for
 //! any `ef_construct`; it panics at a distance that is negative or NaN; it forgets vectors that
 //! meet in an empty graph on several threads; it gives up the longest links first, which makes
 //! islands of vectors that come side by side; it returns fewer vectors than there are; its filtered
-//! search becomes a walk of everything; it ends the process at files that are not its own, and
-//! panics where it can't write them; when it has read them it links by other rules than before; it
-//! uses rayon when it is dropped, and panics then if the clock was set back.
-//! Nothing here can lead there. Its filters and its `set_keeping_pruned` (clustered vectors: recall
-//! 0.5 instead of 0.99) are not used.
+//! search becomes a walk of everything; it ends the process at files that are not its own; it needs
+//! 3 KB for each vector; it uses rayon when it is dropped, and panics then if the clock was set back.
+//! Nothing here can lead there: it builds, its links are taken, and it goes. Its searches, its files,
+//! its filters and its `set_keeping_pruned` (clustered vectors: recall 0.5 instead of 0.99) are not used.
 
-use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use hnsw_rs::api::AnnT;
-use hnsw_rs::hnsw::Hnsw;
-use hnsw_rs::hnswio::HnswIo;
+use hnsw_rs::hnsw::{Hnsw, Point};
 
+use super::threads::each;
+use super::upper::Upper;
 use super::vectors::Vectors;
 use super::{Distance, HnswParams, NodeId};
 
 /// hnsw_rs has no more.
 const LAYERS: usize = 16;
 
-/// Nodes that are linked to near ones, layer upon layer. May be walked while it grows. It has every
-/// sixteenth node; a walk on all nodes begins with what it finds.
-///
-/// To hnsw_rs a vector is a slice of `u32`: a node is its number alone, and a query the bits of its
-/// columns, with one more so that it is never taken for a node. So vectors are kept once, by
-/// [`Vectors`], and hnsw_rs writes only links to its files.
-pub(super) struct Links(ManuallyDrop<Hnsw<'static, u32, Space>>);
+/// The first few are linked one by one: those that meet in an empty graph would be forgotten.
+const ALONE: usize = 16;
+
+/// Nodes that are worth a thread.
+const WORTH_A_THREAD: usize = 16;
+
+/// Links nodes, on as many threads as rayon has here. `params` are [checked](HnswParams::check).
+pub(super) fn build(params: HnswParams, vectors: &Arc<Vectors>, nodes: &[NodeId]) -> Upper {
+    let HnswParams { m, ef_construct, .. } = params;
+    let space = Space::new(Arc::clone(vectors));
+    let links = Links(ManuallyDrop::new(Hnsw::new(m, 0, LAYERS, ef_construct, space)));
+    let insert = |&node: &NodeId| links.0.insert_slice((&[node], node as usize));
+    let (alone, rest) = nodes.split_at(ALONE.min(nodes.len()));
+    alone.iter().for_each(insert);
+    each(rest, WORTH_A_THREAD, insert);
+    links.flat()
+}
+
+/// hnsw_rs's graph. To it a vector is a slice of `u32`, which has the number of the node alone. So
+/// vectors are kept once, by [`Vectors`].
+struct Links(ManuallyDrop<Hnsw<'static, u32, Space>>);
 
 impl Links {
-    /// `params` are [checked](HnswParams::check).
-    pub(super) fn new(params: HnswParams, vectors: Arc<Vectors>) -> Self {
-        let HnswParams { m, ef_construct, .. } = params;
-        let space = Space::new(vectors);
-        Self(ManuallyDrop::new(Hnsw::new(m, 0, LAYERS, ef_construct, space)))
-    }
-
-    /// Links a node to its neighbours, and them to it.
-    pub(super) fn insert(&self, node: NodeId) {
-        self.0.insert_slice((&[node], node as usize));
-    }
-
-    /// About the `ef` nodes here that are nearest to a prepared query, in no order.
-    pub(super) fn nearest(&self, query: &[f32], ef: usize) -> impl Iterator<Item = NodeId> {
-        let mut bits: Vec<u32> = Vec::with_capacity(query.len() + 1);
-        bits.extend_from_slice(bytemuck::cast_slice(query));
-        bits.push(0);
-        self.search(&bits, ef)
-    }
-
-    /// About the `ef` nodes here that are nearest to a node, in no order.
-    pub(super) fn near(&self, node: NodeId, ef: usize) -> impl Iterator<Item = NodeId> {
-        self.search(&[node], ef)
-    }
-
-    fn search(&self, point: &[u32], ef: usize) -> impl Iterator<Item = NodeId> + use<> {
-        self.0.search(point, ef, ef).into_iter().map(|neighbour| neighbour.d_id as NodeId)
-    }
-
-    /// Writes the two [files](files) of a graph that is not empty, into a folder that is there.
-    pub(super) fn dump(&self, folder: &Path, name: &str) -> io::Result<()> {
-        caught(|| {
-            let dumped = self.0.file_dump(folder, name).map(drop);
-            dumped.map_err(|error| error.downcast().unwrap_or_else(io::Error::other))
-        })
-    }
-
-    /// Number of nodes.
-    pub(super) fn len(&self) -> usize {
-        self.0.get_nb_point()
-    }
-
-    /// Reads what [`Links::dump`] wrote on a machine like this one, and nothing else.
-    pub(super) fn load(folder: &Path, name: &str, vectors: Arc<Vectors>) -> io::Result<Self> {
-        // hnsw_rs wants the graph to outlive this, in case that vectors are mapped from the file:
-        // 200 bytes, once for each graph.
-        let files: &'static HnswIo = Box::leak(Box::new(HnswIo::new(folder, name)));
-        let load = || files.load_hnsw_with_dist(Space::new(vectors)).map_err(io::Error::other);
-        let hnsw = caught(load)?;
-        let mut links = Self(ManuallyDrop::new(hnsw));
-        links.0.set_extend_candidates(false);
-        Ok(links)
+    /// The same links without hnsw_rs.
+    fn flat(&self) -> Upper {
+        let points = self.0.get_point_indexation();
+        let top = points.get_max_level_observed().min(LAYERS as u8 - 1);
+        let points = (0..=top).flat_map(|layer| points.get_layer_iterator(layer.into()));
+        Upper::of(points.map(|point| linked(&point)).collect())
     }
 }
 
-/// The files that a graph is dumped to.
-pub(super) fn files(folder: &Path, name: &str) -> [PathBuf; 2] {
-    ["graph", "data"].map(|kind| folder.join(format!("{name}.hnsw.{kind}")))
-}
-
-/// A panic as an error.
-fn caught<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let text = panic.downcast::<String>().map_or_else(|_| "hnsw_rs panicked".into(), |it| *it);
-        Err(io::Error::other(text))
-    })
+/// The node of a point, and its links in each layer that it is in.
+fn linked(point: &Point<'_, u32>) -> (NodeId, Vec<Vec<NodeId>>) {
+    let layers = usize::from(point.get_point_id().0) + 1;
+    let layers = point.get_neighborhood_id().into_iter().take(layers);
+    let links = layers.map(|links| links.iter().map(|it| it.get_origin_id() as NodeId).collect());
+    (point.get_origin_id() as NodeId, links.collect())
 }
 
 impl Drop for Links {
@@ -133,7 +93,6 @@ impl anndists::dist::distances::Distance<u32> for Space {
     fn eval(&self, a: &[u32], b: &[u32]) -> f32 {
         let similarity = match (a, b) {
             (&[a], &[b]) => self.vectors.nearness(self.by, a, b),
-            (query, &[node]) | (&[node], query) => self.query(query, node),
             _ => None,
         };
         similarity.map_or(f32::MAX, descending)
@@ -149,12 +108,8 @@ impl Space {
         };
         Self { vectors, by }
     }
-
-    fn query(&self, bits: &[u32], node: NodeId) -> Option<f32> {
-        let (_, bits) = bits.split_last()?;
-        self.vectors.score(bytemuck::cast_slice(bits), node)
-    }
 }
+
 /// Maps the finite f32s, from the largest to the smallest, onto those from 0 to the largest.
 ///
 /// They are counted downwards, and half the count is read as the bits of an f32. So numbers of

@@ -1,16 +1,15 @@
 //! An index from a snapshot, and the vectors that there are now.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
+use super::batch::Held;
 use super::gauge::Gauge;
 use super::graph::Graph;
-use super::hnsw::HnswIndex;
+use super::hnsw::{HnswIndex, NodesByHash};
 use super::snapshot::Snapshot;
-use super::vectors::{NodeId, hash};
+use super::vectors::hash;
 use super::{Distance, HnswParams};
 use crate::Result;
 
@@ -53,10 +52,10 @@ use crate::Result;
 pub struct HnswLoader {
     snapshot: Snapshot,
     /// The nodes of the snapshot, by the hashes of their vectors.
-    nodes: HashMap<u64, NodeId>,
+    nodes: NodesByHash,
     /// Those of documents that were added.
     kept: RoaringBitmap,
-    documents: Vec<(u32, Arc<[f32]>)>,
+    documents: Vec<(u32, Held<'static>)>,
 }
 
 /// Result of [`HnswLoader`].
@@ -85,8 +84,7 @@ impl HnswLoader {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) where there is no file, or it can't be read;
     /// [`Error::Damaged`](crate::Error::Damaged) where it is not as it was written, or was written
-    /// by an index of another distance, `m`, `ef_construct` or dimension, or on another kind of
-    /// machine. As [`HnswIndex::new`].
+    /// by an index of another distance, `m`, `ef_construct` or dimension. As [`HnswIndex::new`].
     pub fn from_snapshot(
         path: &Path,
         distance: Distance,
@@ -113,45 +111,56 @@ impl HnswLoader {
     /// Then nothing is added.
     pub fn add(&mut self, number: u32, vector: &[f32]) -> Result<()> {
         let vector = self.snapshot.graph.prepared(vector).map_err(|it| it.in_point(number))?;
-        let vector = self.keep(vector);
-        self.documents.push((number, vector));
+        let held = match self.nodes.get(&hash(&vector)) {
+            Some(&node) if self.snapshot.know(node, &vector) => {
+                self.kept.insert(node);
+                Held::Node(node)
+            }
+            _ => Held::Vector(vector.into_owned().into()),
+        };
+        self.documents.push((number, held));
         Ok(())
-    }
-
-    /// Gives a vector to the node that had it in the snapshot, if one had.
-    fn keep(&mut self, vector: Arc<[f32]>) -> Arc<[f32]> {
-        let Some(&node) = self.nodes.get(&hash(&vector)) else { return vector };
-        let known = &mut self.snapshot.vectors[node as usize];
-        let known = known.get_or_insert_with(|| Arc::clone(&vector));
-        if *known != vector {
-            return vector;
-        }
-        self.kept.insert(node);
-        Arc::clone(known)
     }
 
     /// The index of all documents that were added, and a stamp for it.
     ///
     /// # Errors
-    /// More than 2³² − 1 different vectors.
+    /// More than 2³² − 2 different vectors.
     pub fn finish(self, stamp: u64) -> Result<LoadedIndex> {
-        let Self { snapshot, kept, documents, .. } = self;
-        let (mut kept, all) = (kept.len() as usize, snapshot.vectors.len());
+        let (all, kept) = (self.snapshot.hashes.len(), self.kept.len() as usize);
         // Without its vector a node is no place to pass through, and a hole in the graph.
-        let lost = snapshot.vectors.iter().filter(|vector| vector.is_none()).count();
-        let (graph, gauge) = if 3 * kept < 2 * all || 20 * lost > all {
-            kept = 0;
-            (snapshot.graph.emptied()?, Gauge::default())
-        } else {
-            let gauge = snapshot.gauge;
-            (snapshot.into_graph(), gauge)
-        };
-        let before = graph.len();
-        let index = HnswIndex::over(graph, gauge);
-        let mut batch = index.batch();
-        batch.insert_prepared(documents)?;
-        batch.publish(stamp);
-        let inserted = index.view().graph.len() - before;
-        Ok(LoadedIndex { index, kept, inserted })
+        let lost = all - self.snapshot.known.len() as usize;
+        if 3 * kept < 2 * all || 20 * lost > all {
+            return self.anew(stamp);
+        }
+        let Self { snapshot, nodes, documents, .. } = self;
+        let index = HnswIndex::over(snapshot.gauge, snapshot.into_graph(), nodes);
+        fill(index, documents, stamp, kept)
     }
+
+    /// [`HnswLoader::finish`] without the snapshot's links.
+    fn anew(self, stamp: u64) -> Result<LoadedIndex> {
+        let graph = &self.snapshot.graph;
+        let index = HnswIndex::over(Gauge::default(), graph.emptied()?, NodesByHash::default());
+        let vector = |held| match held {
+            Held::Node(node) => Held::Vector(graph.vector(node).unwrap_or_default().into()),
+            vector => vector,
+        };
+        let documents = self.documents.into_iter().map(|(number, held)| (number, vector(held)));
+        fill(index, documents.collect(), stamp, 0)
+    }
+}
+
+fn fill(
+    index: HnswIndex,
+    documents: Vec<(u32, Held<'_>)>,
+    stamp: u64,
+    kept: usize,
+) -> Result<LoadedIndex> {
+    let before = index.view().graph.len();
+    let mut batch = index.batch();
+    batch.insert_held(documents)?;
+    batch.publish(stamp);
+    let inserted = index.view().graph.len() - before;
+    Ok(LoadedIndex { index, kept, inserted })
 }

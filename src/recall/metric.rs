@@ -127,7 +127,14 @@ fn finite(fast: f32, wide: impl FnOnce() -> f64) -> f32 {
 }
 
 fn wide_dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+    // Sums that need not wait for each other.
+    let mut sums = [0.0; 8];
+    for (a, b) in a.chunks(sums.len()).zip(b.chunks(sums.len())) {
+        for ((sum, &x), &y) in sums.iter_mut().zip(a).zip(b) {
+            *sum += f64::from(x) * f64::from(y);
+        }
+    }
+    sums.iter().sum()
 }
 
 fn wide_absolute(a: &[f32], b: &[f32]) -> f64 {

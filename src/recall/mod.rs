@@ -36,17 +36,21 @@
 //! | `exact.rs` | [`ExactIndex`]: every vector is compared |
 //! | `params.rs` | [`HnswParams`], [`SearchParams`] |
 //! | `graph.rs` | the graph: vectors, and links between near ones |
+//! | `blocks.rs` | rows of numbers in large blocks of memory, appended while others read them |
 //! | `vectors.rs` | the vectors of its nodes |
-//! | `links.rs` | its upper layers: hnsw_rs |
 //! | `web.rs` | its lowest layer |
-//! | `walk.rs` | a walk along the links of the lowest layer |
+//! | `upper.rs`, `uppers.rs` | its upper layers: those built together, and all of them |
+//! | `links.rs` | how upper layers are built: hnsw_rs |
+//! | `walk.rs` | a walk along links |
+//! | `near.rs` | a node and its nearness in one number |
+//! | `fetch.rs` | memory fetched into the cache ahead of its use |
 //! | `gauge.rs` | how far walks have to go, measured on a sample |
 //! | `threads.rs` | threads that aren't rayon's |
 //! | `documents.rs` | which documents have which vectors |
 //! | `hnsw.rs` | [`HnswIndex`]: a graph that grows while it is searched, and how it is rebuilt |
 //! | `batch.rs` | [`HnswBatch`]: changes that show together |
 //! | `view.rs` | [`HnswView`]: a walk on the graph, or a scan, whichever is better |
-//! | `snapshot.rs` | the graph on disk: links and hashes |
+//! | `snapshot/` | the graph on disk: links and hashes |
 //! | `loader.rs` | [`HnswLoader`]: an index from a snapshot and the vectors that there are now |
 //! | `strategy.rs` | [`Recalled`]: candidates, and which of the two it was |
 //!
@@ -56,6 +60,7 @@
 //! | node | a vector in the graph; documents with equal vectors share one, and it stays when they go |
 //! | link | a way from a node to another that is near |
 //! | layer | nodes with links; the lowest, the *web*, has all of them, the upper ones every sixteenth |
+//! | fresh | to be in the upper layers, and not in them yet: walks look at each |
 //! | walk | a search along links, from where the upper layers lead to |
 //! | scan | a search that compares every allowed document |
 //! | ef | number of near nodes that a walk keeps, and so how far it goes |
@@ -64,23 +69,28 @@
 //! | batch | changes of documents that show together |
 //! | stamp | a number of the caller's, for the state that a batch brought the graph to |
 //! | rebuild | a new graph of the vectors that are in use, made beside the old one |
-//! | snapshot | the graph in files |
+//! | snapshot | the graph in a file |
 
 mod allowed;
 mod batch;
+mod blocks;
 mod documents;
 mod exact;
+mod fetch;
 mod gauge;
 mod graph;
 mod hnsw;
 mod links;
 mod loader;
 mod metric;
+mod near;
 mod params;
 mod ranking;
 mod snapshot;
 mod strategy;
 mod threads;
+mod upper;
+mod uppers;
 mod vectors;
 mod view;
 mod walk;

@@ -1,52 +1,94 @@
 //! The vectors of a graph's nodes, and how near they are to each other and to a query.
 
-use std::sync::Arc;
+use std::slice;
+use std::sync::atomic::AtomicU32;
 
 use twox_hash::XxHash3_64;
 
 use super::Distance;
+use super::blocks::Blocks;
+use super::fetch::fetch;
 
 /// A vector's place in the graph: they are counted as they come, and never taken away.
 pub(super) type NodeId = u32;
 
-/// Vectors by node: they are counted as they come, and never taken away.
+/// The most nodes that there may be: a link is a node's number and one more.
+const MOST: usize = u32::MAX as usize;
+
+/// Vectors by node.
 pub(super) struct Vectors {
     pub(super) distance: Distance,
     pub(super) dim: usize,
-    /// [Prepared](Distance::prepare). `None` for one that a snapshot's links lead to, and that is
-    /// lost.
-    rows: boxcar::Vec<Option<Arc<[f32]>>>,
+    /// [Prepared](Distance::prepare), as bits.
+    rows: Blocks,
 }
 
 impl Vectors {
     pub(super) fn new(distance: Distance, dim: usize) -> Self {
-        Self { distance, dim, rows: boxcar::Vec::new() }
+        Self { distance, dim, rows: Blocks::new(dim) }
     }
 
     /// Appends a node; `None` if there are too many to count.
-    pub(super) fn push(&self, vector: Option<Arc<[f32]>>) -> Option<NodeId> {
+    pub(super) fn push(&self, vector: &[f32]) -> Option<NodeId> {
         // Only one thread appends at a time, so this is the node's number.
-        let node = NodeId::try_from(self.rows.count()).ok()?;
-        self.rows.push(vector);
+        let node = self.rows.len();
+        let node = (node < MOST).then_some(node as NodeId)?;
+        self.rows.push(vector.iter().map(|value| value.to_bits()));
         Some(node)
     }
 
+    /// Gives a node that was [pushed](Vectors::push) without one its vector; `false` if there is none.
+    pub(super) fn fill(&mut self, node: NodeId, vector: &[f32]) -> bool {
+        let node = node as usize;
+        node < self.len() && self.rows.write(node, vector.iter().map(|value| value.to_bits()))
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.rows.count()
+        self.rows.len()
     }
 
-    pub(super) fn get(&self, node: NodeId) -> Option<&Arc<[f32]>> {
-        self.rows.get(node as usize)?.as_ref()
+    pub(super) fn get(&self, node: NodeId) -> Option<&[f32]> {
+        let node = node as usize;
+        (node < self.len()).then(|| self.rows.get(node).map(values))?
     }
 
-    /// The score of a node for a prepared query.
-    pub(super) fn score(&self, query: &[f32], node: NodeId) -> Option<f32> {
-        Some(self.distance.similarity(query, self.get(node)?))
+    /// The vectors as seen from one of them, or from a query.
+    pub(super) fn from<'v>(&'v self, by: Distance, vector: &'v [f32]) -> Outlook<'v> {
+        Outlook { vectors: self, by, vector }
     }
 
     /// Nearness of two nodes to each other, by any distance; larger is nearer.
     pub(super) fn nearness(&self, by: Distance, a: NodeId, b: NodeId) -> Option<f32> {
         Some(by.similarity(self.get(a)?, self.get(b)?))
+    }
+}
+
+/// A row as it was written.
+fn values(row: &[AtomicU32]) -> &[f32] {
+    // SAFETY: the length is the slice's own; AtomicU32 is as large and as aligned as f32, for which any
+    // bits will do. Nobody writes to a row of `Vectors` after `push` has counted it, but `fill`, which
+    // has the vectors for itself; and only rows that were counted come here.
+    unsafe { slice::from_raw_parts(row.as_ptr().cast(), row.len()) }
+}
+
+/// Vectors as seen from one.
+#[derive(Clone, Copy)]
+pub(super) struct Outlook<'v> {
+    vectors: &'v Vectors,
+    by: Distance,
+    /// Prepared.
+    vector: &'v [f32],
+}
+
+impl Outlook<'_> {
+    /// Nearness of a node; larger is nearer. The least if there is no such node.
+    pub(super) fn nearness(&self, node: NodeId) -> f32 {
+        self.vectors.get(node).map_or(f32::MIN, |other| self.by.similarity(self.vector, other))
+    }
+
+    /// Has a node's vector fetched into the cache.
+    pub(super) fn fetch(&self, node: NodeId) {
+        self.vectors.rows.get(node as usize).into_iter().for_each(fetch);
     }
 }
 

@@ -1,5 +1,6 @@
 //! An index as of one moment, and how it is searched.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,8 +24,9 @@ use crate::Result;
 /// between the walk and an exact scan, and says which it was:
 ///
 /// - It scans where no more documents are allowed than a walk would look at.
-/// - With a filter, it walks as though there were none, with an `ef` so much larger that enough of
-///   what it finds is allowed. Few allowed documents make for a large `ef`, and so for a scan.
+/// - With a filter that allows much, it walks as though there were none, with an `ef` so much larger that
+///   enough of what it finds is allowed. With others it looks at allowed documents only, and takes the links
+///   of those between them for theirs.
 /// - It walks with a larger `ef` than the index was made with where a sample of the graph's own vectors
 ///   says that less than 95 % of the ten nearest would be found. Queries that are unlike the vectors may
 ///   fare otherwise.
@@ -81,7 +83,7 @@ impl HnswView {
 
     /// A document's vector as it is compared: for the cosine at unit length.
     pub fn vector(&self, number: u32) -> Option<&[f32]> {
-        self.graph.vector(self.documents.node_of(number)?).map(|vector| &**vector)
+        self.graph.vector(self.documents.node_of(number)?)
     }
 
     /// Distance by which vectors are compared.
@@ -118,6 +120,10 @@ impl fmt::Debug for HnswView {
         view.finish_non_exhaustive()
     }
 }
+
+/// Where less than this part is allowed, a walk looks at nothing else. At a third, that takes as long as
+/// a walk past all vectors.
+const FEW: f64 = 0.3;
 
 /// One search.
 struct Search<'s> {
@@ -158,21 +164,35 @@ impl Search<'_> {
         let enough = self.view.gauge.ef();
         let ef = params.hnsw_ef.unwrap_or(graph.ef_search.max(enough.unwrap_or_default()));
         check("hnsw_ef", ef, 1..=usize::MAX)?;
-        let (ef, documents) = (self.ef_for(ef), self.documents());
+        let documents = self.documents();
         let reason = match params.exact {
             true => ScanReason::Requested,
             _ if graph.m == 0 => ScanReason::NoGraph,
-            _ if graph.is_scan_cheaper(ef, documents) => ScanReason::Cheaper { ef },
-            _ => return Ok(Strategy::Graph { ef, enough: enough.map(|ef| self.ef_for(ef)) }),
+            _ if graph.is_scan_cheaper(self.ef_for(ef), documents) => {
+                ScanReason::Cheaper { ef: self.ef_past_all(ef) }
+            }
+            _ => {
+                let enough = enough.map(|ef| self.ef_for(ef));
+                return Ok(Strategy::Graph { ef: self.ef_for(ef), enough });
+            }
         };
         Ok(Strategy::Scan { documents, reason })
     }
 
-    /// The `ef` of a walk past all vectors of the graph that finds `ef`, and the limit, of allowed
-    /// documents.
-    fn ef_for(&self, ef: usize) -> usize {
+    /// The part of the graph's vectors that is allowed, above 0.
+    fn part(&self) -> f64 {
         let part = self.documents().max(1) as f64 / self.view.graph.len().max(1) as f64;
-        let part = part.min(1.0);
+        part.min(1.0)
+    }
+
+    /// The `ef` of a walk that finds `ef`, and the limit, of allowed documents.
+    fn ef_for(&self, ef: usize) -> usize {
+        if self.part() < FEW { ef.max(self.limit) } else { self.ef_past_all(ef) }
+    }
+
+    /// The same of a walk past all vectors of the graph.
+    fn ef_past_all(&self, ef: usize) -> usize {
+        let part = self.part();
         // How many of those found are allowed is up to chance: three standard deviations of room.
         let limit = self.limit as f64;
         let wanted = limit + 3.0 * (limit * (1.0 - part)).sqrt();
@@ -181,9 +201,17 @@ impl Search<'_> {
 
     fn walk(&self, ef: usize) -> Vec<Candidate> {
         let mut top = Top::new(self.limit);
-        for node in self.view.graph.nearest(self.query, ef, None) {
-            let documents = self.documents_of(node);
-            top.extend(documents.filter_map(|document| self.candidate(document, node)));
+        let graph = &self.view.graph;
+        let found = if self.allowed.is_some() && self.part() < FEW {
+            let nodes = AllowedNodes::of(self);
+            graph.nearest_allowed(self.query, ef, |node| nodes.contains(node))
+        } else {
+            graph.nearest(self.query, ef, None)
+        };
+        for near in found {
+            let candidate =
+                |number| Candidate { document: number as usize, score: near.nearness() };
+            top.extend(self.documents_of(near.node()).map(candidate));
         }
         top.into_ranking()
     }
@@ -194,11 +222,6 @@ impl Search<'_> {
         self.view.documents.of(node).filter(allowed)
     }
 
-    fn candidate(&self, number: u32, node: NodeId) -> Option<Candidate> {
-        let score = self.view.graph.vectors.score(self.query, node)?;
-        Some(Candidate { document: number as usize, score })
-    }
-
     fn scan(&self) -> Result<Vec<Candidate>> {
         if self.limit == 0 {
             return Ok(Vec::new());
@@ -206,9 +229,37 @@ impl Search<'_> {
         let documents = &self.view.documents;
         let numbers = self.allowed.as_ref().unwrap_or(documents.numbers());
         let numbers: Vec<_> = numbers.iter().collect();
+        let from = self.view.graph.vectors.from(self.view.distance(), self.query);
         best(self.limit, self.view.dim(), numbers.into_par_iter(), |number, top| {
-            let node = documents.node_of(number);
-            top.extend(node.and_then(|node| self.candidate(number, node)));
+            let score = documents.node_of(number).map(|node| from.nearness(node));
+            top.extend(score.map(|score| Candidate { document: number as usize, score }));
         })
+    }
+}
+
+/// Nodes that have an allowed document: found out when one is first asked for, as a walk asks again and
+/// again.
+struct AllowedNodes<'s> {
+    search: &'s Search<'s>,
+    /// For each 64 nodes: which were asked for, and which of those are allowed.
+    bits: Vec<Cell<[u64; 2]>>,
+}
+
+impl<'s> AllowedNodes<'s> {
+    fn of(search: &'s Search<'s>) -> Self {
+        Self { search, bits: vec![Cell::default(); search.view.graph.len().div_ceil(64)] }
+    }
+
+    fn contains(&self, node: NodeId) -> bool {
+        let Some(bits) = self.bits.get(node as usize / 64) else { return false };
+        let (bit, [mut asked, mut allowed]) = (1 << (node % 64), bits.get());
+        if asked & bit == 0 {
+            asked |= bit;
+            if self.search.documents_of(node).next().is_some() {
+                allowed |= bit;
+            }
+            bits.set([asked, allowed]);
+        }
+        allowed & bit != 0
     }
 }

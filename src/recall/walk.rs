@@ -4,69 +4,151 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::NodeId;
-use super::web::{Near, Web};
+use super::near::Near;
 
-/// A walk that keeps the `ef` nearest of the nodes that it comes by, and goes on from the nearest
-/// until all that it keeps are nearer than what lies ahead.
-pub(super) struct Walk<F> {
-    nearness: F,
-    ef: usize,
-    /// A bit for each node.
-    seen: Vec<u64>,
-    ahead: BinaryHeap<Near>,
-    kept: BinaryHeap<Reverse<Near>>,
+/// Rows that are fetched before they are needed.
+const AHEAD: usize = 2;
+
+/// Nodes that are linked, as seen from where a walk wants to go.
+pub(super) trait Ground {
+    /// Nearness of a node; larger is nearer.
+    fn nearness(&self, node: NodeId) -> f32;
+
+    /// Has what [`Ground::nearness`] needs fetched into the cache.
+    fn fetch(&self, node: NodeId);
+
+    /// Calls `to` with the nodes that one is linked to.
+    fn links(&self, node: NodeId, to: &mut impl FnMut(NodeId));
+
+    /// Returns `true` if a node may be kept. Walks take the links of the others for their own.
+    fn allows(&self, _: NodeId) -> bool {
+        true
+    }
 }
 
-impl<F: Fn(NodeId) -> Option<f32>> Walk<F> {
-    /// A walk among so many nodes.
-    pub(super) fn new(nodes: usize, ef: usize, nearness: F) -> Self {
-        let seen = vec![0; nodes.div_ceil(64)];
-        Self { nearness, ef, seen, ahead: BinaryHeap::new(), kept: BinaryHeap::new() }
+/// A walk that keeps the `ef` nearest of the nodes that it comes by, and goes on from the nearest
+/// until all that it keeps are nearer than what lies ahead. Its memory is for one walk after another.
+#[derive(Default)]
+pub(super) struct Walk {
+    ef: usize,
+    seen: Seen,
+    ahead: BinaryHeap<Near>,
+    kept: BinaryHeap<Reverse<Near>>,
+    /// Nodes to come by next.
+    next: Vec<NodeId>,
+    /// Nodes that are not allowed, and whose links are followed.
+    detours: Vec<NodeId>,
+}
+
+/// A bit for each node.
+#[derive(Default)]
+struct Seen(Vec<u64>);
+
+impl Seen {
+    fn clear(&mut self, nodes: usize) {
+        self.0.clear();
+        self.0.resize(nodes.div_ceil(64), 0);
     }
 
-    /// Comes by a node.
-    pub(super) fn visit(&mut self, node: NodeId) {
-        if !self.is_new(node) {
-            return;
-        }
-        // What is lost is the farthest.
-        let nearness = (self.nearness)(node).unwrap_or(f32::MIN);
-        let near = Near { nearness, node };
-        if !self.is_too_far(near) {
-            self.ahead.push(near);
-            self.kept.push(Reverse(near));
-        }
-        if self.kept.len() > self.ef {
-            self.kept.pop();
-        }
+    fn has(&self, node: NodeId) -> bool {
+        self.0.get(node as usize / 64).is_none_or(|word| word & (1 << (node % 64)) != 0)
     }
 
-    /// Leaves out a node that it hasn't come by yet.
-    pub(super) fn pass_by(&mut self, node: NodeId) {
-        self.is_new(node);
-    }
-
-    /// Returns `true` if it comes by a node for the first time.
+    /// Returns `true` if it is told of a node for the first time.
     fn is_new(&mut self, node: NodeId) -> bool {
         let bit = 1 << (node % 64);
-        // Nodes that were added since it began are left out.
-        let Some(word) = self.seen.get_mut(node as usize / 64) else { return false };
+        // Nodes that were added since the walk began are left out.
+        let Some(word) = self.0.get_mut(node as usize / 64) else { return false };
         let is_new = *word & bit == 0;
         *word |= bit;
         is_new
     }
+}
+
+impl Walk {
+    /// Begins anew, among so many nodes.
+    pub(super) fn begin(&mut self, nodes: usize, ef: usize) {
+        self.ef = ef;
+        self.seen.clear(nodes);
+        self.ahead.clear();
+        self.kept.clear();
+    }
+
+    /// Leaves out a node that it hasn't come by yet.
+    pub(super) fn pass_by(&mut self, node: NodeId) {
+        self.seen.is_new(node);
+    }
+
+    /// Comes by a node whose nearness is known.
+    pub(super) fn meet(&mut self, ground: &impl Ground, near: Near) {
+        if !ground.allows(near.node()) {
+            self.follow(ground, near.node());
+        } else if self.seen.is_new(near.node()) {
+            self.keep(near);
+        }
+    }
+
+    /// Comes by those nodes that are allowed.
+    pub(super) fn visit(&mut self, ground: &impl Ground, nodes: impl IntoIterator<Item = NodeId>) {
+        let seen = &mut self.seen;
+        let nodes = nodes.into_iter().filter(|&node| ground.allows(node) && seen.is_new(node));
+        self.next.extend(nodes);
+        self.look(ground);
+    }
+
+    /// Follows links until nothing nearer lies ahead.
+    pub(super) fn run(&mut self, ground: &impl Ground) {
+        while let Some(near) = self.ahead.pop().filter(|&near| !self.is_too_far(near)) {
+            self.follow(ground, near.node());
+        }
+    }
+
+    /// Comes by the nodes that one is linked to, and those that others lead to which are not allowed.
+    fn follow(&mut self, ground: &impl Ground, node: NodeId) {
+        let Self { seen, next, detours, .. } = self;
+        ground.links(node, &mut |node| {
+            if seen.is_new(node) {
+                if ground.allows(node) { next.push(node) } else { detours.push(node) }
+            }
+        });
+        for node in detours.drain(..) {
+            ground.links(node, &mut |node| {
+                // Those that aren't allowed stay new, as detours of another node.
+                if !seen.has(node) && ground.allows(node) && seen.is_new(node) {
+                    next.push(node);
+                }
+            });
+        }
+        self.look(ground);
+    }
+
+    /// What it has kept, in no order.
+    pub(super) fn kept(&self) -> impl Iterator<Item = Near> {
+        self.kept.iter().map(|&Reverse(near)| near)
+    }
+
+    fn look(&mut self, ground: &impl Ground) {
+        self.next.iter().take(AHEAD).for_each(|&node| ground.fetch(node));
+        for at in 0..self.next.len() {
+            self.next.get(at + AHEAD).into_iter().for_each(|&node| ground.fetch(node));
+            let node = self.next[at];
+            self.keep(Near::new(ground.nearness(node), node));
+        }
+        self.next.clear();
+    }
+
+    fn keep(&mut self, near: Near) {
+        if self.kept.len() < self.ef {
+            self.kept.push(Reverse(near));
+            self.ahead.push(near);
+        } else if let Some(mut last) = self.kept.peek_mut().filter(|last| near > last.0) {
+            *last = Reverse(near);
+            self.ahead.push(near);
+        }
+    }
 
     fn is_too_far(&self, near: Near) -> bool {
         let last = self.kept.peek().filter(|_| self.kept.len() >= self.ef);
-        last.is_some_and(|Reverse(last)| near < *last)
-    }
-
-    /// Follows the links of webs, and gives what it kept, in no order.
-    pub(super) fn run(mut self, webs: &[Web]) -> Vec<Near> {
-        while let Some(near) = self.ahead.pop().filter(|&near| !self.is_too_far(near)) {
-            let links = webs.iter().flat_map(|web| web.links(near.node));
-            links.for_each(|node| self.visit(node));
-        }
-        self.kept.into_iter().map(|Reverse(near)| near).collect()
+        last.is_some_and(|&Reverse(last)| near < last)
     }
 }

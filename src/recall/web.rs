@@ -5,45 +5,36 @@
 //! fifth was never found. Here a link is only given up if another one leads the same way
 //! ([Malkov & Yashunin 2016](https://arxiv.org/abs/1603.09320), algorithm 4).
 
-use std::cmp::Ordering;
+use std::iter;
+use std::sync::atomic::Ordering;
 
-use parking_lot::{RwLock, RwLockUpgradableReadGuard};
+use parking_lot::Mutex;
 
+use super::blocks::Blocks;
+use super::near::Near;
 use super::vectors::Vectors;
 use super::{Distance, NodeId};
 
-/// A node, and how near it is; the nearest is the greatest.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct Near {
-    pub(super) nearness: f32,
-    pub(super) node: NodeId,
-}
-
-impl Eq for Near {}
-
-impl PartialOrd for Near {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Near {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.nearness.total_cmp(&other.nearness).then(other.node.cmp(&self.node))
-    }
-}
+/// Locks that all nodes share.
+const LOCKS: usize = 1024;
 
 /// The links of each node to some that are near it by one distance.
+///
+/// Whoever walks reads them without a lock. While a node's links change, some of those before and some
+/// of those after may be seen: all of them lead to nodes.
 pub(super) struct Web {
     by: Distance,
-    /// Links of a node.
-    most: usize,
-    lists: boxcar::Vec<RwLock<Vec<NodeId>>>,
+    /// Of each node its links, each as the other one's number and one more; 0 after the last.
+    lists: Blocks,
+    /// Whoever changes a node's links holds the lock that is the node's.
+    locks: Box<[Mutex<()>]>,
 }
 
 impl Web {
+    /// One in which a node has so many links at most.
     pub(super) fn new(by: Distance, most: usize) -> Self {
-        Self { by, most, lists: boxcar::Vec::new() }
+        let locks = (0..LOCKS).map(|_| Mutex::default()).collect();
+        Self { by, lists: Blocks::new(most), locks }
     }
 
     /// By which distance it links.
@@ -51,50 +42,72 @@ impl Web {
         self.by
     }
 
+    /// The most links of a node.
+    pub(super) fn most(&self) -> usize {
+        self.lists.stride()
+    }
+
     /// Appends a node that has these links.
-    pub(super) fn push(&self, links: Vec<NodeId>) {
-        self.lists.push(RwLock::new(links));
+    pub(super) fn push(&self, links: impl IntoIterator<Item = NodeId>) {
+        self.lists.push(links.into_iter().map(|node| node + 1));
     }
 
     /// The links of a node.
-    pub(super) fn links(&self, node: NodeId) -> Vec<NodeId> {
-        self.lists.get(node as usize).map(|list| list.read().clone()).unwrap_or_default()
+    pub(super) fn links(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
+        let list = self.lists.get(node as usize).unwrap_or_default();
+        let links = list.iter().map(|link| link.load(Ordering::Relaxed));
+        links.map_while(|link| link.checked_sub(1))
     }
 
     /// Links a node to some of those that are near it, and them to it.
     pub(super) fn link(&self, vectors: &Vectors, node: NodeId, near: Vec<Near>) {
-        let Some(list) = self.lists.get(node as usize) else { return };
-        let chosen = self.choose(vectors, near);
-        list.write().extend_from_slice(&chosen);
-        chosen.into_iter().for_each(|other| self.add(vectors, other, node));
+        let mut chosen = self.choose(vectors, near);
+        self.change(node, |links| {
+            // Others have been quicker to link to this one.
+            links.retain(|link| !chosen.contains(link));
+            links.truncate(self.most() - chosen.len());
+            links.splice(0..0, chosen.iter().copied());
+        });
+        chosen.drain(..).for_each(|other| self.add(vectors, other, node));
     }
 
     fn add(&self, vectors: &Vectors, node: NodeId, link: NodeId) {
-        let Some(list) = self.lists.get(node as usize) else { return };
-        // Walks go on reading the list while it is made.
-        let list = list.upgradable_read();
-        if list.contains(&link) {
-            return;
-        }
-        let mut links = [list.as_slice(), &[link]].concat();
-        if links.len() > self.most {
-            let near = |node, other| {
-                let nearness = vectors.nearness(self.by, node, other).unwrap_or(f32::MIN);
-                Near { nearness, node: other }
-            };
-            links = self.choose(vectors, links.into_iter().map(|it| near(node, it)).collect());
-        }
-        *RwLockUpgradableReadGuard::upgrade(list) = links;
+        self.change(node, |links| {
+            if links.contains(&link) {
+                return;
+            }
+            links.push(link);
+            if links.len() > self.most()
+                && let Some(vector) = vectors.get(node)
+            {
+                let from = vectors.from(self.by, vector);
+                let near = links.iter().map(|&it| Near::new(from.nearness(it), it)).collect();
+                *links = self.choose(vectors, near);
+            }
+        });
+    }
+
+    /// Changes the links of a node, at most as many as there may be.
+    fn change(&self, node: NodeId, change: impl FnOnce(&mut Vec<NodeId>)) {
+        let _lock = self.locks[node as usize % LOCKS].lock();
+        let mut links: Vec<NodeId> = self.links(node).collect();
+        change(&mut links);
+        let links = links.into_iter().map(|link| link + 1).chain(iter::repeat(0));
+        self.lists.write(node as usize, links);
     }
 
     /// The nearest, without those that are nearer to one chosen before: there is a way to them.
     fn choose(&self, vectors: &Vectors, mut near: Vec<Near>) -> Vec<NodeId> {
         near.sort_unstable_by(|a, b| b.cmp(a));
-        let mut chosen: Vec<NodeId> = Vec::new();
-        for Near { nearness, node } in near {
-            let between = |&other| vectors.nearness(self.by, node, other) >= Some(nearness);
-            if chosen.len() < self.most && !chosen.iter().any(between) {
-                chosen.push(node);
+        let mut chosen: Vec<NodeId> = Vec::with_capacity(self.most());
+        for near in near {
+            if chosen.len() == self.most() {
+                break;
+            }
+            let Some(vector) = vectors.get(near.node()) else { continue };
+            let from = vectors.from(self.by, vector);
+            if chosen.iter().all(|&other| from.nearness(other) < near.nearness()) {
+                chosen.push(near.node());
             }
         }
         chosen

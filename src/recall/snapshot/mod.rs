@@ -1,91 +1,112 @@
-//! The graph on disk: a file that says which vectors it is of and how they are linked, and hnsw_rs's
-//! two files of the upper layers.
+//! The graph on disk: one file, which says which vectors it is of and how they are linked.
 //!
-//! Neither has the vectors of documents: who keeps a collection has them, in the state that counts.
+//! The vectors of documents are not in it: who keeps a collection has them, in the state that counts.
 //! Their hashes say which nodes they belong to, so a snapshot may be older or newer than the
 //! vectors, or of another collection altogether, and still can't give a document a wrong vector.
 //!
-//! hnsw_rs's files are called like the first one, with a checksum in hexadecimals. So
-//! files of another state never take the place of those that a snapshot is of.
+//! Little-endian:
+//!
+//! | field | type |
+//! |---|---|
+//! | `MXFDHNSW` | 8 bytes |
+//! | version: 4 | u32 |
+//! | distance: its place in [`Distance::ALL`](super::Distance::ALL) | u32 |
+//! | `m`, `ef_construct`, dimension | 3 × u32 |
+//! | stamp | u64 |
+//! | how far walks have to go: the `ef`, and of how many nodes it was measured | 2 × u32 |
+//! | nodes | u32 |
+//! | for each node: XXH3 of its vector (prepared, f32); 0 if that is lost | u64 |
+//! | for each measure by which nodes are linked, for each node: its links | list |
+//! | how many graphs of upper layers | u32 |
+//! | for each of those: its nodes | list |
+//! | … how many layers, and for each, from the lowest: where the links of each node end, and the links, which are places among its nodes | u32, 2 lists |
+//! | nodes that are to be in one | list |
+//! | nodes without a document | u32 |
+//! | for each of those that isn't lost: the node, and its vector | u32, dimension × f32 |
+//! | at the end: XXH3 of all before | u64 |
+//!
+//! A list is a u32 that says how many, and as many u32. Each XXH3 is that of 64 bits, with seed 0.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `manifest.rs` | the first file |
-//! | `dump.rs` | hnsw_rs's files |
+//! | `encode.rs` | a view as such a file |
+//! | `decode.rs` | a graph from such a file, every number of it checked |
 
-mod dump;
-mod manifest;
+mod decode;
+mod encode;
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use dump::Dump;
-use manifest::Manifest;
+use roaring::RoaringBitmap;
 
 use super::gauge::Gauge;
-use super::graph::{Graph, is_upper};
-use super::{HnswView, NodeId};
+use super::graph::Graph;
+use super::{Distance, HnswView, NodeId};
 use crate::{Error, Result, files};
+
+const MAGIC: &[u8; 8] = b"MXFDHNSW";
+const VERSION: u32 = 4;
 
 /// A graph, and which vectors its nodes have to have.
 pub(super) struct Snapshot {
     pub(super) stamp: u64,
     pub(super) gauge: Gauge,
-    /// With links, and no vectors yet.
+    /// With links, and zeros in place of vectors that aren't known.
     pub(super) graph: Graph,
     /// Of the nodes' vectors.
     pub(super) hashes: Vec<u64>,
-    /// Those that are known.
-    pub(super) vectors: Vec<Option<Arc<[f32]>>>,
+    /// Nodes whose vectors are known.
+    pub(super) known: RoaringBitmap,
 }
 
 impl Snapshot {
     /// No nodes.
     pub(super) fn none(graph: Graph) -> Self {
-        let gauge = Gauge::default();
-        Self { stamp: 0, gauge, graph, hashes: Vec::new(), vectors: Vec::new() }
+        let (stamp, gauge, hashes, known) = Default::default();
+        Self { stamp, gauge, graph, hashes, known }
     }
 
     /// Reads what was [saved](save) of a graph like `graph`, which is empty.
-    pub(super) fn read(path: &Path, mut graph: Graph) -> Result<Self> {
+    pub(super) fn read(path: &Path, graph: Graph) -> Result<Self> {
         let bytes = fs::read(path).map_err(|source| Error::io("read", path, source))?;
-        let manifest = Manifest::decode(&bytes, &graph);
-        let manifest = manifest.map_err(|what| Error::Damaged { path: path.into(), what })?;
-        let Manifest { stamp, dump, gauge, hashes, links, without_document } = manifest;
-        if let Some(dump) = dump {
-            let upper = (0..hashes.len() as NodeId).filter(|&node| is_upper(node)).count();
-            graph.links = Some(dump.load(path, upper, &graph.vectors)?);
+        let snapshot = decode::decode(&bytes, graph);
+        snapshot.map_err(|what| Error::Damaged { path: path.into(), what })
+    }
+
+    /// Gives a node its vector; `false` if it has another one.
+    pub(super) fn know(&mut self, node: NodeId, vector: &[f32]) -> bool {
+        if self.known.contains(node) {
+            return self.graph.vector(node) == Some(vector);
         }
-        for links in links {
-            graph.webs.iter().zip(links).for_each(|(web, links)| web.push(links));
+        let vectors = Arc::get_mut(&mut self.graph.vectors);
+        let is_known = vectors.is_some_and(|vectors| vectors.fill(node, vector));
+        if is_known {
+            self.known.insert(node);
         }
-        let mut vectors = vec![None; hashes.len()];
-        without_document.into_iter().for_each(|(node, it)| vectors[node as usize] = Some(it));
-        Ok(Self { stamp, gauge, graph, hashes, vectors })
+        is_known
     }
 
     /// The graph, with the vectors that are known.
-    pub(super) fn into_graph(self) -> Graph {
-        for vector in self.vectors {
-            self.graph.vectors.push(vector);
-        }
+    pub(super) fn into_graph(mut self) -> Graph {
+        self.graph.lost.insert_range(0..self.hashes.len() as NodeId);
+        self.graph.lost -= self.known;
         self.graph
     }
 }
 
 /// Writes a snapshot, whole or not at all. Nothing may be inserted meanwhile.
 pub(super) fn save(view: &HnswView, path: &Path) -> Result<()> {
-    let saved = write(view, path);
-    // Of the two, the one that the manifest belongs to is kept.
-    let bytes = fs::read(path).unwrap_or_default();
-    let manifest = Manifest::decode(&bytes, &view.graph);
-    Dump::remove_others(manifest.ok().and_then(|manifest| manifest.dump), path);
-    saved
+    files::write(path, &encode::encode(view))
 }
 
-fn write(view: &HnswView, path: &Path) -> Result<()> {
-    let links = view.graph.links.as_ref().filter(|links| links.len() > 0);
-    let dump = links.map(|links| Dump::write(links, path)).transpose()?;
-    files::write(path, &Manifest::of(view, dump).encode(&view.graph))
+/// Header, which has to be the same in the index that is loaded.
+fn header(graph: &Graph) -> [u32; 5] {
+    let (params, vectors) = (graph.params, &graph.vectors);
+    let distance = Distance::ALL.iter().position(|&distance| distance == vectors.distance);
+    let [distance, m, ef_construct, dim] =
+        [distance.unwrap_or_default(), params.m, params.ef_construct, vectors.dim]
+            .map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+    [VERSION, distance, m, ef_construct, dim]
 }

@@ -36,7 +36,7 @@ pub(super) struct Graph {
     index: HnswIndex,
     /// Changes since it was saved.
     unsaved: AtomicU64,
-    /// Its files are those of another process.
+    /// Its file is that of another process.
     read_only: bool,
 }
 
@@ -70,7 +70,7 @@ impl Graph {
             });
         let renewed: Vec<_> = renewed.collect::<Result<_>>()?;
         for graph in graphs.iter().filter(|it| renewed.iter().all(|new| new.path != it.path)) {
-            graph.remove_files();
+            graph.remove_file();
         }
         Ok(Arc::new(renewed))
     }
@@ -171,18 +171,9 @@ impl Graph {
     }
 
     /// Removes what was written of it. What stays costs room, and no more.
-    fn remove_files(&self) {
-        let (Some(name), Some(directory)) = (self.path.file_name(), self.path.parent()) else {
-            return;
-        };
-        let (name, dumps) = (name.to_string_lossy(), format!("{}-", name.to_string_lossy()));
-        let files = fs::read_dir(directory).into_iter().flatten().flatten();
-        for file in files.filter(|_| !self.read_only) {
-            let file_name = file.file_name();
-            let file_name = file_name.to_string_lossy();
-            if file_name == name || file_name.starts_with(&dumps) {
-                drop(fs::remove_file(file.path()));
-            }
+    fn remove_file(&self) {
+        if !self.read_only {
+            drop(fs::remove_file(&self.path));
         }
     }
 
