@@ -538,6 +538,37 @@ pub enum Error {
         got: String,
     },
 
+    /// A folder that isn't a model's, or lacks a part of one.
+    #[cfg(feature = "encoder")]
+    #[error(
+        "expected a model in {}, got no {missing} there; `hf download NAME --local-dir DIR` gets one from a hub",
+        path.display()
+    )]
+    NoModel {
+        /// The folder.
+        path: PathBuf,
+        /// The file that isn't there.
+        missing: &'static str,
+    },
+
+    /// A model of a kind that this library can't run, or one that is damaged.
+    #[cfg(feature = "encoder")]
+    #[error("cannot use the model in {}: {fault}", path.display())]
+    UnusableModel {
+        /// The folder, or the file in it.
+        path: PathBuf,
+        /// The fault.
+        fault: String,
+    },
+
+    /// A text that a model failed on.
+    #[cfg(feature = "encoder")]
+    #[error("cannot encode a text: {source}")]
+    Unencodable {
+        /// The fault of the tokenizer, or of the computation.
+        source: Foreign,
+    },
+
     /// More of something than can be counted.
     #[cfg(feature = "recall")]
     #[error("expected at most {most} {what}, got more")]

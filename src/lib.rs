@@ -64,6 +64,7 @@ assert_eq!(searcher.query(&request)?.points[0].id, 8.into());
 //! | `collection` | yes | `collection`, `filter`, `search`: points kept on disk, with payloads and filters |
 //! | `tracing` | no | spans of `tracing` around reranking, writes, upkeep and uploads to a GPU, of the target `maxfold` |
 //! | `server` | no | `server`: Qdrant's REST API over the collections of a directory, as a router of axum |
+//! | `encoder` | no | `encoder`: text to token matrices, by models in folders |
 //! | `service` | no | `service`: searches and writes as futures, gathered, on a bounded pool of threads |
 //! | `cli` | no | nothing here: the program `maxfold` |
 //!
@@ -74,7 +75,7 @@ mod background;
 #[cfg(feature = "collection")]
 pub mod collection;
 mod decimal;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "encoder", feature = "server"))]
 pub mod encoder;
 pub mod error;
 pub mod eval;

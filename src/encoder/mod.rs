@@ -2,8 +2,20 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `bm25.rs` | [`Bm25`]: sparse vectors of the words of a text |
+//! | `encoding.rs` | [`Encoder`]: texts to token matrices, with the place of each token |
+//! | `checkpoint/` | [`Checkpoint`]: an encoder from the folder of a model |
+//! | `bm25.rs` | `Bm25`: sparse vectors of the words of a text |
 
+#[cfg(feature = "server")]
 mod bm25;
+#[cfg(feature = "encoder")]
+mod checkpoint;
+#[cfg(feature = "encoder")]
+mod encoding;
 
+#[cfg(feature = "server")]
 pub use bm25::Bm25;
+#[cfg(feature = "encoder")]
+pub use checkpoint::Checkpoint;
+#[cfg(feature = "encoder")]
+pub use encoding::{Encoder, Encoding, Token};

@@ -75,6 +75,10 @@ impl Error {
             #[cfg(feature = "recall")]
             Self::Damaged { .. } => ErrorKind::Damaged,
             Self::NotResident { .. } => ErrorKind::NotFound,
+            #[cfg(feature = "encoder")]
+            Self::NoModel { .. } => ErrorKind::NotFound,
+            #[cfg(feature = "encoder")]
+            Self::Unencodable { .. } => ErrorKind::Internal,
             #[cfg(feature = "gpu")]
             error if error.is_of_a_device() => ErrorKind::Device,
             #[cfg(feature = "collection")]
