@@ -340,7 +340,7 @@ fn requests_that_are_refused() {
         (r#"{"query": {"rrf": {"k": 0}}}"#, "expected request.query.rrf.k to be at least 1, got 0"),
         (
             r#"{"query": {"text": "words", "model": "m"}}"#,
-            "request.query.model: a query in words is not supported",
+            "request.query.text: a query in words is not supported",
         ),
         (
             r#"{"query": [1], "lookup_from": {"name": "c"}}"#,
