@@ -381,7 +381,7 @@ fn requests_that_are_refused() {
         ),
         (
             r#"{"query": [1], "with_payload": {"include": [], "exclude": []}}"#,
-            "expected request.with_payload to be an object with either include or exclude, got {\"exclude\":[],\"include\":[]}",
+            "expected request.with_payload to be an object with either include or exclude, got {\"include\":[],\"exclude\":[]}",
         ),
         (
             r#"{"query": [1], "with_vector": 1}"#,
