@@ -175,7 +175,7 @@ fn mean<V: Borrow<Vector>>(vectors: &[V]) -> Vec<f32> {
     sum
 }
 
-/// So that 0.1 is written as 0.1, also by way of a [`Value`], which holds f64.
+/// So that 0.1 is written as 0.1, also by way of a [`serde_json::Value`], which holds f64.
 impl Serialize for Vector {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

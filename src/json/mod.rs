@@ -13,7 +13,9 @@ use std::fmt::{self, Display, Write};
 
 pub(crate) use foreign::Foreign;
 use foreign::Otherwise;
-pub(crate) use parse::{deserialize, parse, read};
+#[cfg(feature = "server")]
+pub(crate) use parse::parse;
+pub(crate) use parse::{deserialize, read};
 use serde_json::{Map, Value};
 pub(crate) use tree::{Elements, Field, Json, Tree};
 pub(crate) use values::{difference, discard, entry, merge, merged, object};

@@ -243,7 +243,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::json::parse;
+    use crate::json::parse::parse;
 
     /// Arrays that are packed, that begin as though they were, and that are not.
     #[test]
