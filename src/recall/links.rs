@@ -16,6 +16,7 @@ use std::thread;
 
 use hnsw_rs::hnsw::{Hnsw, Point};
 
+use super::near::ascending;
 use super::threads::each;
 use super::upper::Upper;
 use super::vectors::Vectors;
@@ -116,11 +117,7 @@ impl Space {
 /// every magnitude stay apart up to their last bit, where `1 - similarity` would make all the
 /// tiny ones equal.
 fn descending(similarity: f32) -> f32 {
-    let bits = similarity.to_bits() as i32;
-    // As in f32::total_cmp: the bits of negative numbers count the wrong way.
-    let ascending = bits ^ (((bits >> 31) as u32) >> 1) as i32;
-    let count = i64::from(f32::MAX.to_bits()) - i64::from(ascending);
-    f32::from_bits((count / 2) as u32)
+    f32::from_bits(ascending(f32::MAX).saturating_sub(ascending(similarity)) / 2)
 }
 
 #[cfg(test)]

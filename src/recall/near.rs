@@ -11,10 +11,7 @@ const SIGN: u32 = 1 << 31;
 
 impl Near {
     pub(super) fn new(nearness: f32, node: NodeId) -> Self {
-        let bits = nearness.to_bits();
-        // As in f32::total_cmp: the bits of negative numbers count the wrong way.
-        let ascending = if bits & SIGN == 0 { bits | SIGN } else { !bits };
-        Self(u64::from(ascending) << 32 | u64::from(!node))
+        Self(u64::from(ascending(nearness)) << 32 | u64::from(!node))
     }
 
     pub(super) fn nearness(self) -> f32 {
@@ -25,6 +22,13 @@ impl Near {
     pub(super) fn node(self) -> NodeId {
         !(self.0 as u32)
     }
+}
+
+/// A number that rises with an f32, by one from each to the next.
+pub(super) fn ascending(value: f32) -> u32 {
+    let bits = value.to_bits();
+    // As in f32::total_cmp: the bits of negative numbers count the wrong way.
+    if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
 
 #[cfg(test)]
