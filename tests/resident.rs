@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         streaming_has_a_bounded_footprint,
         thousands_of_queries,
         async_requests_are_answered_alike,
+        requests_of_many_threads_stay_on_the_gpu,
         a_lost_device_is_replaced_by_the_cpu,
         uuids_are_ids,
         bad_requests_are_errors,
@@ -495,6 +496,28 @@ async fn async_requests_are_answered_alike() {
     for call in calls.collect::<Vec<_>>() {
         call.await.unwrap().unwrap();
     }
+}
+
+/// wgpu tells a thread that a buffer is mapped while another one polls: that is no failure of the GPU.
+fn requests_of_many_threads_stay_on_the_gpu() {
+    let Some(gpu) = gpu_context(GpuOptions::default()) else { return };
+    let reranker = Reranker::on_gpu(gpu);
+    let mut rng = StdRng::seed_from_u64(15);
+    let documents = Values::Unit.documents(&mut rng, &[2; 4], 8);
+    let query = Values::Unit.query(&mut rng, 2, 8);
+    let (candidates, matrices) = (ids(&documents), from(&documents));
+    std::thread::scope(|scope| {
+        let rank = || {
+            let queries = [Query { tokens: query.view(), candidates: &candidates }];
+            for _ in 0..300 {
+                let request = Request::new(&queries, &matrices, Wanted::all());
+                let answer = reranker.rank(&request).unwrap();
+                let execution = &answer.rankings[0].execution;
+                assert_eq!(execution.backend(), Backend::Gpu, "{}", execution.reason);
+            }
+        };
+        (0..64).for_each(|_| drop(scope.spawn(rank)));
+    });
 }
 
 /// The device goes in the middle of a batch of sixteen: every query is answered.

@@ -4,7 +4,7 @@
 //! again for a moment, because being woken takes as long as a small request, and sleeps then.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use wgpu::{Buffer, BufferAsyncError, Device, MapMode, PollError, PollType, SubmissionIndex};
@@ -14,38 +14,45 @@ use crate::{Error, Result};
 /// Time for which the device is looked at before the thread sleeps.
 const AWAKE: Duration = Duration::from_micros(200);
 
+/// Time for which a call back is waited for that another thread has to make.
+const CALL_BACK: Duration = Duration::from_secs(30);
+
 /// A buffer that is being mapped, once a submission has finished.
 pub(super) struct Mapping {
     after: SubmissionIndex,
-    mapped: Arc<OnceLock<Result<(), BufferAsyncError>>>,
+    mapped: Receiver<Result<(), BufferAsyncError>>,
 }
 
 impl Mapping {
     /// Asks for a whole buffer to be mapped once the submission `after` has finished.
     pub(super) fn request(buffer: &Buffer, mode: MapMode, after: SubmissionIndex) -> Self {
-        let mapped = Arc::new(OnceLock::new());
-        let result = Arc::clone(&mapped);
-        // wgpu calls back once.
-        buffer.map_async(mode, .., move |mapped| drop(result.set(mapped)));
+        let (tell, mapped) = sync_channel(1);
+        // Nobody may be waiting any more.
+        buffer.map_async(mode, .., move |result| drop(tell.send(result)));
         Self { after, mapped }
     }
 
     /// Waits until the buffer is mapped: awake for a moment, then asleep.
+    ///
+    /// Whoever polls may be told of other threads' buffers, and be suspended before it calls back. So a
+    /// finished submission doesn't say that the call back was made.
     pub(super) fn finish(self, device: &Device) -> Result<()> {
+        let mut mapped = None;
         guarded(|| {
             let begin = Instant::now();
             while begin.elapsed() < AWAKE {
                 device.poll(PollType::Poll)?;
-                if self.mapped.get().is_some() {
+                mapped = self.mapped.try_recv().ok();
+                if mapped.is_some() {
                     return Ok(());
                 }
                 std::hint::spin_loop();
             }
             sleep(device, self.after)
         })?;
-        match self.mapped.get() {
-            Some(Ok(())) => Ok(()),
-            Some(Err(BufferAsyncError)) | None => {
+        match mapped.map_or_else(|| self.mapped.recv_timeout(CALL_BACK), Ok) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(BufferAsyncError)) | Err(_) => {
                 Err(Error::DeviceLost { reason: "a buffer could not be mapped".into() })
             }
         }
