@@ -14,6 +14,7 @@ use super::bound::Integers;
 use super::dense;
 use super::kernel::{self, Scratch};
 use super::lanes::{FloatLanes, Portable};
+use super::quantized;
 use super::query::PackedQueries;
 use super::reference;
 use crate::multivector::TokenMatrix;
@@ -125,6 +126,17 @@ impl InstructionSet {
             Kind::Avx512(_) => Integers::avx512(),
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => Integers::avx2(),
+            Kind::Portable8(_) | Kind::Portable16(_) => None,
+        }
+    }
+
+    /// The integer lanes that bounds from quantized documents are computed with, where that is faster than scoring.
+    pub(super) fn quads(self) -> Option<quantized::Integers> {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => quantized::Integers::avx512(),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => quantized::Integers::avx2(),
             Kind::Portable8(_) | Kind::Portable16(_) => None,
         }
     }

@@ -29,6 +29,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod bound;
+mod certified;
 mod dense;
 mod instruction_set;
 mod kernel;
@@ -37,6 +38,7 @@ mod matches;
 mod narrow;
 #[cfg(feature = "collection")]
 mod precise;
+mod quantized;
 mod query;
 pub mod reference;
 mod scorer;

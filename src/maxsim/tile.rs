@@ -73,7 +73,7 @@ impl Ahead {
     }
 
     /// After so many rows.
-    fn after(self, rows: usize) -> Self {
+    pub(super) fn after(self, rows: usize) -> Self {
         Self { values: self.values.wrapping_add(rows * self.row), ..self }
     }
 }
@@ -160,7 +160,7 @@ fn fold_rows<L: Lanes, const R: usize, const C: usize>(
 /// The dot products of `R` rows `[R, stride]` with `C` registers of query tokens `[dim, C · width]`.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)] // Iterators here cost the portable lanes their registers.
-fn multiply<L: Lanes, const R: usize, const C: usize>(
+pub(super) fn multiply<L: Lanes, const R: usize, const C: usize>(
     lanes: L,
     tile: &[L::Value],
     stride: usize,

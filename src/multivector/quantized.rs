@@ -1,0 +1,248 @@
+//! Token matrices in integers of 8 bits, and how far each row may be from what it stands for.
+
+use half::bf16;
+use half::slice::HalfFloatSliceExt;
+
+use super::rotation::Rotation;
+use super::{TokenMatrixRef, element};
+use crate::{Error, Result};
+
+/// Columns of the largest rows that are quantized: sums of their products fit into 32 bits.
+const MOST_COLUMNS: usize = 1 << 16;
+
+/// Largest code; its negative is the least.
+const LARGEST: f32 = 127.0;
+
+/// Code that stands for 0: codes are stored without a sign.
+const ZERO: u8 = 128;
+
+/// Bytes before the rows: the length of the longest.
+const HEADER: usize = size_of::<f32>();
+
+/// Bytes of a row beside its codes: scale and residual.
+const BESIDE: usize = size_of::<f32>() + size_of::<bf16>();
+
+/// Allowance for rounding in f64, relative to what is rounded.
+const OF_F64: f64 = 1e-9;
+
+/// A token matrix in about half of its memory: 8 bits a value, and 6 bytes a row that say how far the row may be from
+/// what it was.
+///
+/// From it alone, [`CpuMaxSim`](crate::maxsim::CpuMaxSim) knows for most documents that they are not among the best; so
+/// only a few are read in f16, and the answer is the same.
+///
+/// A row x is rotated (random signs and a Walsh–Hadamard transform, see
+/// [QuaRot](https://arxiv.org/abs/2404.00456)) to R·x and rounded to codes z from −127 to 127 of one scale a, the one of
+/// the least squares for these codes. R is orthogonal, so R·x and a·z are as far from each other as x and what the codes
+/// say, and that distance is kept: the *residual*, rounded up.
+///
+/// ```
+/// use maxfold::TokenMatrix;
+/// use maxfold::multivector::QuantizedMatrix;
+///
+/// let matrix = TokenMatrix::normalized(&vec![0.5_f32; 100 * 128], 128)?;
+/// let quantized = QuantizedMatrix::new(matrix.view())?;
+/// assert_eq!(quantized.bytes().len(), 100 * (128 + 6) + 4);
+/// # Ok::<(), maxfold::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuantizedMatrix {
+    bytes: Vec<u8>,
+    dim: usize,
+}
+
+impl QuantizedMatrix {
+    /// Quantizes a token matrix.
+    ///
+    /// # Errors
+    /// More than 65,536 columns.
+    pub fn new(matrix: TokenMatrixRef<'_>) -> Result<Self> {
+        Quantizer::new(matrix.dim()).map(|quantizer| quantizer.quantize(matrix))
+    }
+
+    /// The matrix, borrowed.
+    pub fn view(&self) -> QuantizedMatrixRef<'_> {
+        QuantizedMatrixRef::trusted(&self.bytes, self.dim)
+    }
+
+    /// All of it, to be kept and read by [`QuantizedMatrixRef::new`]: little-endian, the longest length (f32), the
+    /// scales (f32), the residuals (bf16), then the codes plus 128 `[tokens, columns]`, where `columns` is the
+    /// dimension, rounded up to a multiple of 4.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Quantizes matrices of one dimension.
+pub(crate) struct Quantizer {
+    rotation: Rotation,
+    dim: usize,
+}
+
+impl Quantizer {
+    /// # Errors
+    /// As [`QuantizedMatrix::new`].
+    pub fn new(dim: usize) -> Result<Self> {
+        match dim {
+            0 => Err(Error::ZeroDimension),
+            1..=MOST_COLUMNS => Ok(Self { rotation: Rotation::new(dim), dim }),
+            _ => {
+                let (expected, got) = (format!("at most {MOST_COLUMNS}"), dim.to_string());
+                Err(Error::InvalidParameter { name: "dim", expected, got })
+            }
+        }
+    }
+
+    /// Quantizes a matrix of this dimension.
+    pub fn quantize(&self, matrix: TokenMatrixRef<'_>) -> QuantizedMatrix {
+        let (tokens, columns) = (matrix.tokens(), columns(self.dim));
+        let mut bytes = vec![ZERO; HEADER + tokens * (BESIDE + columns)];
+        let (header, rows) = bytes.split_at_mut(HEADER);
+        let (scales, rows) = rows.split_at_mut(tokens * size_of::<f32>());
+        let (residuals, codes) = rows.split_at_mut(tokens * size_of::<bf16>());
+        let (scales, _) = scales.as_chunks_mut();
+        let (residuals, _) = residuals.as_chunks_mut();
+        let mut longest: f64 = 0.0;
+        let (mut rotated, mut integers) = (vec![0.0; self.dim], vec![0; self.dim]);
+        let rows = matrix.rows().zip(codes.chunks_exact_mut(columns)).enumerate();
+        for (token, (row, codes)) in rows {
+            self.rotate(row, &mut rotated);
+            let row = quantize(&rotated, LARGEST, &mut integers);
+            codes
+                .iter_mut()
+                .zip(&integers)
+                .for_each(|(to, code)| *to = ZERO.wrapping_add_signed(*code));
+            let residual = row.residual + Rotation::error(self.dim) * row.length * (1.0 + OF_F64);
+            scales[token] = row.scale.to_le_bytes();
+            residuals[token] = rounded_up(residual).to_le_bytes();
+            longest = longest.max(row.length * (1.0 + Rotation::error(self.dim)) + residual);
+        }
+        header.copy_from_slice(&(longest as f32).next_up().to_le_bytes());
+        QuantizedMatrix { bytes, dim: self.dim }
+    }
+
+    /// A row, widened and rotated.
+    pub fn rotate(&self, row: &[half::f16], rotated: &mut [f32]) {
+        row.convert_to_f32_slice(rotated);
+        self.rotation.apply(rotated);
+    }
+
+    /// Largest error of a rotated row, of its length.
+    pub fn rotation_error(&self) -> f64 {
+        Rotation::error(self.dim)
+    }
+}
+
+/// A row in codes.
+pub(crate) struct QuantizedRow {
+    /// Value of a code 1.
+    pub scale: f32,
+    /// Length of what the codes leave out.
+    pub residual: f64,
+    /// Length of the row.
+    pub length: f64,
+}
+
+/// Rounds a row to codes from −`largest` to `largest`.
+pub(crate) fn quantize(row: &[f32], largest: f32, codes: &mut [i8]) -> QuantizedRow {
+    let magnitude = row.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
+    // Of zeros, all codes are 0.
+    let unit = if magnitude > 0.0 { largest / magnitude } else { 0.0 };
+    let (mut product, mut square, mut length) = (0.0, 0.0, 0.0);
+    for (value, code) in row.iter().zip(&mut *codes) {
+        let rounded = nearest(value * unit).clamp(-largest, largest);
+        *code = rounded as i8;
+        product += f64::from(*value) * f64::from(rounded);
+        square += f64::from(rounded) * f64::from(rounded);
+        length += f64::from(*value) * f64::from(*value);
+    }
+    let scale = if square > 0.0 { (product / square) as f32 } else { 0.0 };
+    let left = |(value, code): (&f32, &i8)| f64::from(*value) - f64::from(scale) * f64::from(*code);
+    let residual = row.iter().zip(&*codes).map(left).map(|it| it * it).sum::<f64>();
+    let with_rounding = |square: f64| square.sqrt() * (1.0 + OF_F64);
+    QuantizedRow { scale, residual: with_rounding(residual), length: with_rounding(length) }
+}
+
+/// The nearest integer, of a value far below 2²²: beyond that, an f32 has no place for fractions. (`round_ties_even` is
+/// a call where the target is any x86-64.)
+fn nearest(value: f32) -> f32 {
+    const NO_FRACTIONS: f32 = 1.5 * (1 << 23) as f32;
+    (value + NO_FRACTIONS) - NO_FRACTIONS
+}
+
+/// A bf16 that is no less.
+fn rounded_up(value: f64) -> bf16 {
+    let nearest = bf16::from_f64(value);
+    if nearest.to_f64() >= value { nearest } else { bf16::from_bits(nearest.to_bits() + 1) }
+}
+
+/// Bytes of codes a row has.
+fn columns(dim: usize) -> usize {
+    dim.next_multiple_of(4)
+}
+
+/// A borrowed [`QuantizedMatrix`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuantizedMatrixRef<'a> {
+    bytes: &'a [u8],
+    dim: usize,
+}
+
+impl<'a> QuantizedMatrixRef<'a> {
+    /// Borrows what [`QuantizedMatrix::bytes`] gave. Nothing but its size is checked: bytes that were changed give
+    /// bounds that are wrong.
+    ///
+    /// # Errors
+    /// No columns, or more than 65,536; no rows, or not whole ones.
+    pub fn new(bytes: &'a [u8], dim: usize) -> Result<Self> {
+        Quantizer::new(dim)?;
+        let values = bytes.len().saturating_sub(HEADER);
+        match element::rows(values, columns(dim) + BESIDE)? {
+            0 => Err(Error::NoTokens { item: 0 }),
+            _ => Ok(Self { bytes, dim }),
+        }
+    }
+
+    /// Borrows bytes that passed the checks of [`QuantizedMatrixRef::new`] before.
+    pub(crate) fn trusted(bytes: &'a [u8], dim: usize) -> Self {
+        Self { bytes, dim }
+    }
+
+    /// Number of rows.
+    pub fn tokens(&self) -> usize {
+        (self.bytes.len() - HEADER) / (columns(self.dim) + BESIDE)
+    }
+
+    /// Number of columns.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Parts of the kernel's interest.
+    pub(crate) fn parts(&self) -> QuantizedRows<'a> {
+        let tokens = self.tokens();
+        let (header, rows) = self.bytes.split_at(HEADER);
+        let (scales, rows) = rows.split_at(tokens * size_of::<f32>());
+        let (residuals, codes) = rows.split_at(tokens * size_of::<bf16>());
+        let longest = header.first_chunk().copied().unwrap_or_default();
+        QuantizedRows {
+            longest: f32::from_le_bytes(longest),
+            scales: scales.as_chunks().0,
+            residuals: residuals.as_chunks().0,
+            codes: codes.as_chunks().0,
+        }
+    }
+}
+
+/// Rows of a matrix, as they lie in memory, at any address.
+#[derive(Clone, Copy)]
+pub(crate) struct QuantizedRows<'a> {
+    /// No row, and none of what codes stand for, is longer.
+    pub longest: f32,
+    /// f32, one a row.
+    pub scales: &'a [[u8; 4]],
+    /// bf16, one a row.
+    pub residuals: &'a [[u8; 2]],
+    /// `[tokens, columns / 4]`.
+    pub codes: &'a [[u8; 4]],
+}
