@@ -25,7 +25,8 @@ use serde_json::{Value, json};
 const CONFIG: &str = r#"{"vectors": {
     "dense": {"size": 4, "distance": "Dot", "hnsw_config": {"m": 8, "ef_construct": 32}},
     "other": {"size": 4, "distance": "Dot", "hnsw_config": {"m": 8, "ef_construct": 32}},
-    "tokens": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}
+    "tokens": {"size": 4, "distance": "Dot", "multivector_config": {"comparator": "max_sim"},
+        "quantization_config": {"scalar": {"type": "int8"}}}
 }, "sparse_vectors": {"words": {}}}"#;
 
 const POINTS: u64 = 1200;

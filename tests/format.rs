@@ -1,25 +1,27 @@
-//! A collection of version 2 of the format, written once and kept: every later library has to open it, or refuse it.
+//! Collections of earlier versions of the format, written once and kept: every later library has to open them, or refuse
+//! them.
 //!
 //! `tests/collection.rs` has the same for version 1. `make_the_fixture` made it; made anew, it would say nothing of
 //! what earlier libraries wrote.
 #![cfg(feature = "collection")]
 
 use std::fs;
-use std::path::Path;
 
 use maxfold::collection::{Collection, PayloadIndex, Vector};
 use maxfold::filter::{Filter, IndexKind, PointId, TextParams};
 use maxfold::search::SearcherOptions;
-use maxfold::{Backend, CollectionConfig, Point, QueryRequest, Reranker, Searcher};
+use maxfold::{Backend, CollectionConfig, Error, Point, QueryRequest, Reranker, Searcher};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/collection-v2");
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
 
 const CONFIG: &str = r#"{"vectors": {
     "dense": {"size": 3, "distance": "Euclid", "hnsw_config": {"m": 8}},
     "whole": {"size": 2, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}},
     "half": {"size": 2, "distance": "Dot", "datatype": "float16",
-        "multivector_config": {"comparator": "max_sim"}}
+        "multivector_config": {"comparator": "max_sim"},
+        "quantization_config": {"scalar": {"type": "int8"}}}
 }, "sparse_vectors": {"words": {"modifier": "idf"}}}"#;
 
 const POINTS: u64 = 40;
@@ -68,8 +70,9 @@ fn make_the_fixture() {
     collection.delete((POINTS..POINTS + 10).map(PointId::from).collect::<Vec<_>>()).unwrap();
     drop(collection);
     Collection::compact(directory.path()).unwrap();
-    fs::create_dir_all(FIXTURE).unwrap();
-    fs::copy(directory.path().join("data.mdb"), Path::new(FIXTURE).join("data.mdb")).unwrap();
+    let fixture = format!("{FIXTURES}/collection-v3");
+    fs::create_dir_all(&fixture).unwrap();
+    fs::copy(directory.path().join("data.mdb"), format!("{fixture}/data.mdb")).unwrap();
 }
 
 fn ids(searcher: &Searcher, filter: &Value) -> Vec<u64> {
@@ -131,23 +134,47 @@ fn check(searcher: &Searcher, count: u64) {
     assert_eq!(half[0], (last, last as f32 / 2.0));
 }
 
-#[test]
-fn version_2_is_opened_read_and_written() {
+/// A copy of a fixture.
+fn copy(version: u32) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    fs::copy(Path::new(FIXTURE).join("data.mdb"), directory.path().join("data.mdb")).unwrap();
-    let searcher = |collection| {
-        let options = SearcherOptions::new().reranker(Reranker::new(Backend::Cpu).unwrap());
-        Searcher::with_options(collection, options).unwrap()
-    };
+    let fixture = format!("{FIXTURES}/collection-v{version}/data.mdb");
+    fs::copy(fixture, directory.path().join("data.mdb")).unwrap();
+    directory
+}
+
+fn searcher(collection: Collection) -> Searcher {
+    let options = SearcherOptions::new().reranker(Reranker::new(Backend::Cpu).unwrap());
+    Searcher::with_options(collection, options).unwrap()
+}
+
+fn check_and_write(collection: Collection) {
+    let writer = searcher(collection);
+    check(&writer, POINTS);
+    writer.collection().upsert((POINTS..POINTS + 10).map(point).collect()).unwrap();
+    check(&writer, POINTS + 10);
+}
+
+/// A reader may not change a file: it says of which version it is, until a writer has opened it.
+#[test]
+fn version_2_is_opened_and_upgraded() {
+    let directory = copy(2);
+    let error = Collection::open_read_only(directory.path()).unwrap_err();
+    assert!(matches!(error, Error::FormatVersion { expected: 3, got: 2, .. }), "{error}");
+    drop(Collection::open(directory.path()).unwrap());
+    check(&searcher(Collection::open_read_only(directory.path()).unwrap()), POINTS);
+    check_and_write(Collection::open(directory.path()).unwrap());
+}
+
+#[test]
+fn version_3_is_opened_read_and_written() {
+    let directory = copy(3);
     let reader = searcher(Collection::open_read_only(directory.path()).unwrap());
     check(&reader, POINTS);
+    assert!(reader.collection().statistics().unwrap().bytes["quantized"] > 0);
     let near = json!({"must": {"key": "at", "geo_bounding_box":
         {"top_left": {"lon": 0.9, "lat": 0.0}, "bottom_right": {"lon": 2.1, "lat": -5.0}}}});
     let filter: Filter = near.to_string().parse().unwrap();
     assert_eq!(reader.collection().count(&filter).unwrap(), 5);
     drop(reader);
-    let writer = searcher(Collection::open(directory.path()).unwrap());
-    check(&writer, POINTS);
-    writer.collection().upsert((POINTS..POINTS + 10).map(point).collect()).unwrap();
-    check(&writer, POINTS + 10);
+    check_and_write(Collection::open(directory.path()).unwrap());
 }

@@ -90,12 +90,15 @@ fn documents_that_f16_cannot_tell_apart_are_in_the_order_of_f32() {
         documents.iter().map(|it| it.iter().map(|value| value * 20_000.0).collect()).collect();
     for set in InstructionSet::available() {
         for (documents, scale) in [(&documents, 1.0), (&twins, 1.0), (&large, 1e-3)] {
-            let searcher = searcher(set, VectorConfig::multi(DIM, Distance::Dot), documents);
-            for limit in [1, 10, 1000] {
-                let query: Vec<f32> =
-                    (0..4 * DIM).map(|_| rng.random_range(-1.0..1.0_f32) * scale).collect();
-                let rescored = check(&searcher, &query, documents, limit);
-                assert!(rescored >= limit.min(documents.len()));
+            let config = VectorConfig::multi(DIM, Distance::Dot);
+            for config in [config.clone(), config.int8()] {
+                let searcher = searcher(set, config, documents);
+                for limit in [1, 10, 1000] {
+                    let query: Vec<f32> =
+                        (0..4 * DIM).map(|_| rng.random_range(-1.0..1.0_f32) * scale).collect();
+                    let rescored = check(&searcher, &query, documents, limit);
+                    assert!(rescored >= limit.min(documents.len()));
+                }
             }
         }
     }
@@ -111,10 +114,13 @@ fn few_are_scored_again_where_f16_tells_them_apart() {
     let documents: Vec<_> = (0..1000).map(|id| random(&mut rng, 1 + id % 20)).collect();
     for set in InstructionSet::available() {
         // They are of length 1 already, to the last bit but one.
-        let searcher = searcher(set, VectorConfig::multi(DIM, Distance::Dot), &documents);
-        let query = random(&mut rng, 8);
-        let rescored = check(&searcher, &query, &documents, 10);
-        assert!(rescored <= 50, "{rescored}");
+        let config = VectorConfig::multi(DIM, Distance::Dot);
+        for config in [config.clone(), config.int8()] {
+            let searcher = searcher(set, config, &documents);
+            let query = random(&mut rng, 8);
+            let rescored = check(&searcher, &query, &documents, 10);
+            assert!(rescored <= 50, "{rescored}");
+        }
     }
 }
 

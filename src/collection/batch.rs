@@ -17,6 +17,7 @@ use super::state::State;
 use super::store::Store;
 use crate::filter::{Payload, PointId, PointNumber, PointSet};
 use crate::maxsim::norm;
+use crate::multivector::QuantizedMatrix;
 use crate::{Error, Result};
 
 /// Changes that are applied together, or, if this is dropped, not at all.
@@ -27,6 +28,8 @@ pub(super) struct Batch<'s> {
     pub(super) state: State,
     /// Shapes of the vectors, by slot.
     shapes: Vec<Option<Shape>>,
+    /// Tells of each slot whether its vectors are kept in int8, too.
+    quantized: Vec<bool>,
     /// Changes of the payload indexes, by key.
     pub(super) changes: BTreeMap<Vec<u8>, Change>,
     /// Changes of the inverted indexes.
@@ -44,9 +47,9 @@ impl<'s> Batch<'s> {
     /// `txn` sees `state`.
     pub fn new(store: &'s Store, txn: RwTxn<'s>, state: Arc<State>) -> Self {
         let (old, state) = (state.clone(), State::clone(&state));
-        let shapes = state.schema.shapes();
+        let (shapes, quantized) = (state.schema.shapes(), quantized_slots(&state.schema));
         let (changes, postings) = (BTreeMap::new(), PostingChanges::default());
-        Self { store, txn, old, state, shapes, changes, postings }
+        Self { store, txn, old, state, shapes, quantized, changes, postings }
     }
 
     /// Writes what is left to write, and makes all of it last.
@@ -64,9 +67,7 @@ impl<'s> Batch<'s> {
         let Prepared { id, vectors, payload, json } = point;
         self.delete(*id)?;
         let number = self.insert(*id, payload, json)?;
-        vectors
-            .iter()
-            .try_for_each(|(slot, it)| self.put_vector(number, *slot, &it.bytes(), it.rows()))
+        vectors.iter().try_for_each(|(slot, it)| self.put_values(number, *slot, it))
     }
 
     /// Replaces vectors of a point that is there, or adds them, and removes those of other slots. The point
@@ -93,9 +94,14 @@ impl<'s> Batch<'s> {
         self.delete(id)?;
         let number = self.insert(id, &payload, &json)?;
         vectors.iter().try_for_each(|(slot, bytes, rows)| {
-            self.put_vector(number, *slot, bytes, rows.as_deref())
+            self.put_vector(number, *slot, (bytes, None), rows.as_deref())
         })?;
-        new.iter().try_for_each(|(slot, it)| self.put_vector(number, *slot, &it.bytes(), it.rows()))
+        new.iter().try_for_each(|(slot, it)| self.put_values(number, *slot, it))
+    }
+
+    fn put_values(&mut self, number: PointNumber, slot: u8, values: &Values) -> Result<()> {
+        let quantized = values.tokens().and_then(|it| it.quantized.as_ref());
+        self.put_vector(number, slot, (&values.bytes(), quantized), values.rows())
     }
 
     /// The rows of a multivector that is kept in f32.
@@ -107,16 +113,16 @@ impl<'s> Batch<'s> {
     }
 
     /// Number of columns of the vector of a slot.
-    fn dim(&self, slot: u8) -> usize {
+    pub(super) fn dim(&self, slot: u8) -> usize {
         self.state.schema.at(slot).map_or(1, |config| config.size.max(1))
     }
 
-    /// Writes a vector; of a multivector that is kept in f32, those rows, too.
+    /// Writes a vector; of a multivector that is kept in f32, those rows, too, and in int8, what is known of that.
     fn put_vector(
         &mut self,
         number: PointNumber,
         slot: u8,
-        bytes: &[u8],
+        (bytes, quantized): (&[u8], Option<&QuantizedMatrix>),
         rows: Option<&[f32]>,
     ) -> Result<()> {
         let (key, at) = (record::vector_key(slot, number), usize::from(slot));
@@ -131,6 +137,9 @@ impl<'s> Batch<'s> {
             let longest = &mut self.state.longest[at];
             *longest = rows.chunks(dim).map(norm).fold(*longest, f64::max);
             self.store.put(&mut self.txn, Table::Rows, &key, bytemuck::cast_slice(rows))?;
+        }
+        if self.quantized[at] {
+            self.put_quantized(number, slot, bytes, quantized)?;
         }
         self.state.having[at].insert(number);
         Ok(())
@@ -165,6 +174,7 @@ impl<'s> Batch<'s> {
                 self.store.delete(&mut self.txn, Table::Vectors, &key)?;
                 if *shape == Some(Shape::Multi) {
                     self.store.delete(&mut self.txn, Table::Rows, &key)?;
+                    self.store.delete(&mut self.txn, Table::Quantized, &key)?;
                 }
             }
         }
@@ -189,7 +199,7 @@ impl<'s> Batch<'s> {
     pub fn reconfigure(&mut self, schema: Schema) {
         self.state.having.resize_with(schema.slots(), PointSet::new);
         self.state.longest.resize(schema.slots(), 0.0);
-        self.shapes = schema.shapes();
+        (self.shapes, self.quantized) = (schema.shapes(), quantized_slots(&schema));
         self.state.schema = Arc::new(schema);
     }
 
@@ -198,7 +208,7 @@ impl<'s> Batch<'s> {
         let (slot, _) = self.state.schema.slot(name)?;
         let (first, last) = (record::slot_key(slot), record::slot_key_end(slot));
         let keys = (Bound::Included(first.as_slice()), Bound::Excluded(last.as_slice()));
-        for table in [Table::Vectors, Table::Rows, Table::Postings] {
+        for table in [Table::Vectors, Table::Rows, Table::Quantized, Table::Postings] {
             self.store.delete_range(&mut self.txn, table, keys)?;
         }
         let schema = self.state.schema.without(name);
@@ -268,4 +278,10 @@ impl<'s> Batch<'s> {
         }
         Ok(())
     }
+}
+
+fn quantized_slots(schema: &Schema) -> Vec<bool> {
+    let mut slots = vec![false; schema.slots()];
+    schema.quantized().for_each(|slot| slots[usize::from(slot)] = true);
+    slots
 }

@@ -95,7 +95,7 @@ impl Collection {
     /// There is none; it is open elsewhere; it is of another version of the format; it is damaged;
     /// [`Error::TooManyFiles`](crate::Error::TooManyFiles); what the operating system or LMDB says.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::new(Store::open(path.as_ref())?)
+        Self::new(Store::open(path.as_ref())?)?.complete_quantized()
     }
 
     /// Opens the collection in a directory to read it, also while another process writes: each

@@ -90,44 +90,46 @@ impl Snapshot<'_> {
         matrices.collect()
     }
 
-    /// Values of records, none of which may be missing: by descents if they are far apart, else
-    /// along the leaves.
+    /// Values of vectors, none of which may be missing.
     fn values(&self, slot: u8, numbers: &PointSet) -> Result<Vec<Value<'_>>> {
+        let values = self.values_that_are(Table::Vectors, slot, numbers)?;
+        let missing =
+            numbers.iter().zip(values.iter().map(|(number, _)| Some(*number)).chain([None]));
+        match missing.into_iter().find(|(expected, got)| *got != Some(*expected)) {
+            None => Ok(values),
+            Some((missing, _)) => Err(damaged(&self.collection.store, slot, missing)),
+        }
+    }
+
+    /// Values of those records that there are, of points that have the vector: by descents if they are far apart, else
+    /// along the leaves. Checksums are not compared.
+    pub(super) fn values_that_are(
+        &self,
+        table: Table,
+        slot: u8,
+        numbers: &PointSet,
+    ) -> Result<Vec<Value<'_>>> {
         let (Some(first), Some(last)) = (numbers.min(), numbers.max()) else {
             return Ok(Vec::new());
         };
         let between = self.state.having[usize::from(slot)].range_cardinality(first..=last);
-        let values = match between < numbers.len() * STEPS_PER_DESCENT {
-            true => self.values_between(slot, first, last, numbers)?,
-            false => numbers.iter().map(|it| self.value(slot, it)).collect::<Result<_>>()?,
-        };
-        match values.iter().map(|(number, _)| *number).eq(numbers.iter()) {
-            true => Ok(values),
-            false => Err(damaged(&self.collection.store, slot, first)),
-        }
-    }
-
-    fn values_between(
-        &self,
-        slot: u8,
-        first: PointNumber,
-        last: PointNumber,
-        numbers: &PointSet,
-    ) -> Result<Vec<Value<'_>>> {
-        let (first, last) = (record::vector_key(slot, first), record::vector_key(slot, last));
-        let span = (Bound::Included(first.as_slice()), Bound::Included(last.as_slice()));
+        let store = &self.collection.store;
         let mut values = Vec::with_capacity(numbers.len() as usize);
-        self.collection.store.scan_unchecked(&self.txn, Table::Vectors, span, |key, value| {
-            let number = record::parse_vector_number(key);
-            values.extend(number.filter(|it| numbers.contains(*it)).map(|it| (it, value)));
-        })?;
+        if between < numbers.len() * STEPS_PER_DESCENT {
+            let (first, last) = (record::vector_key(slot, first), record::vector_key(slot, last));
+            let span = (Bound::Included(first.as_slice()), Bound::Included(last.as_slice()));
+            store.scan_unchecked(&self.txn, table, span, |key, value| {
+                let number = record::parse_vector_number(key);
+                values.extend(number.filter(|it| numbers.contains(*it)).map(|it| (it, value)));
+            })?;
+            return Ok(values);
+        }
+        for number in numbers.iter() {
+            let key = record::vector_key(slot, number);
+            let value = store.get_unchecked(&self.txn, table, &key)?;
+            values.extend(value.map(|value| (number, value)));
+        }
         Ok(values)
-    }
-
-    fn value(&self, slot: u8, number: PointNumber) -> Result<Value<'_>> {
-        let key = record::vector_key(slot, number);
-        let value = self.collection.store.get_unchecked(&self.txn, Table::Vectors, &key)?;
-        value.map(|it| (number, it)).ok_or_else(|| damaged(&self.collection.store, slot, number))
     }
 }
 

@@ -51,6 +51,7 @@
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
 //! | `scroll.rs` | points in the order of their ids |
 //! | `gather.rs`, `matrices.rs` | reading vectors of many points; [`TokenMatrices`] |
+//! | `quantization.rs` | multivectors in int8 beside f16, kept and read |
 //! | `backup.rs`, `compact.rs`, `statistics.rs` | [`Collection::backup`], [`Collection::compact`], [`Collection::statistics`] |
 //! | `collection.rs` | [`Collection`]: create, open, write, read |
 //!
@@ -95,6 +96,7 @@ mod payload_index;
 mod point;
 mod point_json;
 mod postings;
+mod quantization;
 mod reconfigure;
 mod record;
 mod row_warnings;

@@ -8,11 +8,14 @@ use half::slice::HalfFloatSliceExt;
 
 use super::Vector;
 use super::config::{CollectionConfig, Shape, VectorConfig};
+use super::quantization::quantized;
 use super::schema::Schema;
 use super::sparse::SparseVector;
 use crate::filter::{FieldPath, Filter, Payload, PointId};
 use crate::json;
-use crate::multivector::{DenseVectors, TokenMatrix, check_dimension, check_finite, unit};
+use crate::multivector::{
+    DenseVectors, QuantizedMatrix, TokenMatrix, check_dimension, check_finite, unit,
+};
 use crate::recall::Distance;
 use crate::{Error, Result};
 
@@ -112,10 +115,12 @@ pub(crate) enum Values {
     Sparse(SparseVector),
 }
 
-/// A multivector: in f16, and in f32 where it is kept so.
+/// A multivector: in f16, and in f32 and int8 where it is kept so.
 pub(crate) struct Tokens {
     pub matrix: TokenMatrix,
     pub rows: Option<Vec<f32>>,
+    /// Made for a point of which it is kept.
+    pub quantized: Option<QuantizedMatrix>,
 }
 
 impl Tokens {
@@ -188,7 +193,13 @@ pub(super) fn prepare_vectors(
 ) -> Result<Vec<(u8, Values)>> {
     let prepared = vectors.into_iter().map(|(name, vector)| {
         let (slot, config) = schema.slot(&name)?;
-        Ok((slot, prepare(&name, vector, config)?))
+        let mut values = prepare(&name, vector, config)?;
+        if let Values::Tokens(it) = &mut values
+            && schema.config.is_quantized(config)
+        {
+            it.quantized = Some(quantized(it.matrix.view())?);
+        }
+        Ok((slot, values))
     });
     prepared.collect()
 }
@@ -234,11 +245,11 @@ fn tokens(values: Vec<f32>, dim: usize, config: &VectorConfig) -> Result<Tokens>
     let cosine = config.distance == Distance::Cosine;
     if !config.has_rows() {
         let half = if cosine { TokenMatrix::normalized } else { TokenMatrix::new };
-        return Ok(Tokens { matrix: half(&values, dim)?, rows: None });
+        return Ok(Tokens { matrix: half(&values, dim)?, rows: None, quantized: None });
     }
     check_finite(&values, dim)?;
     let rows = if cosine { values.chunks(dim).flat_map(unit).collect() } else { values };
-    Ok(Tokens { matrix: TokenMatrix::new(&rows, dim)?, rows: Some(rows) })
+    Ok(Tokens { matrix: TokenMatrix::new(&rows, dim)?, rows: Some(rows), quantized: None })
 }
 
 /// JSON that is nested more deeply than this is not read again.

@@ -46,7 +46,8 @@ impl Collection {
     }
 
     /// Changes parameters: of graphs, of sparse vectors, and hints. A graph with other parameters is made anew;
-    /// meanwhile answers are exact.
+    /// meanwhile answers are exact. Multivectors
+    /// that are to be kept in int8 from now on are quantized in the same transaction.
     ///
     /// # Errors
     /// A name that no vector has; parameters that no collection can have; what the operating system or LMDB says.
@@ -54,9 +55,9 @@ impl Collection {
         let _span = span!("update config");
         self.write(|batch| {
             let config = change.made(&batch.state.schema.config)?;
-            let schema = batch.state.schema.with_config(config);
-            batch.reconfigure(schema);
-            Ok(())
+            let old = batch.state.schema.clone();
+            batch.reconfigure(old.with_config(config));
+            batch.requantize(&old)
         })
     }
 }

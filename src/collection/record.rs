@@ -25,10 +25,12 @@ pub(super) enum Table {
     Postings,
     /// Rows of multivectors in f32, by slot and number.
     Rows,
+    /// Multivectors in int8, by slot and number.
+    Quantized,
 }
 
 impl Table {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Meta,
         Self::Ids,
         Self::Points,
@@ -36,6 +38,7 @@ impl Table {
         Self::Index,
         Self::Postings,
         Self::Rows,
+        Self::Quantized,
     ];
 
     pub fn name(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Table {
             Self::Index => "index",
             Self::Postings => "postings",
             Self::Rows => "rows",
+            Self::Quantized => "quantized",
         }
     }
 
@@ -72,7 +76,7 @@ impl Table {
 }
 
 /// The version of the format; see FORMAT.md.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// Keys in [`Table::Meta`] that are the same in every version.
 pub(super) const FORMAT_KEY: &[u8] = b"format";

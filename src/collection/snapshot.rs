@@ -276,7 +276,7 @@ impl<'c> Snapshot<'c> {
         let store = &self.collection.store;
         let key = record::vector_key(slot, number);
         let damaged = || store.damaged(Table::Vectors, &key);
-        let known = self.collection.verified.contains(slot, number);
+        let known = self.collection.verified.contains(Table::Vectors, slot, number);
         let body = if known {
             let value = store.get_unchecked(&self.txn, Table::Vectors, &key)?;
             value.and_then(|value| value.get(record::CHECKSUM..))
@@ -286,7 +286,7 @@ impl<'c> Snapshot<'c> {
         let values = body.and_then(|body| record::parse_tokens(body, config.size));
         let values = values.ok_or_else(damaged)?;
         if !known {
-            self.collection.verified.insert(slot, number);
+            self.collection.verified.insert(Table::Vectors, slot, number);
         }
         // Finite and whole when they were written, and not changed since, by the checksum.
         Ok(TokenMatrixRef::trusted(values, config.size))
@@ -307,7 +307,7 @@ impl<'c> Snapshot<'c> {
         let Some(matrix) = self.tokens(name, number)? else { return Ok(None) };
         let (_, config) = self.slot(name, Shape::Multi)?;
         let rows = if config.has_rows() { self.rows(name, number)? } else { None };
-        Ok(Some(Tokens { matrix: matrix.to_owned(), rows }))
+        Ok(Some(Tokens { matrix: matrix.to_owned(), rows, quantized: None }))
     }
 
     /// The names of the vectors that a point has.

@@ -19,9 +19,9 @@ pub(super) fn create(
     let txn = env.write_txn()?;
     let made = env.create_databases_and_commit(txn, |opener, txn| {
         let mut create = |table: Table| opener.create_database(txn, Some(table.name()));
-        let [a, b, c, d, e, f, g] = Table::ALL;
+        let [a, b, c, d, e, f, g, h] = Table::ALL;
         let (a, b, c, d) = (create(a)?, create(b)?, create(c)?, create(d)?);
-        let tables = [a, b, c, d, create(e)?, create(f)?, create(g)?];
+        let tables = [a, b, c, d, create(e)?, create(f)?, create(g)?, create(h)?];
         for (table, key, body) in records {
             put(tables[*table as usize], txn, *table, key, body)?;
         }
@@ -35,14 +35,12 @@ pub(super) fn open(env: &Env<WithoutTls>) -> heed::Result<Option<Tables>> {
     let txn = env.read_txn()?;
     let opened = env.open_databases_and_commit(txn, |opener, txn| {
         let open = |table: Table| opener.open_database(txn, Some(table.name()));
-        let [a, b, c, d, e, f, g] = Table::ALL;
-        let tables = (open(a)?, open(b)?, open(c)?, open(d)?, open(e)?, open(f)?, open(g)?);
-        heed::Result::Ok(match tables {
-            (Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g)) => {
-                CommitOrAbort::Commit([a, b, c, d, e, f, g])
-            }
-            _ => CommitOrAbort::Abort(()),
-        })
+        let mut tables = Vec::with_capacity(Table::ALL.len());
+        for table in Table::ALL {
+            tables.extend(open(table)?);
+        }
+        let tables: Result<[Database<'_>; Table::ALL.len()], _> = tables.try_into();
+        heed::Result::Ok(tables.map_or(CommitOrAbort::Abort(()), CommitOrAbort::Commit))
     });
     Ok(opened?.commit())
 }
@@ -63,19 +61,18 @@ pub(super) fn version(env: &Env<WithoutTls>) -> heed::Result<Option<u32>> {
     }
 }
 
-/// Makes a collection of version 1 one of our version, in one transaction: it gets a table more.
+/// Makes a collection of an older version one of our version, in one transaction: it gets the tables that it lacks.
 /// `None`, and nothing changed, if it is not one.
 pub(super) fn upgrade(env: &Env<WithoutTls>) -> heed::Result<Option<Tables>> {
-    if version(env)? != Some(1) {
-        return Ok(None);
-    }
+    let Some(version @ 1..record::FORMAT) = version(env)? else { return Ok(None) };
     let txn = env.write_txn()?;
     let upgraded = env.create_databases_and_commit(txn, |opener, txn| {
         let meta = opener.create_database(txn, Some(Table::Meta.name()))?;
         let body =
             |key| heed::Result::Ok(meta.get(txn, key)?.and_then(|it| Table::Meta.open(key, it)));
         let state = body(record::STATE_KEY)?.and_then(|it| it.split_first_chunk::<8>());
-        let config = body(record::CONFIG_KEY)?.and_then(in_half);
+        let config = body(record::CONFIG_KEY)?.map(<[u8]>::to_vec);
+        let config = if version == 1 { config.as_deref().and_then(in_half) } else { config };
         let (Some((_, rest)), Some(config)) = (state, config) else {
             return heed::Result::Ok(CommitOrAbort::Abort(()));
         };
@@ -83,7 +80,7 @@ pub(super) fn upgrade(env: &Env<WithoutTls>) -> heed::Result<Option<Tables>> {
         put(meta, txn, Table::Meta, record::CONFIG_KEY, &config)?;
         put(meta, txn, Table::Meta, record::STATE_KEY, &state)?;
         put(meta, txn, Table::Meta, record::FORMAT_KEY, &record::FORMAT.to_le_bytes())?;
-        for table in [Table::Postings, Table::Rows] {
+        for table in [Table::Postings, Table::Rows, Table::Quantized] {
             let _: Database<'_> = opener.create_database(txn, Some(table.name()))?;
         }
         Ok(CommitOrAbort::Commit(()))

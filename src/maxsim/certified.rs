@@ -101,6 +101,13 @@ impl CpuMaxSim {
         }
     }
 
+    /// Tells whether bounds of so many documents may pay for the best `k` of them.
+    pub(crate) fn certifies(&self, documents: usize, k: usize) -> bool {
+        documents >= 2 * SAMPLE
+            && k <= documents / LEAST_DOCUMENTS_OF_K
+            && self.instruction_set().quads().is_some()
+    }
+
     /// An upper bound a document, where bounds promise to be worth their cost.
     fn upper_bounds_of(
         &self,
@@ -110,7 +117,7 @@ impl CpuMaxSim {
         score: impl FnMut(&[usize]) -> Result<Vec<(usize, f32)>>,
     ) -> Result<Option<Vec<f64>>> {
         let count = documents.len();
-        if count < 2 * SAMPLE || k > count / LEAST_DOCUMENTS_OF_K {
+        if !self.certifies(count, k) {
             return Ok(None);
         }
         let Some(integers) = self.instruction_set().quads() else { return Ok(None) };

@@ -75,7 +75,7 @@ pub struct Ranking<Id = u64> {
 }
 
 impl<Id> Ranking<Id> {
-    pub(super) fn new(Ranked { hits, matches }: Ranked<Id>, execution: &Execution) -> Self {
+    pub(crate) fn new(Ranked { hits, matches }: Ranked<Id>, execution: &Execution) -> Self {
         Self { hits, matches, execution: execution.clone() }
     }
 }

@@ -129,6 +129,16 @@ impl Reranker {
         self.gpu.as_ref().filter(|_| self.lost.get().is_none())
     }
 
+    /// The CPU scorer, if requests go to no GPU.
+    #[cfg(feature = "collection")]
+    pub(crate) fn cpu_alone(&self) -> Option<&CpuMaxSim> {
+        #[cfg(feature = "gpu")]
+        if self.working_gpu().is_some() {
+            return None;
+        }
+        Some(&self.cpu)
+    }
+
     /// The GPU, if requests go to one.
     #[cfg(feature = "gpu")]
     pub fn gpu(&self) -> Option<&GpuContext> {

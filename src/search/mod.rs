@@ -29,5 +29,5 @@ pub use query::{
     ContextPair, Direction, Example, Feedback, Fusion, Lookup, Mmr, OrderBy, OrderValue, Prefetch,
     QueryRequest, Recommend, RecommendStrategy, Scoring, WithVector,
 };
-pub use query_response::{Method, QueryPlan, QueryResponse, ScoredPoint, Stage};
+pub use query_response::{Certified, Method, QueryPlan, QueryResponse, ScoredPoint, Stage};
 pub use searcher::{Collections, Searcher, SearcherOptions, SearcherStatistics};

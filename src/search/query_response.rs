@@ -102,6 +102,16 @@ pub struct Stage {
     pub shared: bool,
 }
 
+/// Numbers of points of which bounds alone were computed first, and then scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Certified {
+    /// Those whose bounds were computed from int8.
+    pub bounded: usize,
+    /// Those that could be among the best, and were scored from f16.
+    pub scored: usize,
+}
+
 /// Method by which points were compared.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -127,6 +137,9 @@ pub enum Method {
         /// Number of points that were scored again from f32, as rounding to f16 might have changed
         /// whether they are among the best.
         rescored: usize,
+        /// Points that were bounded from int8 first, and how many of them had to be scored; `None` if bounds are not
+        /// kept, or would not have paid.
+        certified: Option<Certified>,
     },
     /// By the distances of rows, every allowed point, from f32 on the CPU: of multivectors with a distance that
     /// is not a product.
@@ -322,9 +335,15 @@ impl fmt::Display for Method {
             Self::Sparse { indices, postings } => {
                 write!(f, "{postings} postings of {indices} indices")
             }
-            Self::MaxSim { execution, rescored: 0 } => write!(f, "MaxSim on {execution}"),
-            Self::MaxSim { execution, rescored } => {
-                write!(f, "MaxSim on {execution}, {rescored} scored again from f32")
+            Self::MaxSim { execution, rescored, certified } => {
+                write!(f, "MaxSim on {execution}")?;
+                if let Some(Certified { bounded, scored }) = certified {
+                    write!(f, ", certified: {bounded} bounded, {scored} scored")?;
+                }
+                match rescored {
+                    0 => Ok(()),
+                    _ => write!(f, ", {rescored} scored again from f32"),
+                }
             }
             Self::RowDistances { distance } => write!(f, "rows compared by {distance} on the CPU"),
             Self::Examples { count, execution: None } => {

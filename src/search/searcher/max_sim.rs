@@ -4,21 +4,19 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+use super::certified::certified;
 use super::outcome::Scored;
+use super::rank::rank;
 use super::reader::{Reader, Search};
-#[cfg(feature = "gpu")]
-use super::resident::is_missing;
 use super::row_distances;
 use crate::Result;
 use crate::collection::Tokens;
 use crate::filter::{PointNumber, PointSet};
-#[cfg(feature = "gpu")]
-use crate::gpu::ResidentStore;
 use crate::maxsim::PreciseQuery;
 use crate::multivector::TokenMatrix;
 use crate::ranking::TokenMatch;
-use crate::rerank::{Execution, Query, Ranking, Request, Wanted};
-use crate::search::Method;
+use crate::rerank::{Execution, Ranking, Wanted};
+use crate::search::{Certified, Method};
 
 /// The best of the `allowed` points, which all have the vector, and all that tie with the last: of
 /// those it is not numbers that decide, but ids.
@@ -56,22 +54,24 @@ fn precise(
     search: &Search<'_>,
     query: &Tokens,
     allowed: &PointSet,
-    (mut scored, mut execution): Rounded,
+    mut first: Rounded,
 ) -> Result<(Vec<Scored>, Method)> {
     let Some(rows) = &query.rows else {
-        return Ok((scored, Method::MaxSim { execution, rescored: 0 }));
+        let Rounded { scored, execution, certified } = first;
+        return Ok((scored, Method::MaxSim { execution, rescored: 0, certified }));
     };
     let precise = PreciseQuery::new(rows, query.matrix.dim());
     let longest = reader.snapshot.longest_row(search.using)?;
     let rounding = precise.rounding(query.matrix.view(), longest);
     let mut wanted = search.limit.saturating_add(MORE);
     loop {
+        let Rounded { scored, execution, certified } = first;
         let count = scored.len();
         let near = near(scored, search.limit, rounding);
         if near.len() == count && (count as u64) < allowed.len() {
             wanted = wanted.saturating_mul(4);
             let asked = [(&query.matrix, allowed)];
-            (scored, execution) = rounded(reader, search.using, &asked, wanted)?.swap_remove(0);
+            first = rounded(reader, search.using, &asked, wanted)?.swap_remove(0);
             continue;
         }
         let rows = near.iter().map(|(number, _)| reader.snapshot.rows(search.using, *number));
@@ -79,7 +79,8 @@ fn precise(
         let scored = near.par_iter().zip(rows).map(|((number, score), rows)| {
             (*number, rows.map_or(*score, |rows| precise.score(&rows) as f32))
         });
-        return Ok((scored.collect(), Method::MaxSim { execution, rescored: near.len() }));
+        let method = Method::MaxSim { execution, rescored: near.len(), certified };
+        return Ok((scored.collect(), method));
     }
 }
 
@@ -97,20 +98,33 @@ fn near(mut scored: Vec<Scored>, limit: usize, rounding: f64) -> Vec<Scored> {
 }
 
 /// Points by scores from f16.
-type Rounded = (Vec<Scored>, Execution);
+struct Rounded {
+    scored: Vec<Scored>,
+    execution: Execution,
+    certified: Option<Certified>,
+}
 
-/// For each query the best `limit` of its points, and all that tie with the last, by scores from f16.
+/// For each query the best `limit` of its points, and all that tie with the last, by scores from f16: where they are kept
+/// in int8, of those alone that these say may be among the best.
 fn rounded(
     reader: &Reader<'_, '_>,
     using: &str,
     asked: &[(&TokenMatrix, &PointSet)],
     limit: usize,
 ) -> Result<Vec<Rounded>> {
-    let rankings = rank(reader, using, asked, Wanted::best(limit).with_ties())?.into_iter();
-    let rounded = rankings.map(|Ranking { hits, execution, .. }| {
-        (hits.into_iter().map(|hit| (hit.id, hit.score)).collect(), execution)
-    });
-    Ok(rounded.collect())
+    let wanted = Wanted::best(limit).with_ties();
+    let each = asked.iter().map(|it| certified(reader, using, *it, wanted));
+    if let Some(each) = each.collect::<Result<Option<Vec<_>>>>()? {
+        let rounded = each.into_iter().map(|(ranking, certified)| of(ranking, certified));
+        return Ok(rounded.collect());
+    }
+    let rankings = rank(reader, using, asked, wanted)?.into_iter();
+    Ok(rankings.map(|ranking| of(ranking, None)).collect())
+}
+
+fn of(ranking: Ranking<PointNumber>, certified: Option<Certified>) -> Rounded {
+    let scored = ranking.hits.into_iter().map(|hit| (hit.id, hit.score)).collect();
+    Rounded { scored, execution: ranking.execution, certified }
 }
 
 /// For each query the scores of all `points`, in the order of their numbers: from f32 where it is kept, which
@@ -162,71 +176,4 @@ pub(super) fn matches(
         rank(reader, using, &[(&query.matrix, &points)], wanted)?.swap_remove(0);
     let mut matches: HashMap<PointNumber, _> = hits.iter().map(|hit| hit.id).zip(matches).collect();
     Ok(numbers.iter().map(|number| matches.remove(number).unwrap_or_default()).collect())
-}
-
-/// Ranks for each query points of its own, in one request.
-fn rank(
-    reader: &Reader<'_, '_>,
-    using: &str,
-    asked: &[(&TokenMatrix, &PointSet)],
-    wanted: Wanted,
-) -> Result<Vec<Ranking<PointNumber>>> {
-    let max_sim = MaxSim { reader, using, asked, wanted };
-    let mut points = PointSet::new();
-    asked.iter().for_each(|(_, some)| points |= *some);
-    #[cfg(feature = "gpu")]
-    let residents = reader.shared.residents();
-    #[cfg(feature = "gpu")]
-    let dim = asked.first().map_or(0, |(query, _)| query.dim());
-    #[cfg(feature = "gpu")]
-    let resident = residents.iter().find(|it| it.holds(using, dim));
-    #[cfg(feature = "gpu")]
-    if let Some(resident) = resident {
-        let store = Some(resident.store());
-        return match max_sim.with(&resident.missing(&points), store) {
-            // It made room for another, or the GPU failed, and the CPU has nothing resident.
-            Err(error) if is_missing(&error) => max_sim.with(&points, store),
-            ranked => ranked,
-        };
-    }
-    max_sim.with(
-        &points,
-        #[cfg(feature = "gpu")]
-        None,
-    )
-}
-
-struct MaxSim<'a> {
-    reader: &'a Reader<'a, 'a>,
-    using: &'a str,
-    asked: &'a [(&'a TokenMatrix, &'a PointSet)],
-    wanted: Wanted,
-}
-
-impl MaxSim<'_> {
-    /// Ranks with the matrices of `sent`; others are in the store.
-    fn with(
-        &self,
-        sent: &PointSet,
-        #[cfg(feature = "gpu")] store: Option<&ResidentStore<PointNumber>>,
-    ) -> Result<Vec<Ranking<PointNumber>>> {
-        let matrices = self.reader.snapshot.all_tokens(self.using, sent)?;
-        let sent: Vec<_> = sent.iter().zip(matrices).collect();
-        let matrix = |number: PointNumber| {
-            let found = sent.binary_search_by_key(&number, |(it, _)| *it).ok();
-            Ok(found.map(|at| sent[at].1))
-        };
-        let candidates = self.asked.iter().map(|(_, points)| points.iter().collect());
-        let candidates: Vec<Vec<PointNumber>> = candidates.collect();
-        let queries = self.asked.iter().zip(&candidates);
-        let queries = queries.map(|((query, _), candidates)| {
-            let tokens = query.view();
-            Query { tokens, candidates }
-        });
-        let queries: Vec<_> = queries.collect();
-        let request = Request::new(&queries, &matrix, self.wanted);
-        #[cfg(feature = "gpu")]
-        let request = store.into_iter().fold(request, Request::with_store);
-        Ok(self.reader.shared.reranker.rank(&request)?.rankings)
-    }
 }

@@ -19,6 +19,7 @@
 //! | `reader.rs` | one state of the collection, for the requests of a call |
 
 mod answer;
+mod certified;
 mod dense;
 mod examples;
 mod fusion;
@@ -31,6 +32,7 @@ mod nearest;
 mod options;
 mod outcome;
 mod plan;
+mod rank;
 mod reader;
 #[cfg(feature = "gpu")]
 mod resident;
