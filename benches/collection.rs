@@ -1,14 +1,18 @@
 //! A collection of 10,000 points (384 dense, 60 to 180 tokens × 128): write, open, read, filter. And
 //! one of 20,000 points in clusters: recall under filters that keep more or less. And sparse vectors.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use maxfold::collection::{
-    Collection, CollectionConfig, Modifier, Operation, PayloadIndex, Point, SparseConfig, Vector,
-    VectorConfig,
+    Collection, CollectionConfig, Datatype, Modifier, Operation, PayloadIndex, Point, SparseConfig,
+    Vector, VectorConfig,
 };
 use maxfold::filter::{Filter, IndexKind, Payload, PointNumber};
 use maxfold::maxsim::CpuMaxSim;
@@ -18,6 +22,7 @@ use maxfold::search::{Prefetch, QueryRequest, Searcher, SearcherOptions};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
+use support::Shape;
 use tempfile::TempDir;
 
 const POINTS: u64 = 10_000;
@@ -310,5 +315,51 @@ fn json(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, write, read, filtered, two_stages, sparse, json);
+/// Multivectors of 25 × 128 with and without int8 beside them: written, opened, and the best 10 of all, without recall.
+/// `MAXFOLD_INT8_POINTS` says how many.
+fn int8(criterion: &mut Criterion) {
+    let count = std::env::var("MAXFOLD_INT8_POINTS").map_or(2_000, |it| it.parse().unwrap());
+    let (query, documents) = support::around_topics(Shape::new(32, 25, 128, count));
+    let multi = |values: &[f16]| Vector::Multi { values: values.to_f32_vec(), dim: 128 };
+    let mut group = criterion.benchmark_group(format!("{count} multivectors, 32x25x128, 1 thread"));
+    group.sample_size(10);
+    for datatype in [Datatype::Float16, Datatype::Float32] {
+        let config = VectorConfig::multi(128, Distance::Dot).datatype(datatype);
+        for (name, config) in [("", config.clone()), (" and int8", config.int8())] {
+            let name = format!("{datatype:?}{name}");
+            let directory = tempfile::tempdir().unwrap();
+            let config = CollectionConfig::new().vector("", config);
+            let collection = Collection::create(directory.path(), config).unwrap();
+            let mut points = (0..).zip(documents.iter());
+            let mut took = Duration::ZERO;
+            loop {
+                let batch = points.by_ref().take(BATCH as usize);
+                let batch: Vec<Point> = batch
+                    .map(|(id, it): (u64, _)| Point::new(id).vector("", multi(it.values())))
+                    .collect();
+                if batch.is_empty() {
+                    break;
+                }
+                let begin = Instant::now();
+                collection.upsert(batch).unwrap();
+                took += begin.elapsed();
+            }
+            let bytes = collection.statistics().unwrap().file_bytes as f64 / count as f64;
+            drop(collection);
+            let begin = Instant::now();
+            let collection = Collection::open(directory.path()).unwrap();
+            let opened = begin.elapsed();
+            println!("{name}: written in {took:?}, {bytes:.0} bytes a point, opened in {opened:?}");
+            let reranker = Reranker::on_cpu(CpuMaxSim::new().with_threads(1).unwrap());
+            let options = SearcherOptions::new().reranker(reranker);
+            let searcher = Searcher::with_options(collection, options).unwrap();
+            let request = QueryRequest::new(multi(query.values())).limit(10);
+            println!("{}", searcher.query(&request).unwrap().plan);
+            let run = || searcher.query(&request).unwrap();
+            group.bench_function(name, |bencher| bencher.iter(run));
+        }
+    }
+}
+
+criterion_group!(benches, write, read, filtered, two_stages, sparse, json, int8);
 criterion_main!(benches);

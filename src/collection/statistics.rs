@@ -20,7 +20,8 @@ pub struct CollectionStatistics {
     /// Number of points that have each vector, by name.
     pub vectors: BTreeMap<String, u64>,
     /// Bytes of the file's pages, by what they hold: `points` (ids and payloads), `vectors` (dense and
-    /// multivectors), `ids`, `index` (payload indexes), `meta` (the sets of points, the configuration).
+    /// multivectors), `ids`, `index` (payload indexes), `rows` (multivectors in f32), `quantized` (in int8), `postings` (sparse
+    /// vectors by index), `meta` (the sets of points, the configuration).
     pub bytes: BTreeMap<&'static str, u64>,
     /// Bytes of the file.
     pub file_bytes: u64,

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 
 use super::quantized::{Integers, QuantizedQuery, Scratch};
 use super::scorer::CpuMaxSim;
+use super::top_k::reaching;
 use crate::Result;
 use crate::background::Cancellation;
 use crate::multivector::{QuantizedMatrixRef, TokenMatrixRef, check_dimension, check_dimensions};
@@ -138,25 +139,6 @@ impl CpuMaxSim {
     }
 }
 
-/// Scores those of the documents with these upper bounds that may be among the best `k` of them.
-///
-/// The `k` of the highest bounds are scored. The k-th best score is no less than the least of theirs, so a document whose
-/// bound is below that is not among the best.
-fn reaching(
-    upper: &[f64],
-    k: usize,
-    mut score: impl FnMut(&[usize]) -> Result<Vec<(usize, f32)>>,
-) -> Result<Vec<(usize, f32)>> {
-    let mut order: Vec<usize> = (0..upper.len()).collect();
-    order.select_nth_unstable_by(k - 1, |&a, &b| upper[b].total_cmp(&upper[a]));
-    let (highest, others) = order.split_at(k);
-    let mut contenders = score(highest)?;
-    let reached = contenders.iter().fold(f32::INFINITY, |least, &(_, score)| least.min(score));
-    let possible = others.iter().copied().filter(|&at| upper[at] >= f64::from(reached));
-    contenders.extend(score(&possible.collect::<Vec<_>>())?);
-    Ok(contenders)
-}
-
 /// Upper bounds of some of the documents; of none of the rest, once the call is cancelled.
 fn upper_bounds(
     integers: Integers,
@@ -181,46 +163,14 @@ mod tests {
 
     use rand::prelude::*;
 
-    use super::super::bound::tests::Kind;
+    use super::super::bound::tests::{Kind, bits, documents, expected};
     use super::*;
     use crate::Error;
     use crate::maxsim::InstructionSet;
-    use crate::multivector::{MultiVectors, QuantizedMatrix, TokenMatrix};
-
-    /// Documents of a kind; some are given several times, so that scores tie.
-    fn documents(kind: Kind, rng: &mut StdRng, many: usize, dim: usize) -> MultiVectors {
-        let mut documents = MultiVectors::empty(dim).unwrap();
-        while documents.len() < many {
-            let other = if rng.random_ratio(1, 8) { Kind::Scales } else { kind };
-            let tokens = rng.random_range(1..=30);
-            let matrix = other.matrix(rng, tokens, dim, -1.0);
-            for _ in 0..rng.random_range(1..=3) {
-                documents.push(matrix.view()).unwrap();
-            }
-        }
-        documents
-    }
+    use crate::multivector::{QuantizedMatrix, TokenMatrix};
 
     fn quantized(documents: &[TokenMatrixRef<'_>]) -> Vec<QuantizedMatrix> {
         documents.iter().map(|it| QuantizedMatrix::new(*it).unwrap()).collect()
-    }
-
-    /// Scored, sorted and cut.
-    fn expected(
-        cpu: &CpuMaxSim,
-        query: TokenMatrixRef<'_>,
-        documents: &[TokenMatrixRef<'_>],
-        k: usize,
-    ) -> Vec<(usize, u32)> {
-        let scores = cpu.score(query, documents).unwrap();
-        let mut all: Vec<_> = scores.into_iter().enumerate().collect();
-        all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        all.truncate(k);
-        bits(all)
-    }
-
-    fn bits(scored: Vec<(usize, f32)>) -> Vec<(usize, u32)> {
-        scored.into_iter().map(|(at, score)| (at, score.to_bits())).collect()
     }
 
     /// However little bounds exclude, for every kind of lanes.

@@ -23,6 +23,8 @@
 //! | `bound/` | bounds on scores, from integers |
 //! | `precise.rs` | scores of f32 rows, and how far those of rounded rows may be from them |
 //! | `top_k.rs` | the best k documents, without scoring those that can't be among them |
+//! | `quantized/` | bounds on scores, from documents in int8 |
+//! | `certified.rs` | the best k documents, without reading those that can't be among them |
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -82,7 +82,7 @@ impl CpuMaxSim {
         let found = self.in_pool(|| self.upper_bounds(query, documents, k, &cancellation));
         cancellation.check()?;
         match found {
-            Some(upper) => self.not_excluded(&packed, documents, &upper, k),
+            Some(upper) => reaching(&upper, k, |some| self.score_some(&packed, documents, some)),
             None => Ok(self.score_packed(&packed, documents)?.into_iter().enumerate().collect()),
         }
     }
@@ -109,24 +109,6 @@ impl CpuMaxSim {
         Some(found.into_iter().map(|bounds| bounds.upper).collect())
     }
 
-    /// Scores what the upper bounds don't exclude from the best `k`, of at least `k` documents.
-    fn not_excluded(
-        &self,
-        packed: &PackedQueries,
-        documents: &[TokenMatrixRef<'_>],
-        upper: &[f64],
-        k: usize,
-    ) -> Result<Vec<(usize, f32)>> {
-        let mut order: Vec<usize> = (0..documents.len()).collect();
-        order.select_nth_unstable_by(k - 1, |&a, &b| upper[b].total_cmp(&upper[a]));
-        let (highest, others) = order.split_at(k);
-        let mut contenders = self.score_some(packed, documents, highest)?;
-        let reached = contenders.iter().fold(f32::INFINITY, |least, &(_, score)| least.min(score));
-        let possible = others.iter().copied().filter(|&at| upper[at] >= f64::from(reached));
-        contenders.extend(self.score_some(packed, documents, &possible.collect::<Vec<_>>())?);
-        Ok(contenders)
-    }
-
     /// Indices and scores of some of the documents.
     fn score_some(
         &self,
@@ -137,6 +119,25 @@ impl CpuMaxSim {
         let chosen: Vec<_> = some.iter().map(|&at| documents[at]).collect();
         Ok(some.iter().copied().zip(self.score_packed(packed, &chosen)?).collect())
     }
+}
+
+/// Scores those of the documents with these upper bounds that may be among the best `k` of them.
+///
+/// The `k` of the highest bounds are scored. The k-th best score is no less than the least of theirs, so a document whose
+/// bound is below that is not among the best.
+pub(super) fn reaching(
+    upper: &[f64],
+    k: usize,
+    mut score: impl FnMut(&[usize]) -> Result<Vec<(usize, f32)>>,
+) -> Result<Vec<(usize, f32)>> {
+    let mut order: Vec<usize> = (0..upper.len()).collect();
+    order.select_nth_unstable_by(k - 1, |&a, &b| upper[b].total_cmp(&upper[a]));
+    let (highest, others) = order.split_at(k);
+    let mut contenders = score(highest)?;
+    let reached = contenders.iter().fold(f32::INFINITY, |least, &(_, score)| least.min(score));
+    let possible = others.iter().copied().filter(|&at| upper[at] >= f64::from(reached));
+    contenders.extend(score(&possible.collect::<Vec<_>>())?);
+    Ok(contenders)
 }
 
 /// Returns `true` if bounds would cost less than the scores that they may save.
@@ -171,28 +172,10 @@ fn prunes(sample: &[Bounds], k: usize) -> bool {
 mod tests {
     use rand::prelude::*;
 
-    use super::super::bound::{Integers, tests::Kind};
+    use super::super::bound::Integers;
+    use super::super::bound::tests::{Kind, bits, documents, expected};
     use super::*;
     use crate::maxsim::InstructionSet;
-    use crate::multivector::MultiVectors;
-
-    /// Scored, sorted and cut.
-    fn expected(
-        cpu: &CpuMaxSim,
-        query: TokenMatrixRef<'_>,
-        documents: &[TokenMatrixRef<'_>],
-        k: usize,
-    ) -> Vec<(usize, u32)> {
-        let scores = cpu.score(query, documents).unwrap();
-        let mut all: Vec<_> = scores.into_iter().enumerate().collect();
-        all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        all.truncate(k);
-        bits(all)
-    }
-
-    fn bits(scored: Vec<(usize, f32)>) -> Vec<(usize, u32)> {
-        scored.into_iter().map(|(at, score)| (at, score.to_bits())).collect()
-    }
 
     /// The best `k` by bounds alone, however little they exclude; and how many were scored.
     fn by_bounds(
@@ -207,23 +190,10 @@ mod tests {
         let found = bounds(integers, &quantized, documents, all, &none);
         let upper: Vec<f64> = found.into_iter().map(|bounds| bounds.upper).collect();
         let packed = cpu.pack(&[query], query.dim());
-        let contenders = cpu.not_excluded(&packed, documents, &upper, k).unwrap();
+        let score = |some: &[usize]| cpu.score_some(&packed, documents, some);
+        let contenders = reaching(&upper, k, score).unwrap();
         let scored = contenders.len();
         (bits(first(contenders, k, |&(a, x), &(b, y)| by_rank((x, a), (y, b)))), scored)
-    }
-
-    /// Documents of a kind; some are given several times, so that scores tie.
-    fn documents(kind: Kind, rng: &mut StdRng, many: usize, dim: usize) -> MultiVectors {
-        let mut documents = MultiVectors::empty(dim).unwrap();
-        while documents.len() < many {
-            let other = if rng.random_ratio(1, 8) { Kind::Scales } else { kind };
-            let tokens = rng.random_range(1..=30);
-            let matrix = other.matrix(rng, tokens, dim, -1.0);
-            for _ in 0..rng.random_range(1..=3) {
-                documents.push(matrix.view()).unwrap();
-            }
-        }
-        documents
     }
 
     #[test]

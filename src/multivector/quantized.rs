@@ -83,14 +83,7 @@ impl Quantizer {
     /// # Errors
     /// As [`QuantizedMatrix::new`].
     pub fn new(dim: usize) -> Result<Self> {
-        match dim {
-            0 => Err(Error::ZeroDimension),
-            1..=MOST_COLUMNS => Ok(Self { rotation: Rotation::new(dim), dim }),
-            _ => {
-                let (expected, got) = (format!("at most {MOST_COLUMNS}"), dim.to_string());
-                Err(Error::InvalidParameter { name: "dim", expected, got })
-            }
-        }
+        check_columns(dim).map(|()| Self { rotation: Rotation::new(dim), dim })
     }
 
     /// Quantizes a matrix of this dimension.
@@ -148,19 +141,28 @@ pub(crate) fn quantize(row: &[f32], largest: f32, codes: &mut [i8]) -> Quantized
     let magnitude = row.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
     // Of zeros, all codes are 0.
     let unit = if magnitude > 0.0 { largest / magnitude } else { 0.0 };
-    let (mut product, mut square, mut length) = (0.0, 0.0, 0.0);
     for (value, code) in row.iter().zip(&mut *codes) {
-        let rounded = nearest(value * unit).clamp(-largest, largest);
-        *code = rounded as i8;
-        product += f64::from(*value) * f64::from(rounded);
-        square += f64::from(rounded) * f64::from(rounded);
-        length += f64::from(*value) * f64::from(*value);
+        *code = nearest(value * unit).clamp(-largest, largest) as i8;
     }
+    let product = sum(row, codes, |value, code| value * code);
+    let square = sum(row, codes, |_, code| code * code);
     let scale = if square > 0.0 { (product / square) as f32 } else { 0.0 };
-    let left = |(value, code): (&f32, &i8)| f64::from(*value) - f64::from(scale) * f64::from(*code);
-    let residual = row.iter().zip(&*codes).map(left).map(|it| it * it).sum::<f64>();
+    let residual = sum(row, codes, |value, code| (value - f64::from(scale) * code).powi(2));
+    let length = sum(row, codes, |value, _| value * value);
     let with_rounding = |square: f64| square.sqrt() * (1.0 + OF_F64);
     QuantizedRow { scale, residual: with_rounding(residual), length: with_rounding(length) }
+}
+
+/// The sum over the columns: several sums side by side, which a processor adds at a time.
+fn sum(row: &[f32], codes: &[i8], term: impl Fn(f64, f64) -> f64) -> f64 {
+    let term = |(value, code): (&f32, &i8)| term(f64::from(*value), f64::from(*code));
+    let ((values, last_values), (chunks, last_codes)) =
+        (row.as_chunks::<8>(), codes.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (values, codes) in values.iter().zip(chunks) {
+        sums.iter_mut().zip(values.iter().zip(codes)).for_each(|(sum, pair)| *sum += term(pair));
+    }
+    sums.iter().sum::<f64>() + last_values.iter().zip(last_codes).map(term).sum::<f64>()
 }
 
 /// The nearest integer, of a value far below 2²²: beyond that, an f32 has no place for fractions. (`round_ties_even` is
@@ -174,6 +176,17 @@ fn nearest(value: f32) -> f32 {
 fn rounded_up(value: f64) -> bf16 {
     let nearest = bf16::from_f64(value);
     if nearest.to_f64() >= value { nearest } else { bf16::from_bits(nearest.to_bits() + 1) }
+}
+
+fn check_columns(dim: usize) -> Result<()> {
+    match dim {
+        0 => Err(Error::ZeroDimension),
+        1..=MOST_COLUMNS => Ok(()),
+        _ => {
+            let (expected, got) = (format!("at most {MOST_COLUMNS}"), dim.to_string());
+            Err(Error::InvalidParameter { name: "dim", expected, got })
+        }
+    }
 }
 
 /// Bytes of codes a row has.
@@ -195,7 +208,7 @@ impl<'a> QuantizedMatrixRef<'a> {
     /// # Errors
     /// No columns, or more than 65,536; no rows, or not whole ones.
     pub fn new(bytes: &'a [u8], dim: usize) -> Result<Self> {
-        Quantizer::new(dim)?;
+        check_columns(dim)?;
         let values = bytes.len().saturating_sub(HEADER);
         match element::rows(values, columns(dim) + BESIDE)? {
             0 => Err(Error::NoTokens { item: 0 }),

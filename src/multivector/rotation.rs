@@ -62,18 +62,35 @@ fn turned<'r>(row: &'r mut [f32], signs: &[f32]) -> &'r mut [f32] {
 
 /// The orthonormal Walsh–Hadamard transform of a power of two values.
 fn transform(block: &mut [f32]) {
+    let scale = 1.0 / (block.len() as f32).sqrt();
     let mut half = block.len() / 2;
-    while half > 0 {
-        for pair in block.chunks_exact_mut(2 * half) {
-            let (left, right) = pair.split_at_mut(half);
-            for (left, right) in left.iter_mut().zip(right) {
-                (*left, *right) = (*left + *right, *left - *right);
-            }
-        }
+    while half >= OCTET {
+        block.chunks_exact_mut(2 * half).for_each(|pair| add_and_subtract(pair, half));
         half /= 2;
     }
-    let scale = 1.0 / (block.len() as f32).sqrt();
+    // What is left happens within eight values, whose places the compiler knows.
+    let (octets, rest) = block.as_chunks_mut::<OCTET>();
+    for octet in octets {
+        for half in [4, 2, 1] {
+            octet.chunks_exact_mut(2 * half).for_each(|pair| add_and_subtract(pair, half));
+        }
+    }
+    while half > 0 && !rest.is_empty() {
+        rest.chunks_exact_mut(2 * half).for_each(|pair| add_and_subtract(pair, half));
+        half /= 2;
+    }
     block.iter_mut().for_each(|value| *value *= scale);
+}
+
+const OCTET: usize = 8;
+
+/// Sums of the first `half` values and the second, then their differences.
+#[inline(always)]
+fn add_and_subtract(pair: &mut [f32], half: usize) {
+    let (left, right) = pair.split_at_mut(half);
+    for (left, right) in left.iter_mut().zip(right) {
+        (*left, *right) = (*left + *right, *left - *right);
+    }
 }
 
 #[cfg(test)]

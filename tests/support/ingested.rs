@@ -22,7 +22,8 @@ pub const TOKENS: usize = 16;
 
 pub const CONFIG: &str = r#"{"vectors": {
     "dense": {"size": 12, "distance": "Dot"},
-    "tokens": {"size": 16, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}
+    "tokens": {"size": 16, "distance": "Dot", "multivector_config": {"comparator": "max_sim"},
+        "quantization_config": {"scalar": {"type": "int8"}}}
 }, "sparse_vectors": {"words": {}}}"#;
 
 /// A command of the program.

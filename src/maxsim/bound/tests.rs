@@ -7,7 +7,7 @@ use super::integers::Integers;
 use super::kernel::{Estimates, Scratch};
 use super::query::{Bounds, QuantizedQuery};
 use crate::maxsim::{CpuMaxSim, InstructionSet, reference};
-use crate::multivector::{TokenMatrix, TokenMatrixRef};
+use crate::multivector::{MultiVectors, TokenMatrix, TokenMatrixRef};
 
 /// Matrices of many kinds.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +77,43 @@ fn halves(dim: usize, at: usize, sign: f32) -> f32 {
         (false, 0) => 1.0,
         _ => f16::from_f32(0.499 / limit).to_f32(),
     }
+}
+
+/// Documents of a kind; some are given several times, so that scores tie.
+pub(in crate::maxsim) fn documents(
+    kind: Kind,
+    rng: &mut StdRng,
+    many: usize,
+    dim: usize,
+) -> MultiVectors {
+    let mut documents = MultiVectors::empty(dim).unwrap();
+    while documents.len() < many {
+        let other = if rng.random_ratio(1, 8) { Kind::Scales } else { kind };
+        let tokens = rng.random_range(1..=30);
+        let matrix = other.matrix(rng, tokens, dim, -1.0);
+        for _ in 0..rng.random_range(1..=3) {
+            documents.push(matrix.view()).unwrap();
+        }
+    }
+    documents
+}
+
+/// Scored, sorted and cut.
+pub(in crate::maxsim) fn expected(
+    cpu: &CpuMaxSim,
+    query: TokenMatrixRef<'_>,
+    documents: &[TokenMatrixRef<'_>],
+    k: usize,
+) -> Vec<(usize, u32)> {
+    let scores = cpu.score(query, documents).unwrap();
+    let mut all: Vec<_> = scores.into_iter().enumerate().collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all.truncate(k);
+    bits(all)
+}
+
+pub(in crate::maxsim) fn bits(scored: Vec<(usize, f32)>) -> Vec<(usize, u32)> {
+    scored.into_iter().map(|(at, score)| (at, score.to_bits())).collect()
 }
 
 fn estimates(
