@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use base64::prelude::*;
 use maxfold::collection::{Collection, CollectionConfig, Point, Vector, VectorConfig};
 use maxfold::recall::Distance;
 use serde_json::{Value, json};
@@ -36,13 +37,19 @@ impl Files {
             Point::new(id).vector("tokens", vector).payload(payload.as_object().unwrap().clone())
         };
         let points = vec![
-            point(1, &rows, json!({"text": text, "tokens": tokens})),
+            point(
+                1,
+                &rows,
+                json!({"text": text, "tokens": tokens, "image": "data:image/png;base64,AAAA"}),
+            ),
             point(
                 2,
                 &[row("ship", 0.5), row("lamp", 0.25)],
                 json!({"text": hostile, "tokens": ["<script>", "ship"]}),
             ),
             point(3, &page, json!({"grid": [4, 3]})),
+            point(6, &page, json!({"grid": [4, 3], "image": data_uri(700, 500)})),
+            point(7, &vec![page[0].clone(); 1030], json!({"image": data_uri(650, 640)})),
             point(4, &rows[..3], json!({"text": text, "tokens": tokens})),
             point(5, &rows, json!({"tokens": tokens})),
         ];
@@ -83,6 +90,14 @@ impl Files {
 fn stdout(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A grey page.
+fn data_uri(width: u32, height: u32) -> String {
+    let mut png = std::io::Cursor::new(Vec::new());
+    let page = image::GrayImage::from_pixel(width, height, image::Luma([120]));
+    page.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png.into_inner()))
 }
 
 /// Of 12 patches and two rows more: the hottest patch is in column 3, row 2, counted from 1.
@@ -199,6 +214,10 @@ fn what_payloads_hold_is_text() {
     assert!(html.contains("&lt;script&gt;</mark>alert(1)&lt;/script&gt;"), "{html}");
     assert!(html.contains(r#"title="&lt;b&gt;: 0.5000""#), "{html}");
     assert!(html.contains("<td>0.2500</td>"), "{html}");
+    // A text with an image is no page; what its image is doesn't matter.
+    let text = files.path("text.html");
+    files.stdout(&query, &["--point", "1", "--html", &text]);
+    assert!(!fs::read_to_string(text).unwrap().contains("<img"));
     // It asks for nothing.
     assert!(
         !html.contains("http")
@@ -236,6 +255,12 @@ fn pages_are_pictures() {
     image::GrayImage::from_pixel(800, 600, image::Luma([120])).save(&page).unwrap();
     files.stdout(&query, &["--point", "3", "--png", &png, "--image", &page, "--token", "1"]);
     assert_eq!(image::open(&png).unwrap().height(), 600);
+    // The page in the payload; with an image and 1,024 patches it is one of ColPali's.
+    files.stdout(&query, &["--point", "6", "--png", &png]);
+    assert_eq!(image::open(&png).unwrap().height(), 500);
+    files.stdout(&query, &["--point", "7", "--png", &png]);
+    assert_eq!(image::open(&png).unwrap().height(), 640);
+    assert!(files.stdout(&query, &["--point", "7"]).contains("column 1, row 1"));
     let grid = ["--point", "3", "--png", &png, "--grid", "5x3"];
     files.refused(
         &query,

@@ -122,7 +122,7 @@ fn hit(
         )
         .into());
     }
-    let patches = Patches::of(&args.page, &payload);
+    let patches = Patches::of(&args.page, &payload, rows);
     Ok(Hit { id, score, payload, matches, similarities, passage, patches })
 }
 

@@ -36,7 +36,7 @@ pub fn page(args: &PageArgs, explained: &Explained) -> Result<String, Box<dyn Er
 }
 
 fn section(args: &PageArgs, explained: &Explained, hit: &Hit) -> Result<Markup, Box<dyn Error>> {
-    let picture = args.is_page(hit).then(|| args.picture(explained, hit)).transpose()?;
+    let picture = hit.patches.as_ref().map(|_| args.picture(explained, hit)).transpose()?;
     let marks = marks(explained, hit);
     Ok(html! {
         section {

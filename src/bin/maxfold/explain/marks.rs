@@ -44,7 +44,7 @@ pub fn pieces<'a>(passage: &'a Passage, marks: &'a BTreeMap<usize, Mark>) -> Vec
         Some((place.start, place.end, mark))
     });
     let mut placed: Vec<_> = placed.collect();
-    placed.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    placed.sort_by_key(|(start, end, _)| (*start, *end));
     let (mut pieces, mut from) = (Vec::new(), 0);
     let mut push = |range: std::ops::Range<usize>, mark| {
         if let Some(text) = passage.text.get(range).filter(|text| !text.is_empty()) {

@@ -27,18 +27,19 @@ pub struct ModelArgs {
     /// The multivector that words are compared with; by default the only one.
     #[arg(long, value_name = "NAME", requires = "words")]
     using: Option<String>,
+    /// The model, once it is needed.
     #[arg(skip)]
-    opened: OnceLock<Checkpoint>,
+    opened: OnceLock<Box<Checkpoint>>,
 }
 
 impl ModelArgs {
     fn model(&self) -> maxfold::Result<Option<&Checkpoint>> {
         let Some(folder) = &self.folder else { return Ok(None) };
         if self.opened.get().is_none() {
-            let model = Checkpoint::open(folder)?;
+            let model = Box::new(Checkpoint::open(folder)?);
             return Ok(Some(self.opened.get_or_init(|| model)));
         }
-        Ok(self.opened.get())
+        Ok(self.opened.get().map(Box::as_ref))
     }
 
     /// A question in words, if there is one.

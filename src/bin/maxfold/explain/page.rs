@@ -31,10 +31,14 @@ pub struct Patches {
 }
 
 impl Patches {
-    /// Those that arguments or a payload tell of, if they do.
-    pub fn of(args: &PageArgs, payload: &Payload) -> Option<Self> {
-        let grid = args.grid.or_else(|| grid_of(payload))?;
-        Some(Self { grid, first: args.first_patch })
+    /// Those that arguments or a payload tell of; those of ColPali, if there is an image and as many `rows`.
+    pub fn of(args: &PageArgs, payload: &Payload, rows: usize) -> Option<Self> {
+        let first = args.first_patch;
+        let has_image = args.image.is_some() || payload.contains_key("image");
+        let is_page = has_image && rows >= first + Grid::COLPALI.patches();
+        let usual = is_page.then_some(Grid::COLPALI);
+        let grid = args.grid.or_else(|| grid_of(payload)).or(usual)?;
+        Some(Self { grid, first })
     }
 
     /// Name of a row that is a patch.
@@ -60,11 +64,6 @@ fn image_of(payload: &Payload) -> Option<Vec<u8>> {
 }
 
 impl PageArgs {
-    /// Tells whether a hit is a page.
-    pub fn is_page(&self, hit: &Hit) -> bool {
-        self.image.is_some() || hit.patches.is_some() || hit.payload.contains_key("image")
-    }
-
     /// The heat map over a hit's page, a PNG.
     pub fn picture(&self, explained: &Explained, hit: &Hit) -> Result<Vec<u8>, Box<dyn Error>> {
         let rows: Vec<&[f32]> = hit.similarities.rows().collect();

@@ -28,7 +28,10 @@ fn style(token: usize) -> Style {
 pub fn print(explained: &Explained) -> Result<(), Box<dyn Error>> {
     let coloured = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
     let hits = explained.hits.iter().map(|hit| written(explained, hit, coloured));
-    let text = hits.collect::<Vec<_>>().join("\n");
+    let mut text = hits.collect::<Vec<_>>().join("\n");
+    if text.is_empty() {
+        text += "no hits\n";
+    }
     let written = anstream::stdout().lock().write_all(text.as_bytes());
     Ok(written.map_err(|error| format!("cannot write stdout: {error}"))?)
 }
