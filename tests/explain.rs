@@ -189,7 +189,10 @@ fn json_says_where_matches_stand() {
     // A point as the query brings the names of its tokens, and is no hit itself unless it is asked for.
     let like = files.stdout(&json!(5), &["--json"]);
     let like: Value = serde_json::from_str(&like).unwrap();
-    assert_eq!(like["query_tokens"][2], "keeper");
+    assert_eq!((&like["query_tokens"][2], &like["hits"][0]["id"]), (&json!("keeper"), &json!(1)));
+    let itself = files.stdout(&json!(5), &["--json", "--point", "5"]);
+    let itself: Value = serde_json::from_str(&itself).unwrap();
+    assert_eq!(itself["hits"][0]["id"], 5);
 }
 
 #[test]
@@ -240,7 +243,9 @@ fn pages_are_pictures() {
     let hottest = (0..12).max_by_key(|patch| ink(*patch)).unwrap();
     assert_eq!(hottest, 6);
     assert!((0..12).all(|patch| (ink(patch) > 100) == (patch == 6)));
-    assert!(fs::read_to_string(&html).unwrap().contains("src=\"data:image/png;base64,iVBOR"));
+    let html = fs::read_to_string(&html).unwrap();
+    assert!(html.contains("src=\"data:image/png;base64,iVBOR"));
+    assert!(html.contains("Hottest patch: column 3, row 2, similarity 0.7500"), "{html}");
 
     // The row after the patches is the best match, and is no patch.
     let printed = files.stdout(&query, &["--point", "3"]);
@@ -284,6 +289,7 @@ fn what_cannot_be_explained_is_refused() {
     files.refused(&json!(9), &[], 1, "expected the point 9");
     files.refused(&json!({"recommend": {"positive": [1]}}), &[], 1, "to be a multivector");
     files.refused(&json!([[1.0, 0.0]]), &[], 1, "dimension");
+    files.refused(&json!({"sample": "random"}), &[], 1, "to be a multivector");
 }
 
 /// Query and texts by the model that made the vectors; what the payload calls tokens isn't looked at.

@@ -5,7 +5,7 @@ use std::error::Error;
 use maxfold::filter::{Condition, Filter, Payload, PayloadSelector, PointId};
 use maxfold::maxsim::SimilarityMatrix;
 use maxfold::rerank::TokenMatch;
-use maxfold::search::{Example, QueryRequest, ScoredPoint, Scoring, Searcher};
+use maxfold::search::{QueryRequest, ScoredPoint, Scoring, Searcher};
 
 use super::Args;
 use super::page::Patches;
@@ -59,30 +59,29 @@ impl Hit {
 
 pub fn explain(args: &Args, searcher: &Searcher) -> Result<Explained, Box<dyn Error>> {
     let question = Question::read(args, searcher)?;
-    let request = restricted(args, question.request.clone())?;
-    let found = searcher.query(&request)?.points;
+    let using = question.request.using.clone();
+    let found = searcher.query(&request(args, &question))?.points;
     if let (Some(id), true) = (args.point, found.is_empty()) {
-        let using = &request.using;
         return Err(format!("expected the point {id} with the vector {using:?}, got none").into());
     }
-    let hits = found.into_iter().map(|point| hit(args, searcher, &request, point));
+    let hits = found.into_iter().map(|point| hit(args, searcher, &question, point));
     let hits = hits.collect::<Result<Vec<_>, _>>()?;
     let count = hits.first().map_or(0, |hit| hit.matches.len());
     let names = if hits.is_empty() { Vec::new() } else { question.names(count)? };
-    Ok(Explained { using: request.using, tokens: chosen(args, names.len())?, names, hits })
+    Ok(Explained { using, tokens: chosen(args, names.len())?, names, hits })
 }
 
-/// The best hits alone, or the one point.
-fn restricted(args: &Args, request: QueryRequest) -> Result<QueryRequest, Box<dyn Error>> {
+/// Request for the best hits, or for the one point.
+fn request(args: &Args, Question { request, query, .. }: &Question) -> QueryRequest {
+    let query = Scoring::from(query.clone());
     let request = match args.point {
-        None => request.limit(args.hits as usize),
+        None => QueryRequest { query: Some(query), ..request.clone() }.limit(args.hits as usize),
         Some(id) => {
-            let query = request.query.ok_or("expected a query, got none")?;
             let only = Filter::new().must(Condition::has_id([id]));
-            QueryRequest::new(query).using(request.using).filter(only).limit(1)
+            QueryRequest::new(query).using(&request.using).filter(only).limit(1)
         }
     };
-    Ok(request.with_payload(PayloadSelector::All).with_matches())
+    request.with_payload(PayloadSelector::All).with_matches()
 }
 
 /// The query tokens that are explained.
@@ -101,15 +100,13 @@ fn chosen(args: &Args, count: usize) -> Result<Vec<usize>, Usage> {
 fn hit(
     args: &Args,
     searcher: &Searcher,
-    request: &QueryRequest,
+    question: &Question,
     point: ScoredPoint,
 ) -> Result<Hit, Box<dyn Error>> {
     let ScoredPoint { id, score, payload, matches, .. } = point;
     let (payload, matches) = (payload.unwrap_or_default(), matches.unwrap_or_default());
-    let Some(Scoring::Nearest(Example::Vector(query))) = &request.query else {
-        return Err("expected the query to be a multivector, got another".into());
-    };
-    let similarities = searcher.similarities(id, &request.using, query)?;
+    let using = &question.request.using;
+    let similarities = searcher.similarities(id, using, &question.query)?;
     // Another process may have deleted it meanwhile.
     let similarities = similarities.ok_or_else(|| format!("expected the point {id}, got none"))?;
     let rows = similarities.rows().next().map_or(0, <[f32]>::len);
@@ -117,8 +114,7 @@ fn hit(
     if let Some(passage) = passage.as_ref().filter(|it| it.tokens.len() != rows) {
         let got = passage.tokens.len();
         return Err(format!(
-            "expected {rows} tokens of the text of point {id}, one for each row of its vector {:?}, got {got}",
-            request.using
+            "expected {rows} tokens of the text of point {id}, one for each row of its vector {using:?}, got {got}"
         )
         .into());
     }

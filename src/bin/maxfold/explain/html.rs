@@ -36,18 +36,32 @@ pub fn page(args: &PageArgs, explained: &Explained) -> Result<String, Box<dyn Er
 }
 
 fn section(args: &PageArgs, explained: &Explained, hit: &Hit) -> Result<Markup, Box<dyn Error>> {
-    let picture = hit.patches.as_ref().map(|_| args.picture(explained, hit)).transpose()?;
+    let picture = hit.patches.as_ref().map(|_| figure(args, explained, hit)).transpose()?;
     let marks = marks(explained, hit);
     Ok(html! {
         section {
             h1 { "Point " (hit.id) }
             p.quiet { "score " (hit.score) }
             @if let Some(passage) = &hit.passage { (text(explained, passage, &marks)) }
-            @if let Some(picture) = picture {
-                img alt="Heat map of the page"
-                    src={ "data:image/png;base64," (BASE64_STANDARD.encode(picture)) };
-            }
+            @if let Some(picture) = picture { (picture) }
             (table(explained, hit))
+        }
+    })
+}
+
+fn figure(args: &PageArgs, explained: &Explained, hit: &Hit) -> Result<Markup, Box<dyn Error>> {
+    let heat = args.heat(explained, hit)?;
+    let picture = BASE64_STANDARD.encode(args.picture(&heat, hit)?);
+    let hottest = heat.hottest();
+    let (column, row) = (hottest.column + 1, hottest.row + 1);
+    let similarity = hottest.similarity;
+    Ok(html! {
+        figure {
+            img alt="Heat map of the page" src={ "data:image/png;base64," (picture) };
+            figcaption.quiet {
+                "Hottest patch: column " (column) ", row " (row)
+                ", similarity " (format!("{similarity:.4}"))
+            }
         }
     })
 }

@@ -96,7 +96,8 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let explained = hits::explain(args, &searcher)?;
     if let Some(file) = &args.png {
         let hit = explained.hits.first().ok_or("expected a hit to be drawn, got none")?;
-        output::write(Some(file), &args.page.picture(&explained, hit)?)?;
+        let heat = args.page.heat(&explained, hit)?;
+        output::write(Some(file), &args.page.picture(&heat, hit)?)?;
     }
     if let Some(file) = &args.html {
         output::write(Some(file), html::page(&args.page, &explained)?.as_bytes())?;

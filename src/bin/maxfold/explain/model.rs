@@ -53,8 +53,8 @@ impl ModelArgs {
         let names = encoding.tokens().iter().map(|token| token.text.clone()).collect();
         let dim = encoding.dim();
         let query = Vector::Multi { values: encoding.into_values(), dim };
-        let request = QueryRequest::new(query).using(using);
-        Ok(Some(Question { request, names: Some(names) }))
+        let request = QueryRequest::unscored().using(using);
+        Ok(Some(Question { request, query, names: Some(names) }))
     }
 
     /// The text of a payload, with where its tokens stand.

@@ -64,14 +64,18 @@ fn image_of(payload: &Payload) -> Option<Vec<u8>> {
 }
 
 impl PageArgs {
-    /// The heat map over a hit's page, a PNG.
-    pub fn picture(&self, explained: &Explained, hit: &Hit) -> Result<Vec<u8>, Box<dyn Error>> {
+    /// The heat of a hit's page.
+    pub fn heat(&self, explained: &Explained, hit: &Hit) -> Result<HeatMap, String> {
         let rows: Vec<&[f32]> = hit.similarities.rows().collect();
         let chosen = explained.tokens.iter().filter_map(|at| rows.get(*at));
         let patches = chosen.map(|row| row.get(self.first_patch..).unwrap_or_default());
         let grid = hit.patches.as_ref().map_or(Grid::COLPALI, |it| it.grid);
-        let heat = HeatMap::new(patches, grid)
-            .map_err(|error| format!("point {} by a grid of {grid}: {error}", hit.id))?;
+        HeatMap::new(patches, grid)
+            .map_err(|error| format!("point {} by a grid of {grid}: {error}", hit.id))
+    }
+
+    /// The heat over the image of a hit's page, a PNG.
+    pub fn picture(&self, heat: &HeatMap, hit: &Hit) -> Result<Vec<u8>, Box<dyn Error>> {
         let Some(file) = &self.image else {
             return Ok(heat.png(image_of(&hit.payload).as_deref())?);
         };
