@@ -156,6 +156,16 @@ pub enum Error {
         feature: &'static str,
     },
 
+    /// An image that cannot be read, or written.
+    #[cfg(feature = "heat-map")]
+    #[error("cannot {action} an image: {source}")]
+    Image {
+        /// The thing that was to be done, for example `read`.
+        action: &'static str,
+        /// The library's error.
+        source: Foreign,
+    },
+
     /// A candidate whose matrix is nowhere: not resident on the GPU, and not given by the caller.
     #[error("expected a candidate that is resident or given, got {id}, which is neither")]
     NotResident {

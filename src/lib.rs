@@ -65,6 +65,7 @@ assert_eq!(searcher.query(&request)?.points[0].id, 8.into());
 //! | `tracing` | no | spans of `tracing` around reranking, writes, upkeep and uploads to a GPU, of the target `maxfold` |
 //! | `server` | no | `server`: Qdrant's REST API over the collections of a directory, as a router of axum |
 //! | `encoder` | no | `encoder`: text to token matrices, by models in folders |
+//! | `heat-map` | no | `heat_map`: what a query matched on a page, as a picture |
 //! | `service` | no | `service`: searches and writes as futures, gathered, on a bounded pool of threads |
 //! | `cli` | no | nothing here: the program `maxfold` |
 //!
@@ -84,6 +85,8 @@ mod files;
 pub mod filter;
 #[cfg(feature = "gpu")]
 pub mod gpu;
+#[cfg(feature = "heat-map")]
+pub mod heat_map;
 #[cfg(feature = "collection")]
 mod json;
 pub mod maxsim;

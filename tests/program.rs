@@ -20,10 +20,11 @@ mod program {
     use maxfold::rerank::{Backend, Reranker};
     use serde_json::{Value, json};
 
-    const COMMANDS: [&str; 10] = [
+    const COMMANDS: [&str; 11] = [
         "score",
         "ingest",
         "search",
+        "explain",
         "evaluate",
         "serve",
         "backup",

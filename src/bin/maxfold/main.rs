@@ -11,6 +11,7 @@ mod command_line;
 mod completions;
 mod document;
 mod evaluate;
+mod explain;
 mod headless;
 mod ingest;
 mod output;
@@ -38,6 +39,7 @@ enum Command {
     Score(score::Args),
     Ingest(ingest::Args),
     Search(search::Args),
+    Explain(explain::Args),
     Serve(serve::Args),
     Evaluate(evaluate::Args),
     Backup(backup::BackupArgs),
@@ -57,6 +59,7 @@ fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {
         Command::Score(args) => score::run(args),
         Command::Ingest(args) => ingest::run(args),
         Command::Search(args) => search::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Backup(args) => backup::backup(args),

@@ -39,18 +39,22 @@ pub fn json(file: Option<&Path>, value: &impl Serialize) -> Result<(), Box<dyn E
 
 /// Prints a table: columns as wide as their widest cell, numbers to be compared one below the other.
 pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> Result<(), Box<dyn Error>> {
+    let lines = aligned(head, rows).into_iter();
+    let text: String = lines.map(|line| line.join("  ").trim_end().to_owned() + "\n").collect();
+    write(None, text.as_bytes())
+}
+
+/// The lines of a table, its head first, with cells as wide as the widest of their column.
+pub fn aligned<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> Vec<[String; N]> {
     let head = head.map(str::to_owned);
     let lines = || std::iter::once(&head).chain(rows);
     let widths: [usize; N] = std::array::from_fn(|column| {
         lines().map(|line| line[column].chars().count()).max().unwrap_or(0)
     });
-    let mut text = String::new();
-    for line in lines() {
-        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        text += cells.collect::<Vec<_>>().join("  ").trim_end();
-        text.push('\n');
-    }
-    write(None, text.as_bytes())
+    let padded = |line: &[String; N]| {
+        std::array::from_fn(|column| format!("{:width$}", line[column], width = widths[column]))
+    };
+    lines().map(padded).collect()
 }
 
 /// Writes a TREC run.
