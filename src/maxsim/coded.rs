@@ -55,28 +55,46 @@ impl Head {
         for (code, value) in codes.iter_mut().zip(vector) {
             *code = ((value - first) * per_step + 0.5) as u8;
         }
-        let coded = |code: u8| f64::from(first) + f64::from(step) * f64::from(code);
-        let [mut squares, mut errors] = [[0.0; CHAINS]; 2];
-        for (values, codes) in vector.chunks(CHAINS).zip(codes.chunks(CHAINS)) {
-            for (chain, (&value, &code)) in values.iter().zip(codes).enumerate() {
-                squares[chain] += coded(code).powi(2);
-                errors[chain] += (f64::from(value) - coded(code)).powi(2);
-            }
+        let mut sums = [[0.0; CHAINS]; 2];
+        let (values, last_values) = vector.as_chunks::<CHAINS>();
+        let (codes, last_codes) = codes.as_chunks::<CHAINS>();
+        for (values, codes) in values.iter().zip(codes) {
+            add_squares(&mut sums, first, step, values, codes);
         }
-        let [norm, error] = [squares, errors].map(|it| it.iter().sum::<f64>().sqrt());
+        add_squares(&mut sums, first, step, last_values, last_codes);
+        let [norm, error] = sums.map(|it| it.iter().sum::<f64>().sqrt());
         Self { first, step, norm: norm as f32, error: (error * (1.0 + ROUNDED)) as f32 }
+    }
+}
+
+/// Adds the squares of what codes stand for, and of how far that is from values.
+#[inline(always)]
+fn add_squares(
+    [squares, errors]: &mut [[f64; CHAINS]; 2],
+    first: f32,
+    step: f32,
+    values: &[f32],
+    codes: &[u8],
+) {
+    for (chain, (&value, &code)) in values.iter().zip(codes).enumerate() {
+        let coded = f64::from(first) + f64::from(step) * f64::from(code);
+        squares[chain] += coded * coded;
+        errors[chain] += (f64::from(value) - coded).powi(2);
     }
 }
 
 /// The least and the greatest of some values.
 fn extremes(values: &[f32]) -> [f32; 2] {
     let (mut least, mut most) = ([f32::MAX; CHAINS], [f32::MIN; CHAINS]);
-    for values in values.chunks(CHAINS) {
-        for (chain, &value) in values.iter().enumerate() {
-            least[chain] = if value < least[chain] { value } else { least[chain] };
-            most[chain] = if value > most[chain] { value } else { most[chain] };
-        }
+    let mut compare = |chain: usize, value: f32| {
+        least[chain] = if value < least[chain] { value } else { least[chain] };
+        most[chain] = if value > most[chain] { value } else { most[chain] };
+    };
+    let (values, rest) = values.as_chunks::<CHAINS>();
+    for values in values {
+        (0..CHAINS).for_each(|chain| compare(chain, values[chain]));
     }
+    rest.iter().enumerate().for_each(|(chain, &value)| compare(chain, value));
     [least.into_iter().fold(f32::MAX, f32::min), most.into_iter().fold(f32::MIN, f32::max)]
 }
 

@@ -51,8 +51,7 @@ impl Codes {
         to: &mut Vec<f32>,
     ) {
         let rows = self.rows(which);
-        // `max` and `min` leave out what is NaN.
-        let mut add = |nearness: f64| to.push((nearness as f32).max(f32::MIN).min(f32::MAX));
+        let mut add = |it: f64| to.push(if it.is_nan() { f32::MIN } else { it as f32 });
         match by {
             Distance::Euclid => query.squared_distances(rows, |squared| add(-squared.value)),
             _ => query.products(rows, |product| add(product.value)),
