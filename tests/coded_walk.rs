@@ -56,11 +56,16 @@ fn index(distance: Distance, vectors: &DenseVectors) -> HnswIndex {
 }
 
 /// The mean of what is found of the nearest, all with the scores of a scan.
-fn recall(index: &HnswIndex, exact: &ExactIndex, queries: &DenseVectors) -> f64 {
+fn recall(
+    index: &HnswIndex,
+    exact: &ExactIndex,
+    queries: &DenseVectors,
+    params: SearchParams,
+) -> f64 {
     let mut found = 0;
     for query in queries.iter() {
         let all = exact.search(query, COUNT, None).unwrap();
-        let recalled = index.search(query, LIMIT, SearchParams::default(), None).unwrap();
+        let recalled = index.search(query, LIMIT, params, None).unwrap();
         assert!(matches!(recalled.strategy, Strategy::Graph { .. }), "{}", recalled.strategy);
         let one = |candidate: &Candidate| {
             let at = all.iter().position(|it| it == candidate);
@@ -83,7 +88,12 @@ fn a_walk_finds_what_a_scan_finds_with_its_scores() {
     for (distance, lengths) in worlds {
         let [vectors, queries] = clustered(3, lengths.clone());
         let index = index(distance, &vectors);
-        let recall = recall(&index, &ExactIndex::new(distance, vectors).unwrap(), &queries);
+        let recall = recall(
+            &index,
+            &ExactIndex::new(distance, vectors).unwrap(),
+            &queries,
+            SearchParams::default(),
+        );
         assert!(recall > 0.97, "{distance}, lengths {lengths:?}: {recall}");
     }
 }
@@ -123,7 +133,7 @@ fn what_bytes_do_not_tell_apart_is_found() {
     let [vectors, queries] = alike(5);
     let index = index(Distance::Euclid, &vectors);
     let exact = ExactIndex::new(Distance::Euclid, vectors).unwrap();
-    let recall = recall(&index, &exact, &queries);
+    let recall = recall(&index, &exact, &queries, SearchParams::default());
     assert!(recall > 0.97, "{recall}");
 }
 
@@ -143,7 +153,8 @@ fn vectors_that_are_gone_lead_nowhere() {
     }
     let loaded = loader.finish(0).unwrap();
     assert_eq!((loaded.kept, loaded.inserted), (left.len(), 0));
-    let recall = recall(&loaded.index, &ExactIndex::new(Distance::Dot, left).unwrap(), &queries);
+    let exact = ExactIndex::new(Distance::Dot, left).unwrap();
+    let recall = recall(&loaded.index, &exact, &queries, SearchParams::new().hnsw_ef(72));
     assert!(recall > 0.95, "{recall}");
 }
 
