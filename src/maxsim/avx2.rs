@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::lanes::{FloatLanes, Lanes};
+use super::lanes::{ByteLanes, FloatLanes, Lanes};
 
 /// Proof that this machine has AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug)]
@@ -110,5 +110,33 @@ impl FloatLanes for Avx2 {
     unsafe fn load_widened(self, values: *const f16) -> __m256 {
         // SAFETY: the caller vouches for 8 values; loadu needs no alignment; `self` proves F16C.
         unsafe { _mm256_cvtph_ps(_mm_loadu_si128(values.cast())) }
+    }
+}
+
+impl ByteLanes for Avx2 {
+    const PRODUCTS: usize = 16;
+    type Sums = __m256i;
+
+    #[inline(always)]
+    fn zero(self) -> __m256i {
+        // SAFETY: `self` exists, so detect() has found AVX.
+        unsafe { _mm256_setzero_si256() }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(self, a: *const i16, b: *const u8, to: __m256i) -> __m256i {
+        // SAFETY: the caller vouches for 16 values of both; loadu needs no alignment; `self` proves
+        // AVX2.
+        unsafe {
+            let b = _mm256_cvtepu8_epi16(_mm_loadu_si128(b.cast()));
+            _mm256_add_epi32(to, _mm256_madd_epi16(_mm256_loadu_si256(a.cast()), b))
+        }
+    }
+
+    #[inline(always)]
+    fn total(self, a: __m256i, b: __m256i) -> i32 {
+        // SAFETY: both are 32 bytes; `self` proves AVX2.
+        let lanes: [i32; 8] = unsafe { std::mem::transmute(_mm256_add_epi32(a, b)) };
+        lanes.into_iter().sum()
     }
 }

@@ -1,24 +1,26 @@
-//! Sixteen lanes with AVX-512 F and DQ.
+//! Sixteen lanes with AVX-512 F, BW and DQ.
 
 use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::lanes::{FloatLanes, Lanes};
+use super::lanes::{ByteLanes, FloatLanes, Lanes};
 
-/// Proof that this machine has AVX-512 F and DQ.
+/// Proof that this machine has AVX-512 F, BW and DQ.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(());
 
 impl Avx512 {
     /// The proof, where there is one.
     pub(super) fn detect() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq");
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq");
         found.then_some(Self(()))
     }
 }
 
-super::lanes::compile_for!(Avx512, "avx512f,avx512dq");
+super::lanes::compile_for!(Avx512, "avx512f,avx512bw,avx512dq");
 
 impl Lanes for Avx512 {
     const WIDTH: usize = 16;
@@ -111,6 +113,33 @@ impl FloatLanes for Avx512 {
     unsafe fn load_widened(self, values: *const f16) -> __m512 {
         // SAFETY: the caller vouches for 16 values; loadu needs no alignment; `self` proves AVX-512F.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(values.cast())) }
+    }
+}
+
+impl ByteLanes for Avx512 {
+    const PRODUCTS: usize = 32;
+    type Sums = __m512i;
+
+    #[inline(always)]
+    fn zero(self) -> __m512i {
+        // SAFETY: `self` exists, so detect() has found AVX-512F.
+        unsafe { _mm512_setzero_si512() }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(self, a: *const i16, b: *const u8, to: __m512i) -> __m512i {
+        // SAFETY: the caller vouches for 32 values of both; loadu needs no alignment; `self` proves
+        // AVX-512 F and BW.
+        unsafe {
+            let b = _mm512_cvtepu8_epi16(_mm256_loadu_si256(b.cast()));
+            _mm512_add_epi32(to, _mm512_madd_epi16(_mm512_loadu_si512(a.cast()), b))
+        }
+    }
+
+    #[inline(always)]
+    fn total(self, a: __m512i, b: __m512i) -> i32 {
+        // SAFETY: `self` exists, so detect() has found AVX-512F.
+        unsafe { _mm512_reduce_add_epi32(_mm512_add_epi32(a, b)) }
     }
 }
 

@@ -11,6 +11,7 @@ use super::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use super::avx512::Avx512;
 use super::bound::Integers;
+use super::coded::{self, Coded};
 use super::dense;
 use super::kernel::{self, Scratch};
 use super::lanes::{FloatLanes, Portable};
@@ -176,6 +177,20 @@ impl InstructionSet {
             self,
             native => native.absolute_distance(a, b),
             lanes => dense::absolute_distance_lanes(lanes, a, b)
+        )
+    }
+
+    /// The products of a query and each of some coded vectors.
+    pub(super) fn products<'c>(
+        self,
+        query: &[i16],
+        coded: impl Iterator<Item = Coded<'c>>,
+        to: impl FnMut(Coded<'c>, i32),
+    ) {
+        with_lanes!(
+            self,
+            native => native.products(query, coded, to),
+            lanes => coded::products_lanes(lanes, query, coded, to)
         )
     }
 }

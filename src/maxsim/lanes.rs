@@ -63,6 +63,27 @@ pub(super) trait FloatLanes: Lanes<Value = f32> {
     unsafe fn load_widened(self, values: *const f16) -> Self::Register;
 }
 
+/// Lanes of i32, which add up products of integers.
+pub(super) trait ByteLanes: Copy {
+    /// Products that are added at once.
+    const PRODUCTS: usize;
+
+    /// One register.
+    type Sums: Copy;
+
+    /// Lanes of 0.
+    fn zero(self) -> Self::Sums;
+
+    /// The sums, and the products of the first [`Self::PRODUCTS`] of both.
+    ///
+    /// # Safety
+    /// Both are valid for reading so many values; they need no alignment beyond their own.
+    unsafe fn add_products(self, a: *const i16, b: *const u8, to: Self::Sums) -> Self::Sums;
+
+    /// The sum of all lanes of both.
+    fn total(self, a: Self::Sums, b: Self::Sums) -> i32;
+}
+
 /// `N` lanes in plain Rust, which the compiler maps to what the target always has.
 ///
 /// Runs the algorithm of any register width on any machine.
@@ -133,6 +154,28 @@ impl<const N: usize> FloatLanes for Portable<N> {
     }
 }
 
+impl<const N: usize> ByteLanes for Portable<N> {
+    const PRODUCTS: usize = N;
+    type Sums = [i32; N];
+
+    #[inline(always)]
+    fn zero(self) -> [i32; N] {
+        [0; N]
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(self, a: *const i16, b: *const u8, to: [i32; N]) -> [i32; N] {
+        // SAFETY: the caller vouches for N values of both.
+        let (a, b) = unsafe { (a.cast::<[i16; N]>().read(), b.cast::<[u8; N]>().read()) };
+        std::array::from_fn(|lane| to[lane] + i32::from(a[lane]) * i32::from(b[lane]))
+    }
+
+    #[inline(always)]
+    fn total(self, a: [i32; N], b: [i32; N]) -> i32 {
+        a.into_iter().chain(b).sum()
+    }
+}
+
 /// Without a fused instruction in the target's baseline, `f32::mul_add` is a call into libm.
 #[inline(always)]
 fn fused_where_cheap(a: f32, b: f32, c: f32) -> f32 {
@@ -198,6 +241,26 @@ macro_rules! compile_for {
                 }
                 // SAFETY: `self` exists, so its detection has found the instructions.
                 unsafe { compiled(self, a, b) }
+            }
+
+            /// The products of a query and each of some coded vectors.
+            pub(super) fn products<'c>(
+                self,
+                query: &[i16],
+                coded: impl Iterator<Item = super::coded::Coded<'c>>,
+                to: impl FnMut(super::coded::Coded<'c>, i32),
+            ) {
+                #[target_feature(enable = $features)]
+                fn compiled<'c>(
+                    lanes: $lanes,
+                    query: &[i16],
+                    coded: impl Iterator<Item = super::coded::Coded<'c>>,
+                    to: impl FnMut(super::coded::Coded<'c>, i32),
+                ) {
+                    super::coded::products_lanes(lanes, query, coded, to)
+                }
+                // SAFETY: `self` exists, so its detection has found the instructions.
+                unsafe { compiled(self, query, coded, to) }
             }
         }
     };

@@ -18,6 +18,7 @@
 //! | `kernel.rs` | the blocked kernel: documents, widened, in tiles |
 //! | `narrow.rs` | its twin for the last few query tokens |
 //! | `dense.rs`, `similarity.rs` | similarities of dense vectors, for recall |
+//! | `coded.rs`, `coded_query.rs` | dense vectors in a byte a value, for a first look |
 //! | `matches.rs` | what each query token of a hit matched; all similarities |
 //! | `scorer.rs` | [`CpuMaxSim`]: many documents in parallel |
 //! | `bound/` | bounds on scores, from integers |
@@ -32,6 +33,8 @@ mod avx2;
 mod avx512;
 mod bound;
 mod certified;
+mod coded;
+mod coded_query;
 mod dense;
 mod instruction_set;
 mod kernel;
@@ -48,6 +51,8 @@ mod similarity;
 mod tile;
 mod top_k;
 
+pub(crate) use coded::{Coded, Head};
+pub(crate) use coded_query::{CodedQuery, Nearly};
 pub use instruction_set::InstructionSet;
 pub use matches::SimilarityMatrix;
 #[cfg(feature = "collection")]

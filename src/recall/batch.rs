@@ -33,6 +33,9 @@ pub struct HnswBatch<'i> {
     changes: HashMap<u32, Option<NodeId>>,
 }
 
+/// Vectors that are linked before it is tried how far walks have to go.
+const AT_ONCE: usize = 8192;
+
 /// What a document is to have.
 pub(super) enum Held<'v> {
     /// A vector, [prepared](Distance::prepare).
@@ -96,18 +99,21 @@ impl<'i> HnswBatch<'i> {
     }
 
     pub(super) fn insert_held(&mut self, points: Vec<(u32, Held<'_>)>) -> Result<()> {
-        let mut new = Vec::new();
-        let node = |(number, held)| {
-            let node = match held {
-                Held::Vector(vector) => self.writer.node(&self.graph, &vector, &mut new)?,
-                Held::Node(node) => node,
-            };
-            Ok((number, Some(node)))
-        };
-        let nodes: Result<Vec<_>> = points.into_iter().map(node).collect();
-        self.graph.link_all(&new);
-        self.gauge = self.gauge.after(&self.graph);
-        self.changes.extend(nodes?);
+        let mut nodes = Vec::with_capacity(points.len());
+        let mut points = points.into_iter().peekable();
+        while points.peek().is_some() {
+            let mut new = Vec::new();
+            for (number, held) in points.by_ref().take(AT_ONCE) {
+                let node = match held {
+                    Held::Vector(vector) => self.writer.node(&self.graph, &vector, &mut new)?,
+                    Held::Node(node) => node,
+                };
+                nodes.push((number, Some(node)));
+            }
+            self.graph.link_all(&new);
+            self.gauge = self.gauge.after(&self.graph);
+        }
+        self.changes.extend(nodes);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use crate::background::Cancellation;
 use crate::multivector::DenseVectors;
 
 /// The least number of values that are worth a thread.
-const VALUES_PER_THREAD: usize = 1 << 18;
+pub(super) const VALUES_PER_THREAD: usize = 1 << 18;
 
 /// Dense vectors, searched by comparing the query with all of them.
 ///

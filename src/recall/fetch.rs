@@ -21,3 +21,16 @@ pub(super) fn fetch(row: &[AtomicU32]) {
         let _ = line;
     }
 }
+
+/// Rows that are fetched before they are needed.
+const AHEAD: usize = 2;
+
+/// The same items, where `fetch` has been called with those that follow.
+pub(super) fn fetched_ahead<I: Copy>(
+    items: impl Iterator<Item = I> + Clone,
+    fetch: impl Fn(I),
+) -> impl Iterator<Item = I> {
+    let mut ahead = items.clone();
+    ahead.by_ref().take(AHEAD).for_each(&fetch);
+    items.inspect(move |_| ahead.next().into_iter().for_each(&fetch))
+}

@@ -30,6 +30,8 @@ pub(super) struct Gauge {
     pub(super) ef: u32,
     /// Number of nodes that there were; 0 before the first time.
     pub(super) nodes: u32,
+    /// Whether walks look at coded vectors first: they do unless that has them go much farther.
+    pub(super) is_rough: bool,
 }
 
 impl Gauge {
@@ -46,12 +48,21 @@ impl Gauge {
         if !has_grown || graph.params.is_scan_cheaper(LEAST_EF, graph.len()) {
             return self;
         }
-        Self { ef: enough(graph), nodes }
+        let measured = |is_rough| (enough(graph, is_rough), is_rough);
+        let rough = graph.is_coded().then(|| measured(true));
+        let does = |&(ef, _): &(u32, bool)| ef as usize <= graph.params.ef_search;
+        let (ef, is_rough) = rough.filter(does).unwrap_or_else(|| {
+            let exact = measured(false);
+            // A look at the coded vector takes less than half the time.
+            rough.filter(|(ef, _)| *ef <= exact.0.saturating_mul(2)).unwrap_or(exact)
+        });
+        graph.be_rough(is_rough);
+        Self { ef, nodes, is_rough }
     }
 }
 
 /// The least `ef` that finds enough; or if there is none, one that is dearer than a scan.
-fn enough(graph: &Graph) -> u32 {
+fn enough(graph: &Graph, is_rough: bool) -> u32 {
     let is_scan_cheaper = |&ef: &u32| graph.params.is_scan_cheaper(ef as usize, graph.len());
     let efs = std::iter::successors(Some(LEAST_EF as u32), |ef| ef.checked_mul(2));
     let efs: Vec<u32> = efs.take_while(|ef| !is_scan_cheaper(ef)).collect();
@@ -63,7 +74,7 @@ fn enough(graph: &Graph) -> u32 {
         let bar = last_of_nearest(graph, node);
         for (&ef, found) in efs.iter().zip(&found) {
             if best < NEAREST {
-                best = walk(graph, node, ef as usize, bar);
+                best = found_by_walk(graph, node, ef as usize, is_rough, bar);
             }
             // Who has found all of them, finds them with a larger one.
             found.fetch_add(best, Ordering::Relaxed);
@@ -89,8 +100,14 @@ fn last_of_nearest(graph: &Graph, node: NodeId) -> Option<f32> {
 }
 
 /// Number of those nearest to a node that a walk finds.
-fn walk(graph: &Graph, node: NodeId, ef: usize, bar: Option<f32>) -> usize {
-    let found = graph.vector(node).map(|vector| graph.nearest(vector, ef, Some(node)));
-    let found = found.into_iter().flatten().filter(|it| !graph.lost.contains(it.node()));
+fn found_by_walk(
+    graph: &Graph,
+    node: NodeId,
+    ef: usize,
+    is_rough: bool,
+    bar: Option<f32>,
+) -> usize {
+    let found = graph.nearest_to(node, ef, is_rough).into_iter();
+    let found = found.filter(|it| !graph.lost.contains(it.node()));
     found.filter(|it| Some(it.nearness()) >= bar).count().min(NEAREST)
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use roaring::RoaringBitmap;
@@ -38,6 +39,8 @@ pub(super) struct Graph {
     pub(super) webs: Vec<Web>,
     /// Nodes that a snapshot's links lead to and whose vectors are gone: zeros are in their place.
     pub(super) lost: RoaringBitmap,
+    /// Returns `true` if walks look at [coded](super::codes) vectors first.
+    is_rough: AtomicBool,
     /// The memory of walks, for those to come.
     walks: Mutex<Vec<Walks>>,
 }
@@ -54,13 +57,28 @@ impl Graph {
         let measures = if params.m > 0 { measures(distance) } else { &[] };
         let webs = measures.iter().map(|&by| Web::new(by, 2 * params.m)).collect();
         let vectors = Arc::new(Vectors::new(distance, dim));
-        let (uppers, lost, walks) = Default::default();
-        Ok(Self { params, vectors, uppers, webs, lost, walks })
+        let (uppers, lost, is_rough, walks) = Default::default();
+        Ok(Self { params, vectors, uppers, webs, lost, is_rough, walks })
     }
 
     /// One without nodes, and otherwise the same.
     pub(super) fn emptied(&self) -> Result<Self> {
         Self::new(self.vectors.distance, self.params, self.vectors.dim)
+    }
+
+    /// Returns `true` if walks look at coded vectors first.
+    pub(super) fn is_rough(&self) -> bool {
+        self.is_rough.load(Ordering::Relaxed)
+    }
+
+    /// Has walks look at coded vectors first, or not.
+    pub(super) fn be_rough(&self, is_rough: bool) {
+        self.is_rough.store(is_rough, Ordering::Relaxed);
+    }
+
+    /// Returns `true` if vectors are also coded.
+    pub(super) fn is_coded(&self) -> bool {
+        self.vectors.is_coded()
     }
 
     /// Appends a node, without links; `None` if there are too many to count.
@@ -111,14 +129,22 @@ impl Graph {
         let Some(vector) = self.vectors.get(node) else { return };
         for web in &self.webs {
             let from = self.vectors.from(web.by(), vector);
-            let near = self.walk(from, self.params.ef_construct, Some(node), |_| true);
+            let ef = self.params.ef_construct;
+            let near = self.walk(from, self.is_rough(), ef, Some(node), |_| true);
             web.link(&self.vectors, node, near);
         }
     }
 
-    /// About the `ef` nodes nearest to a prepared query, in no order; as if one were not there.
-    pub(super) fn nearest(&self, query: &[f32], ef: usize, without: Option<NodeId>) -> Vec<Near> {
-        self.walk(self.vectors.from(self.vectors.distance, query), ef, without, |_| true)
+    /// About the `ef` nodes nearest to a prepared query, in no order.
+    pub(super) fn nearest(&self, query: &[f32], ef: usize) -> Vec<Near> {
+        self.nearest_allowed(query, ef, |_| true)
+    }
+
+    /// The same for the vector of a node, as if that were not there.
+    pub(super) fn nearest_to(&self, node: NodeId, ef: usize, is_rough: bool) -> Vec<Near> {
+        let vector = self.vectors.get(node).unwrap_or_default();
+        let from = self.vectors.from(self.vectors.distance, vector);
+        self.walk(from, is_rough, ef, Some(node), |_| true)
     }
 
     /// The same among those that are allowed. The fewer these are, the more links it follows.
@@ -128,19 +154,23 @@ impl Graph {
         ef: usize,
         allows: impl Fn(NodeId) -> bool,
     ) -> Vec<Near> {
-        self.walk(self.vectors.from(self.vectors.distance, query), ef, None, allows)
+        let from = self.vectors.from(self.vectors.distance, query);
+        self.walk(from, self.is_rough(), ef, None, allows)
     }
 
     /// A walk along all links, from what is near in the upper layers, and from [beacons].
     fn walk(
         &self,
         from: Outlook<'_>,
+        is_rough: bool,
         ef: usize,
         without: Option<NodeId>,
         allows: impl Fn(NodeId) -> bool,
     ) -> Vec<Near> {
         let mut walks = self.walks.lock().pop().unwrap_or_default();
         let [upper, walk] = &mut *walks;
+        let coded = if is_rough { from.coded() } else { None };
+        let from = from.roughly(coded.as_ref());
         let nodes = self.len();
         let ground = Ways { webs: &self.webs, from, allows };
         walk.begin(nodes, ef);
@@ -151,7 +181,7 @@ impl Graph {
         }
         walk.visit(&ground, uppers.fresh.iter().copied().chain(beacons(nodes)));
         walk.run(&ground);
-        let near = walk.kept().collect();
+        let near = exactly(from, walk.kept());
         self.walks.lock().push(walks);
         near
     }
@@ -167,6 +197,18 @@ impl Graph {
     }
 }
 
+/// Nodes with their exact nearness.
+fn exactly(from: Outlook<'_>, near: impl Iterator<Item = Near>) -> Vec<Near> {
+    let near: Vec<_> = near.collect();
+    if !from.is_rough() {
+        return near;
+    }
+    let mut nearness = Vec::with_capacity(near.len());
+    let nodes = near.iter().map(|it| it.node());
+    from.exact().nearness_of(nodes.clone(), &mut nearness);
+    nearness.into_iter().zip(nodes).map(|(nearness, node)| Near::new(nearness, node)).collect()
+}
+
 /// The lowest layer, as seen from where a walk wants to go.
 struct Ways<'g, F> {
     webs: &'g [Web],
@@ -175,12 +217,12 @@ struct Ways<'g, F> {
 }
 
 impl<F: Fn(NodeId) -> bool> Ground for Ways<'_, F> {
-    fn nearness(&self, node: NodeId) -> f32 {
-        self.from.nearness(node)
+    fn nearness(&self, nodes: &[NodeId], to: &mut Vec<f32>) {
+        self.from.nearness_of(nodes.iter().copied(), to);
     }
 
-    fn fetch(&self, node: NodeId) {
-        self.from.fetch(node);
+    fn fetch_links(&self, node: NodeId) {
+        self.webs.iter().for_each(|web| web.fetch(node));
     }
 
     fn links(&self, node: NodeId, to: &mut impl FnMut(NodeId)) {

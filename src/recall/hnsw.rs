@@ -30,8 +30,9 @@ use crate::{Error, Result};
 /// The upper layers of the graph are built by hnsw_rs, which logs under its own name. Vectors are
 /// linked in an order of their own, so it doesn't matter how they are sorted. Insertion is parallel, on
 /// as many threads as rayon's current pool has, so two graphs of the same vectors may differ. Memory:
-/// the vectors in f32, once, and about 0.14 KB of links a document with the default `m`
-/// (0.27 KB with the dot product), beside tables of documents and hashes.
+/// the vectors in f32, once, those of 48 values or more also in a byte a value (but not with the Manhattan
+/// distance), and about 0.14 KB of links a document with the default `m` (0.27 KB with the dot product),
+/// beside tables of documents and hashes.
 ///
 /// ```
 /// use maxfold::recall::{Distance, HnswIndex, HnswParams, SearchParams};
@@ -231,6 +232,7 @@ struct Rebuilt {
 impl Rebuilt {
     /// Takes the vectors of a view's documents that it doesn't have yet.
     fn take(&mut self, view: &HnswView, stop: &AtomicBool) -> Result<()> {
+        self.graph.be_rough(view.gauge.is_rough);
         let mut new = Vec::new();
         for (_, node) in view.documents.iter() {
             if let Some(vector) = view.graph.vector(node)

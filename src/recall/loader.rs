@@ -58,6 +58,14 @@ pub struct HnswLoader {
     documents: Vec<(u32, Held<'static>)>,
 }
 
+/// A document that can be added to a [loader](HnswLoader).
+pub(crate) struct ReadyDocument {
+    number: u32,
+    hash: u64,
+    /// Prepared.
+    vector: Vec<f32>,
+}
+
 /// Result of [`HnswLoader`].
 #[derive(Debug)]
 #[non_exhaustive]
@@ -110,16 +118,30 @@ impl HnswLoader {
     /// [`Error::InPoint`](crate::Error::InPoint): a vector of another dimension, NaN or infinity.
     /// Then nothing is added.
     pub fn add(&mut self, number: u32, vector: &[f32]) -> Result<()> {
+        let ready = self.ready(number, vector)?;
+        self.add_ready(ready);
+        Ok(())
+    }
+
+    /// A document that can be added: most of the work, which several threads may do.
+    ///
+    /// # Errors
+    /// As [`HnswLoader::add`].
+    pub(crate) fn ready(&self, number: u32, vector: &[f32]) -> Result<ReadyDocument> {
         let vector = self.snapshot.graph.prepared(vector).map_err(|it| it.in_point(number))?;
-        let held = match self.nodes.get(&hash(&vector)) {
+        Ok(ReadyDocument { number, hash: hash(&vector), vector: vector.into_owned() })
+    }
+
+    /// Adds a document.
+    pub(crate) fn add_ready(&mut self, ReadyDocument { number, hash, vector }: ReadyDocument) {
+        let held = match self.nodes.get(&hash) {
             Some(&node) if self.snapshot.know(node, &vector) => {
                 self.kept.insert(node);
                 Held::Node(node)
             }
-            _ => Held::Vector(vector.into_owned().into()),
+            _ => Held::Vector(vector.into()),
         };
         self.documents.push((number, held));
-        Ok(())
     }
 
     /// The index of all documents that were added, and a stamp for it.

@@ -37,6 +37,7 @@
 //! | `params.rs` | [`HnswParams`], [`SearchParams`] |
 //! | `graph.rs` | the graph: vectors, and links between near ones |
 //! | `blocks.rs` | rows of numbers in large blocks of memory, appended while others read them |
+//! | `codes.rs` | vectors in a byte a value, for a first look |
 //! | `vectors.rs` | the vectors of its nodes |
 //! | `web.rs` | its lowest layer |
 //! | `upper.rs`, `uppers.rs` | its upper layers: those built together, and all of them |
@@ -46,6 +47,7 @@
 //! | `fetch.rs` | memory fetched into the cache ahead of its use |
 //! | `gauge.rs` | how far walks have to go, measured on a sample |
 //! | `threads.rs` | threads that aren't rayon's |
+//! | `scan.rs` | exact scans, which look at coded vectors first |
 //! | `documents.rs` | which documents have which vectors |
 //! | `hnsw.rs` | [`HnswIndex`]: a graph that grows while it is searched, and how it is rebuilt |
 //! | `batch.rs` | [`HnswBatch`]: changes that show together |
@@ -60,6 +62,7 @@
 //! | node | a vector in the graph; documents with equal vectors share one, and it stays when they go |
 //! | link | a way from a node to another that is near |
 //! | layer | nodes with links; the lowest, the *web*, has all of them, the upper ones every sixteenth |
+//! | code | a byte that stands for a value of a vector, nearly |
 //! | fresh | to be in the upper layers, and not in them yet: walks look at each |
 //! | walk | a search along links, from where the upper layers lead to |
 //! | scan | a search that compares every allowed document |
@@ -74,6 +77,7 @@
 mod allowed;
 mod batch;
 mod blocks;
+mod codes;
 mod documents;
 mod exact;
 mod fetch;
@@ -86,6 +90,7 @@ mod metric;
 mod near;
 mod params;
 mod ranking;
+mod scan;
 mod snapshot;
 mod strategy;
 mod threads;

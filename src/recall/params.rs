@@ -42,6 +42,9 @@ const M: RangeInclusive<usize> = 2..=255;
 /// the `m` links of a vector.
 const SCANS_PER_LINK: usize = 2;
 
+/// The same of a walk that looks for the few that are allowed.
+const SCANS_PER_LINK_TO_FEW: usize = 6;
+
 const EF_CONSTRUCT: RangeInclusive<usize> = 1..=1 << 16;
 
 impl HnswParams {
@@ -78,6 +81,11 @@ impl HnswParams {
     /// Returns `true` if a scan of so many vectors is cheaper than a walk, or no dearer.
     pub(super) fn is_scan_cheaper(self, ef: usize, vectors: usize) -> bool {
         self.m == 0 || vectors <= ef.saturating_mul(SCANS_PER_LINK * self.m)
+    }
+
+    /// The same for a walk that looks for few among many.
+    pub(super) fn is_scan_of_few_cheaper(self, ef: usize, vectors: usize) -> bool {
+        self.m == 0 || vectors <= ef.saturating_mul(SCANS_PER_LINK_TO_FEW * self.m)
     }
 }
 

@@ -94,13 +94,13 @@ struct UpperGround<'u> {
 }
 
 impl Ground for UpperGround<'_> {
-    fn nearness(&self, place: u32) -> f32 {
-        self.upper.nodes.get(place as usize).map_or(f32::MIN, |&node| self.from.nearness(node))
+    fn nearness(&self, places: &[u32], to: &mut Vec<f32>) {
+        // What isn't there is a node that isn't there.
+        let node = |&place: &u32| *self.upper.nodes.get(place as usize).unwrap_or(&NodeId::MAX);
+        self.from.nearness_of(places.iter().map(node), to);
     }
 
-    fn fetch(&self, place: u32) {
-        self.upper.nodes.get(place as usize).into_iter().for_each(|&node| self.from.fetch(node));
-    }
+    fn fetch_links(&self, _: u32) {}
 
     fn links(&self, place: u32, to: &mut impl FnMut(u32)) {
         self.layer.links(place).iter().copied().for_each(to);

@@ -7,7 +7,9 @@ use twox_hash::XxHash3_64;
 
 use super::Distance;
 use super::blocks::Blocks;
-use super::fetch::fetch;
+use super::codes::Codes;
+use super::fetch::{fetch, fetched_ahead};
+use crate::maxsim::CodedQuery;
 
 /// A vector's place in the graph: they are counted as they come, and never taken away.
 pub(super) type NodeId = u32;
@@ -21,11 +23,13 @@ pub(super) struct Vectors {
     pub(super) dim: usize,
     /// [Prepared](Distance::prepare), as bits.
     rows: Blocks,
+    /// The same, smaller, where that pays.
+    codes: Option<Codes>,
 }
 
 impl Vectors {
     pub(super) fn new(distance: Distance, dim: usize) -> Self {
-        Self { distance, dim, rows: Blocks::new(dim) }
+        Self { distance, dim, rows: Blocks::new(dim), codes: Codes::new(distance, dim) }
     }
 
     /// Appends a node; `None` if there are too many to count.
@@ -33,6 +37,7 @@ impl Vectors {
         // Only one thread appends at a time, so this is the node's number.
         let node = self.rows.len();
         let node = (node < MOST).then_some(node as NodeId)?;
+        self.codes.iter().for_each(|codes| codes.push(vector));
         self.rows.push(vector.iter().map(|value| value.to_bits()));
         Some(node)
     }
@@ -40,7 +45,13 @@ impl Vectors {
     /// Gives a node that was [pushed](Vectors::push) without one its vector; `false` if there is none.
     pub(super) fn fill(&mut self, node: NodeId, vector: &[f32]) -> bool {
         let node = node as usize;
+        self.codes.iter().for_each(|codes| codes.write(node, vector));
         node < self.len() && self.rows.write(node, vector.iter().map(|value| value.to_bits()))
+    }
+
+    /// Returns `true` if vectors are also coded.
+    pub(super) fn is_coded(&self) -> bool {
+        self.codes.is_some()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -54,7 +65,7 @@ impl Vectors {
 
     /// The vectors as seen from one of them, or from a query.
     pub(super) fn from<'v>(&'v self, by: Distance, vector: &'v [f32]) -> Outlook<'v> {
-        Outlook { vectors: self, by, vector }
+        Outlook { vectors: self, by, vector, coded: None }
     }
 
     /// Nearness of two nodes to each other, by any distance; larger is nearer.
@@ -78,17 +89,60 @@ pub(super) struct Outlook<'v> {
     by: Distance,
     /// Prepared.
     vector: &'v [f32],
+    /// The same, if vectors are looked at as they are coded.
+    coded: Option<(&'v CodedQuery, &'v Codes)>,
 }
 
-impl Outlook<'_> {
-    /// Nearness of a node; larger is nearer. The least if there is no such node.
+impl<'v> Outlook<'v> {
+    /// What it takes to see them in a rough way, which is faster.
+    pub(super) fn coded(&self) -> Option<CodedQuery> {
+        self.vectors.codes.as_ref().map(|_| CodedQuery::new(self.vector))
+    }
+
+    /// The same, seen in that way.
+    pub(super) fn roughly(self, coded: Option<&'v CodedQuery>) -> Self {
+        Self { coded: coded.zip(self.vectors.codes.as_ref()), ..self }
+    }
+
+    /// The same, seen exactly.
+    pub(super) fn exact(self) -> Self {
+        Self { coded: None, ..self }
+    }
+
+    /// Returns `true` if nearness is not exact.
+    pub(super) fn is_rough(&self) -> bool {
+        self.coded.is_some()
+    }
+
+    /// The exact nearness of a node; larger is nearer. The least if there is no such node.
     pub(super) fn nearness(&self, node: NodeId) -> f32 {
         self.vectors.get(node).map_or(f32::MIN, |other| self.by.similarity(self.vector, other))
     }
 
-    /// Has a node's vector fetched into the cache.
-    pub(super) fn fetch(&self, node: NodeId) {
-        self.vectors.rows.get(node as usize).into_iter().for_each(fetch);
+    /// Calls `to` with what the similarity of each of some nodes is at least, and at most; `false` if
+    /// that can't be told without looking at their vectors.
+    pub(super) fn bounds_of(
+        &self,
+        nodes: impl Iterator<Item = NodeId> + Clone,
+        to: impl FnMut([f64; 2]),
+    ) -> bool {
+        let Some((query, codes)) = self.coded else { return false };
+        codes.bounds_of(self.by, query, nodes.map(|node| node as usize), to);
+        true
+    }
+
+    /// Appends the nearness of each of some nodes.
+    pub(super) fn nearness_of(
+        &self,
+        nodes: impl Iterator<Item = NodeId> + Clone,
+        to: &mut Vec<f32>,
+    ) {
+        if let Some((query, codes)) = self.coded {
+            return codes.nearness_of(self.by, query, nodes.map(|node| node as usize), to);
+        }
+        let row = |node: NodeId| self.vectors.rows.get(node as usize);
+        let nodes = fetched_ahead(nodes, |node| row(node).into_iter().for_each(fetch));
+        to.extend(nodes.map(|node| self.nearness(node)));
     }
 }
 

@@ -4,15 +4,14 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::documents::Documents;
-use super::exact::best;
 use super::gauge::Gauge;
 use super::graph::Graph;
 use super::params::check;
 use super::ranking::{Candidate, Top};
+use super::scan;
 use super::vectors::NodeId;
 use super::{Allowed, Distance, HnswParams};
 use super::{Recalled, ScanReason, SearchParams, Strategy};
@@ -23,7 +22,7 @@ use crate::Result;
 /// A walk looks at a small part of the vectors, and so may miss a near one. Every search decides
 /// between the walk and an exact scan, and says which it was:
 ///
-/// - It scans where no more documents are allowed than a walk would look at.
+/// - It scans where no more documents are allowed than a walk would look at, or than it would take the time of.
 /// - With a filter that allows much, it walks as though there were none, with an `ef` so much larger that
 ///   enough of what it finds is allowed. With others it looks at allowed documents only, and takes the links
 ///   of those between them for theirs.
@@ -168,15 +167,21 @@ impl Search<'_> {
         let reason = match params.exact {
             true => ScanReason::Requested,
             _ if graph.m == 0 => ScanReason::NoGraph,
-            _ if graph.is_scan_cheaper(self.ef_for(ef), documents) => {
-                ScanReason::Cheaper { ef: self.ef_past_all(ef) }
-            }
+            _ if self.is_scan_cheaper(ef) => ScanReason::Cheaper { ef: self.ef_past_all(ef) },
             _ => {
                 let enough = enough.map(|ef| self.ef_for(ef));
                 return Ok(Strategy::Graph { ef: self.ef_for(ef), enough });
             }
         };
         Ok(Strategy::Scan { documents, reason })
+    }
+
+    fn is_scan_cheaper(&self, ef: usize) -> bool {
+        let (graph, ef, documents) = (self.view.params(), self.ef_for(ef), self.documents());
+        match self.part() < FEW {
+            true => graph.is_scan_of_few_cheaper(ef, documents),
+            false => graph.is_scan_cheaper(ef, documents),
+        }
     }
 
     /// The part of the graph's vectors that is allowed, above 0.
@@ -206,7 +211,7 @@ impl Search<'_> {
             let nodes = AllowedNodes::of(self);
             graph.nearest_allowed(self.query, ef, |node| nodes.contains(node))
         } else {
-            graph.nearest(self.query, ef, None)
+            graph.nearest(self.query, ef)
         };
         for near in found {
             let candidate =
@@ -228,12 +233,12 @@ impl Search<'_> {
         }
         let documents = &self.view.documents;
         let numbers = self.allowed.as_ref().unwrap_or(documents.numbers());
-        let numbers: Vec<_> = numbers.iter().collect();
-        let from = self.view.graph.vectors.from(self.view.distance(), self.query);
-        best(self.limit, self.view.dim(), numbers.into_par_iter(), |number, top| {
-            let score = documents.node_of(number).map(|node| from.nearness(node));
-            top.extend(score.map(|score| Candidate { document: number as usize, score }));
-        })
+        let held = |number| Some((number, documents.node_of(number)?));
+        let held: Vec<_> = numbers.iter().filter_map(held).collect();
+        let (graph, by) = (&self.view.graph, self.view.distance());
+        let from = graph.vectors.from(by, self.query);
+        let coded = if graph.is_rough() { from.coded() } else { None };
+        scan::nearest(from.roughly(coded.as_ref()), self.view.dim(), self.limit, held)
     }
 }
 

@@ -2,20 +2,18 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::mem;
 
 use super::NodeId;
 use super::near::Near;
 
-/// Rows that are fetched before they are needed.
-const AHEAD: usize = 2;
-
 /// Nodes that are linked, as seen from where a walk wants to go.
 pub(super) trait Ground {
-    /// Nearness of a node; larger is nearer.
-    fn nearness(&self, node: NodeId) -> f32;
+    /// Appends the nearness of each of some nodes; larger is nearer.
+    fn nearness(&self, nodes: &[NodeId], to: &mut Vec<f32>);
 
-    /// Has what [`Ground::nearness`] needs fetched into the cache.
-    fn fetch(&self, node: NodeId);
+    /// Has what [`Ground::links`] needs fetched into the cache.
+    fn fetch_links(&self, node: NodeId);
 
     /// Calls `to` with the nodes that one is linked to.
     fn links(&self, node: NodeId, to: &mut impl FnMut(NodeId));
@@ -36,6 +34,8 @@ pub(super) struct Walk {
     kept: BinaryHeap<Reverse<Near>>,
     /// Nodes to come by next.
     next: Vec<NodeId>,
+    /// And how near they are.
+    nearness: Vec<f32>,
     /// Nodes that are not allowed, and whose links are followed.
     detours: Vec<NodeId>,
 }
@@ -99,6 +99,8 @@ impl Walk {
     /// Follows links until nothing nearer lies ahead.
     pub(super) fn run(&mut self, ground: &impl Ground) {
         while let Some(near) = self.ahead.pop().filter(|&near| !self.is_too_far(near)) {
+            // Unless what is found now is nearer, this is where it goes on.
+            self.ahead.peek().into_iter().for_each(|next| ground.fetch_links(next.node()));
             self.follow(ground, near.node());
         }
     }
@@ -111,7 +113,12 @@ impl Walk {
                 if ground.allows(node) { next.push(node) } else { detours.push(node) }
             }
         });
+        // Some beyond those that are not allowed, and no more than if all were allowed.
+        let most = next.len() + detours.len();
         for node in detours.drain(..) {
+            if next.len() >= most {
+                break;
+            }
             ground.links(node, &mut |node| {
                 // Those that aren't allowed stay new, as detours of another node.
                 if !seen.has(node) && ground.allows(node) && seen.is_new(node) {
@@ -128,13 +135,13 @@ impl Walk {
     }
 
     fn look(&mut self, ground: &impl Ground) {
-        self.next.iter().take(AHEAD).for_each(|&node| ground.fetch(node));
-        for at in 0..self.next.len() {
-            self.next.get(at + AHEAD).into_iter().for_each(|&node| ground.fetch(node));
-            let node = self.next[at];
-            self.keep(Near::new(ground.nearness(node), node));
+        let (mut next, mut nearness) = (mem::take(&mut self.next), mem::take(&mut self.nearness));
+        ground.nearness(&next, &mut nearness);
+        // In a loop of its own: here the machine guesses wrong, and must not while it computes.
+        for (node, nearness) in next.drain(..).zip(nearness.drain(..)) {
+            self.keep(Near::new(nearness, node));
         }
-        self.next.clear();
+        (self.next, self.nearness) = (next, nearness);
     }
 
     fn keep(&mut self, near: Near) {

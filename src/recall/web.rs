@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use parking_lot::Mutex;
 
 use super::blocks::Blocks;
+use super::fetch::fetch;
 use super::near::Near;
 use super::vectors::Vectors;
 use super::{Distance, NodeId};
@@ -50,6 +51,11 @@ impl Web {
     /// Appends a node that has these links.
     pub(super) fn push(&self, links: impl IntoIterator<Item = NodeId>) {
         self.lists.push(links.into_iter().map(|node| node + 1));
+    }
+
+    /// Has the links of a node fetched into the cache.
+    pub(super) fn fetch(&self, node: NodeId) {
+        self.lists.get(node as usize).into_iter().for_each(fetch);
     }
 
     /// The links of a node.

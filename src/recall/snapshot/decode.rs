@@ -22,7 +22,8 @@ pub(super) fn decode(bytes: &[u8], mut graph: Graph) -> Result<Snapshot, String>
     let mut fields = Fields(fields);
     fields.check_header(&graph)?;
     let stamp = u64::from_le_bytes(fields.take()?);
-    let gauge = Gauge { ef: fields.number()?, nodes: fields.number()? };
+    let gauge = fields.gauge()?;
+    graph.be_rough(gauge.is_rough);
     let hashes = fields.hashes()?;
     let nodes = hashes.len();
     for web in &graph.webs {
@@ -60,6 +61,14 @@ impl<'b> Fields<'b> {
             }
         }
         Ok(())
+    }
+
+    fn gauge(&mut self) -> Result<Gauge, String> {
+        let [ef, nodes, is_rough] = [self.number()?, self.number()?, self.number()?];
+        match is_rough {
+            0 | 1 => Ok(Gauge { ef, nodes, is_rough: is_rough == 1 }),
+            other => Err(format!("{other} where 0 or 1 was expected")),
+        }
     }
 
     fn hashes(&mut self) -> Result<Vec<u64>, String> {

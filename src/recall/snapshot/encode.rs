@@ -14,7 +14,7 @@ pub(super) fn encode(view: &HnswView) -> Vec<u8> {
     let mut out = Out(MAGIC.to_vec());
     out.put(header(graph));
     out.0.extend(view.stamp().to_le_bytes());
-    out.put([gauge.ef, gauge.nodes, graph.len() as u32]);
+    out.put([gauge.ef, gauge.nodes, gauge.is_rough.into(), graph.len() as u32]);
     for node in nodes.clone() {
         out.0.extend(hash_of(graph, node).to_le_bytes());
     }

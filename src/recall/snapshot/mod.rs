@@ -9,11 +9,11 @@
 //! | field | type |
 //! |---|---|
 //! | `MXFDHNSW` | 8 bytes |
-//! | version: 4 | u32 |
+//! | version: 5 | u32 |
 //! | distance: its place in [`Distance::ALL`](super::Distance::ALL) | u32 |
 //! | `m`, `ef_construct`, dimension | 3 × u32 |
 //! | stamp | u64 |
-//! | how far walks have to go: the `ef`, and of how many nodes it was measured | 2 × u32 |
+//! | how far walks have to go: the `ef`, of how many nodes it was measured, and 1 if walks look at coded vectors first, else 0 | 3 × u32 |
 //! | nodes | u32 |
 //! | for each node: XXH3 of its vector (prepared, f32); 0 if that is lost | u64 |
 //! | for each measure by which nodes are linked, for each node: its links | list |
@@ -47,7 +47,7 @@ use super::{Distance, HnswView, NodeId};
 use crate::{Error, Result, files};
 
 const MAGIC: &[u8; 8] = b"MXFDHNSW";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// A graph, and which vectors its nodes have to have.
 pub(super) struct Snapshot {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::collection::{Collection, Snapshot, VectorConfig, VectorKind};
-use crate::filter::PointSet;
+use crate::filter::{PointNumber, PointSet};
 use crate::recall::{HnswIndex, HnswLoader, HnswParams, HnswView};
 use crate::trace::span;
 use crate::{Error, Result};
@@ -102,8 +102,10 @@ impl Graph {
                 }
             };
         for chunk in chunks(snapshot.having(name)?) {
-            for (number, vector) in snapshot.read_dense(name, &chunk)? {
-                loader.add(number.get(), &vector)?;
+            let ready = |number: PointNumber, vector: &[f32]| loader.ready(number.get(), vector);
+            // Nobody waits for this thread, so it may wait for others.
+            for document in snapshot.map_dense(name, &chunk, ready)? {
+                loader.add_ready(document?);
             }
         }
         let loaded = loader.finish(snapshot.transaction())?;
