@@ -13,6 +13,7 @@ mod document;
 mod evaluate;
 mod headless;
 mod ingest;
+mod model;
 mod output;
 mod progress;
 mod score;
