@@ -69,6 +69,24 @@ fn what_is_ingested_is_found() {
     }
 }
 
+#[cfg(not(feature = "encoder"))]
+#[test]
+fn a_model_needs_another_build() {
+    let files = Files::new();
+    let told = |output: std::process::Output| {
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("expected a build with the feature `encoder`"), "{stderr}");
+    };
+    let points = files.path("points");
+    let (c, model) = (files.path("c"), ["--model", "somewhere"]);
+    let mut ingest = maxfold("ingest");
+    told(ingest.args(["--collection", &c, "--points", &points]).args(model).output().unwrap());
+    files.ingest("c", &[]).output().unwrap();
+    let mut search = maxfold("search");
+    told(search.args(["--collection", &c, "words"]).args(model).output().unwrap());
+}
+
 /// The nearest green points, by the reference.
 fn check_green(files: &Files, query: &TokenMatrix, result: &Value, backend: &str) {
     let score =

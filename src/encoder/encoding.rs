@@ -107,6 +107,16 @@ impl Encoding {
         TokenMatrix::new(&self.values, self.dim)
     }
 
+    /// The mean of all rows: a dense vector, for recall.
+    pub fn mean(&self) -> Vec<f32> {
+        let mut mean = vec![0.0; self.dim];
+        for row in self.values.chunks_exact(self.dim) {
+            mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        }
+        mean.iter_mut().for_each(|sum| *sum /= self.tokens.len() as f32);
+        mean
+    }
+
     /// Number of columns.
     pub fn dim(&self) -> usize {
         self.dim

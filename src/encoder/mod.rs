@@ -10,12 +10,10 @@
 mod bm25;
 #[cfg(feature = "encoder")]
 mod checkpoint;
-#[cfg(feature = "encoder")]
 mod encoding;
 
 #[cfg(feature = "server")]
 pub use bm25::Bm25;
 #[cfg(feature = "encoder")]
 pub use checkpoint::Checkpoint;
-#[cfg(feature = "encoder")]
 pub use encoding::{Encoder, Encoding, Token};

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::app::App;
-use super::documents::{self, Texts};
+use super::documents::{self, Models, Texts};
 use super::options::UNIT;
 use super::refusal::Refusal;
 use crate::json::{self, Node};
@@ -17,6 +17,8 @@ use crate::json::{self, Node};
 /// A body, which counts against what all may take until it is dropped.
 pub(super) struct Text {
     bytes: Vec<u8>,
+    /// For texts in it.
+    models: Arc<Models>,
     _room: Option<OwnedSemaphorePermit>,
     _turn: Option<OwnedSemaphorePermit>,
 }
@@ -30,6 +32,11 @@ impl Text {
     /// Tells whether it is read in no time.
     pub fn is_short(&self) -> bool {
         self.bytes.len() <= SHORT
+    }
+
+    /// Tells whether models may have to encode texts in it, which takes long.
+    pub fn needs_models(&self) -> bool {
+        !self.models.is_empty() && documents::may_be_in(&self.bytes)
     }
 
     /// Waits until it may be read: values take many times the bytes of their text.
@@ -65,8 +72,8 @@ impl Text {
         let empty = text.trim().is_empty();
         let text = if empty { "{}" } else { text };
         let mut tree = json::parse(text, what, name)?;
-        if documents::may_be_in(text) {
-            documents::encode(&mut tree, name, texts)?;
+        if documents::may_be_in(text.as_bytes()) {
+            documents::encode(&mut tree, name, texts, &self.models)?;
         }
         Ok(read(&Node::root(&tree, name))?)
     }
@@ -84,7 +91,8 @@ impl FromRequest<App> for Text {
         }
         // As long as it will be: a vector that grows has up to three times that for a moment.
         let length = declared.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
-        let text = Text { bytes: Vec::with_capacity(length), _room: None, _turn: None };
+        let (bytes, models) = (Vec::with_capacity(length), Arc::clone(&app.options.models));
+        let text = Text { bytes, models, _room: None, _turn: None };
         let read = read(text, request.into_body(), limit, &app.bodies);
         timeout(app.options.body_time, read).await.unwrap_or_else(|_| Err(Refusal::slow()))
     }

@@ -72,13 +72,17 @@ impl App {
         }
     }
 
-    /// Reads a body, away from the executor's threads if it is long.
+    /// Reads a body, away from the executor's threads if it is long; with texts for models on a thread of the service.
     pub async fn read<T: Send + 'static>(
         &self,
         text: Text,
         read: impl FnOnce(&Text) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let text = text.in_turn(self).await;
+        if text.needs_models() {
+            let read = move || Ok(read(&text));
+            return self.registry.service().run(CallOptions::new(), read).await?;
+        }
         match text.is_short() {
             true => read(&text),
             false => run_async(move || Ok(read(&text))).await?,

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::documents::Models;
+use crate::encoder::Encoder;
 use crate::rerank::Reranker;
 use crate::service::ServiceOptions;
 
@@ -33,6 +35,7 @@ pub struct ServerOptions {
     pub(super) cors: bool,
     pub(super) reranker: Option<Arc<Reranker>>,
     pub(super) service: ServiceOptions,
+    pub(super) models: Arc<Models>,
 }
 
 impl Default for ServerOptions {
@@ -48,6 +51,7 @@ impl Default for ServerOptions {
             cors: true,
             reranker: None,
             service: ServiceOptions::new(),
+            models: Arc::default(),
         }
     }
 }
@@ -108,6 +112,12 @@ impl ServerOptions {
     /// Threads that answer, and the number of requests that may wait for them.
     pub fn service(self, service: ServiceOptions) -> Self {
         Self { service, ..self }
+    }
+
+    /// Encodes texts in bodies that name this model, `{"text": …, "model": …}`, where vectors belong.
+    pub fn model(mut self, name: impl Into<String>, model: Arc<dyn Encoder>) -> Self {
+        Arc::make_mut(&mut self.models).insert(name.into(), model);
+        self
     }
 
     /// Units in which bodies are counted, all together.

@@ -14,6 +14,7 @@ mod evaluate;
 mod explain;
 mod headless;
 mod ingest;
+mod model;
 mod output;
 mod progress;
 mod score;

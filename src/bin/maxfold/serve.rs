@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::backend::BackendArgs;
 use crate::command_line::Usage;
+use crate::model;
 
 /// Serves the collections of a directory by Qdrant's REST API: its clients need only another address.
 ///
@@ -65,6 +66,9 @@ pub struct Args {
         default_value_t = 64
     )]
     max_request_size: usize,
+    /// Folder with folders of models, NAME or OWNER/NAME, for texts that stand where vectors belong
+    #[arg(long, value_name = "DIR")]
+    models: Option<PathBuf>,
     /// Lets no page of another origin ask
     #[arg(long)]
     no_cors: bool,
@@ -135,6 +139,11 @@ impl Args {
         }
         if let Some(key) = &self.read_only_api_key {
             options = options.read_only_api_key(given(key)?);
+        }
+        for (name, folder) in
+            self.models.as_deref().map(model::all_in).transpose()?.into_iter().flatten()
+        {
+            options = options.model(name, Arc::from(model::open(&folder)?));
         }
         Ok(options)
     }

@@ -1,6 +1,7 @@
-//! `maxfold search`: requests in, points out, for other languages to use and to check.
+//! `maxfold search`: requests in, points out, for other languages to use and to check; or words in.
 
 mod report;
+mod words;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -24,15 +25,22 @@ use crate::{document, output};
 /// array of them. The JSON result has `results`, for each request Qdrant's `points`, beside the `plan`
 /// and the `backend` that scored, and `seconds`, one number a repeat. Without --output, --run and
 /// --json, the points are printed as a table.
+///
+/// Instead of a request there may be words, and the model that the collection was ingested with: they are
+/// compared with `tokens`, of the 1,000 points that are nearest by `mean`, if the collection has that.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  maxfold search --collection DIR --request REQUEST.json --json")]
+#[command(
+    after_help = "Example:\n  maxfold search --collection DIR --request REQUEST.json --json\n  maxfold search --collection DIR --model MODEL \"words to find\""
+)]
 pub struct Args {
     /// The collection's directory.
     #[arg(long, value_name = "DIR")]
     collection: PathBuf,
     /// The body of Qdrant's query call, or an array of them.
-    #[arg(long, value_name = "REQUEST.json", required_unless_present = "count")]
+    #[arg(long, value_name = "REQUEST.json", required_unless_present_any = ["count", "words"])]
     request: Option<PathBuf>,
+    #[command(flatten)]
+    words: words::WordArgs,
     /// File for the JSON result.
     #[arg(long, value_name = "OUT.json")]
     output: Option<PathBuf>,
@@ -57,7 +65,7 @@ pub struct Args {
     #[arg(long, value_name = "R", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
     /// Prints how many points there are, instead of searching.
-    #[arg(long, conflicts_with_all = ["request", "output", "run", "json"])]
+    #[arg(long, conflicts_with_all = ["request", "words", "output", "run", "json"])]
     count: bool,
     /// Counts only the points that match this filter.
     #[arg(long, value_name = "FILTER.json", requires = "count")]
@@ -78,8 +86,10 @@ impl Args {
 }
 
 pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    let Some(request) = &args.request else { return count(args) };
-    let mut requests = document::read(request, QueryRequest::read_all)?;
+    if args.count {
+        return count(args);
+    }
+    let mut requests = requests(args)?;
     let query_ids = query_ids(args, requests.len())?;
     if let Some(key) = &args.id_key {
         requests.iter_mut().try_for_each(|request| with_key(request, key))?;
@@ -98,6 +108,17 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         output::run(file, &report::trec(answers, &config, args.id_key.as_deref())?)?;
     }
     report::write(args, &responses, &seconds)
+}
+
+/// The requests of a file, or the one for words.
+fn requests(args: &Args) -> Result<Vec<QueryRequest>, Box<dyn Error>> {
+    match &args.request {
+        Some(request) => Ok(document::read(request, QueryRequest::read_all)?),
+        None => {
+            let config = Collection::open_read_only(&args.collection)?.config();
+            Ok(vec![args.words.request(&config)?])
+        }
+    }
 }
 
 fn count(args: &Args) -> Result<(), Box<dyn Error>> {

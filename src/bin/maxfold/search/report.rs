@@ -42,7 +42,11 @@ pub fn write(
     if args.json {
         output::json(None, &results)?;
     }
-    if args.table() { table(responses) } else { Ok(()) }
+    match (args.table(), responses, &args.request) {
+        (true, [found], None) => args.words.table(&found.points),
+        (true, ..) => table(responses),
+        (false, ..) => Ok(()),
+    }
 }
 
 fn answer(response: &QueryResponse) -> Answer<'_> {
