@@ -51,7 +51,7 @@
 //! | `snapshot.rs`, `verified.rs` | [`Snapshot`]: reading |
 //! | `scroll.rs` | points in the order of their ids |
 //! | `gather.rs`, `matrices.rs` | reading vectors of many points; [`TokenMatrices`] |
-//! | `quantization.rs` | multivectors in int8 beside f16, kept and read |
+//! | `int8.rs`, `quantization.rs` | multivectors that are kept in int8 beside f16; keeping and reading them |
 //! | `backup.rs`, `compact.rs`, `statistics.rs` | [`Collection::backup`], [`Collection::compact`], [`Collection::statistics`] |
 //! | `collection.rs` | [`Collection`]: create, open, write, read |
 //!
@@ -89,6 +89,7 @@ mod gather;
 mod hnsw_json;
 mod index_values;
 mod indexes;
+mod int8;
 mod matrices;
 mod operation;
 mod operation_json;

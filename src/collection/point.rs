@@ -8,7 +8,7 @@ use half::slice::HalfFloatSliceExt;
 
 use super::Vector;
 use super::config::{CollectionConfig, Shape, VectorConfig};
-use super::quantization::quantized;
+use super::int8::quantized;
 use super::schema::Schema;
 use super::sparse::SparseVector;
 use crate::filter::{FieldPath, Filter, Payload, PointId};

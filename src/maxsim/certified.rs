@@ -48,7 +48,7 @@ impl CpuMaxSim {
     ///     documents.iter().map(|it| QuantizedMatrix::new(it.view())).collect::<Result<_, _>>()?;
     ///
     /// let views: Vec<_> = quantized.iter().map(QuantizedMatrix::view).collect();
-    /// let (query, matrix) = (TokenMatrix::from_rows(&[row(700)])?, |at| Ok(documents[at].view()));
+    /// let (query, matrix) = (TokenMatrix::from_rows(&[row(700)])?, |at: usize| Ok(documents[at].view()));
     /// let best = CpuMaxSim::new().top_k_quantized(query.view(), &views, matrix, 1)?;
     /// assert_eq!(best[0].0, 700);
     /// # Ok::<(), maxfold::Error>(())

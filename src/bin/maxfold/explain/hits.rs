@@ -124,7 +124,6 @@ fn hit(
 
 /// The text of a hit with its tokens: by the model, if there is one, or by the payload.
 fn passage(args: &Args, payload: &Payload) -> maxfold::Result<Option<Passage>> {
-    #[cfg(feature = "encoder")]
     if let Some(passage) = args.model.passage(payload, &args.text)? {
         return Ok(Some(passage));
     }

@@ -14,7 +14,6 @@ mod hits;
 mod html;
 mod json;
 mod marks;
-#[cfg(feature = "encoder")]
 mod model;
 mod page;
 mod passage;
@@ -48,11 +47,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     collection: PathBuf,
     /// The body of Qdrant's query call.
-    #[arg(long, value_name = "REQUEST.json")]
-    #[cfg_attr(feature = "encoder", arg(required_unless_present = "words"))]
-    #[cfg_attr(not(feature = "encoder"), arg(required = true))]
+    #[arg(long, value_name = "REQUEST.json", required_unless_present = "words")]
     request: Option<PathBuf>,
-    #[cfg(feature = "encoder")]
     #[command(flatten)]
     model: model::ModelArgs,
     /// Names of the query's tokens: words, or a JSON array of strings.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use maxfold::Vector;
 use maxfold::collection::VectorKind;
-use maxfold::encoder::{Checkpoint, Encoder};
+use maxfold::encoder::Encoder;
 use maxfold::filter::Payload;
 use maxfold::search::{QueryRequest, Searcher};
 use maxfold::serde_json::Value;
@@ -14,6 +14,7 @@ use maxfold::serde_json::Value;
 use super::passage::Passage;
 use super::question::Question;
 use crate::command_line::Usage;
+use crate::model::{self, TOKENS};
 
 #[derive(clap::Args)]
 pub struct ModelArgs {
@@ -24,20 +25,20 @@ pub struct ModelArgs {
     /// tokens stand.
     #[arg(id = "folder", long = "model", value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// The multivector that words are compared with; by default the only one.
+    /// The multivector that words are compared with; by default `tokens`, or the only one.
     #[arg(long, value_name = "NAME", requires = "words")]
     using: Option<String>,
     /// The model, once it is needed.
     #[arg(skip)]
-    opened: OnceLock<Box<Checkpoint>>,
+    opened: OnceLock<Box<dyn Encoder>>,
 }
 
 impl ModelArgs {
-    fn model(&self) -> maxfold::Result<Option<&Checkpoint>> {
+    fn model(&self) -> maxfold::Result<Option<&dyn Encoder>> {
         let Some(folder) = &self.folder else { return Ok(None) };
         if self.opened.get().is_none() {
-            let model = Box::new(Checkpoint::open(folder)?);
-            return Ok(Some(self.opened.get_or_init(|| model)));
+            let model = model::open(folder)?;
+            return Ok(Some(self.opened.get_or_init(|| model).as_ref()));
         }
         Ok(self.opened.get().map(Box::as_ref))
     }
@@ -47,7 +48,7 @@ impl ModelArgs {
         let (Some(words), Some(model)) = (&self.words, self.model()?) else { return Ok(None) };
         let using = match &self.using {
             Some(name) => name.clone(),
-            None => only_multivector(searcher)?,
+            None => multivector(searcher)?,
         };
         let encoding = model.query(words)?;
         let names = encoding.tokens().iter().map(|token| token.text.clone()).collect();
@@ -68,13 +69,14 @@ impl ModelArgs {
     }
 }
 
-/// The name of a collection's multivector.
-fn only_multivector(searcher: &Searcher) -> Result<String, Usage> {
+/// The name of the multivector with all tokens: the one that `ingest` makes, or the only one.
+fn multivector(searcher: &Searcher) -> Result<String, Usage> {
     let config = searcher.collection().config();
     let multi = config.vectors().filter(|(_, vector)| vector.kind == VectorKind::Multi);
     let names: Vec<_> = multi.map(|(name, _)| name).collect();
     match names[..] {
         [only] => Ok(only.into()),
+        _ if names.contains(&TOKENS) => Ok(TOKENS.into()),
         _ => {
             let message = "expected --using, as the collection has not one multivector but";
             Err(Usage::new(format!("{message} {}", names.len())))

@@ -24,7 +24,6 @@ pub struct Question {
 impl Question {
     /// Reads the request, and looks up the vector of the point that it may name.
     pub fn read(args: &Args, searcher: &Searcher) -> Result<Self, Box<dyn Error>> {
-        #[cfg(feature = "encoder")]
         if let Some(question) = args.model.question(searcher)? {
             return Ok(question);
         }
