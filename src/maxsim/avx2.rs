@@ -4,7 +4,9 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::lanes::{ByteLanes, FloatLanes, Lanes};
+#[cfg(feature = "recall")]
+use super::lanes::ByteLanes;
+use super::lanes::{FloatLanes, Lanes};
 
 /// Proof that this machine has AVX2, FMA and F16C.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +115,7 @@ impl FloatLanes for Avx2 {
     }
 }
 
+#[cfg(feature = "recall")]
 impl ByteLanes for Avx2 {
     const PRODUCTS: usize = 16;
     type Sums = __m256i;

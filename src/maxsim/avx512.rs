@@ -4,7 +4,9 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::lanes::{ByteLanes, FloatLanes, Lanes};
+#[cfg(feature = "recall")]
+use super::lanes::ByteLanes;
+use super::lanes::{FloatLanes, Lanes};
 
 /// Proof that this machine has AVX-512 F, BW and DQ.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +118,7 @@ impl FloatLanes for Avx512 {
     }
 }
 
+#[cfg(feature = "recall")]
 impl ByteLanes for Avx512 {
     const PRODUCTS: usize = 32;
     type Sums = __m512i;

@@ -11,6 +11,7 @@ use super::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use super::avx512::Avx512;
 use super::bound::Integers;
+#[cfg(feature = "recall")]
 use super::coded::{self, Coded};
 use super::dense;
 use super::kernel::{self, Scratch};
@@ -181,6 +182,7 @@ impl InstructionSet {
     }
 
     /// The products of a query and each of some coded vectors.
+    #[cfg(feature = "recall")]
     pub(super) fn products<'c>(
         self,
         query: &[i16],

@@ -64,6 +64,7 @@ pub(super) trait FloatLanes: Lanes<Value = f32> {
 }
 
 /// Lanes of i32, which add up products of integers.
+#[cfg(feature = "recall")]
 pub(super) trait ByteLanes: Copy {
     /// Products that are added at once.
     const PRODUCTS: usize;
@@ -154,6 +155,7 @@ impl<const N: usize> FloatLanes for Portable<N> {
     }
 }
 
+#[cfg(feature = "recall")]
 impl<const N: usize> ByteLanes for Portable<N> {
     const PRODUCTS: usize = N;
     type Sums = [i32; N];
@@ -244,6 +246,7 @@ macro_rules! compile_for {
             }
 
             /// The products of a query and each of some coded vectors.
+            #[cfg(feature = "recall")]
             pub(super) fn products<'c>(
                 self,
                 query: &[i16],

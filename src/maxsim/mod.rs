@@ -33,7 +33,9 @@ mod avx2;
 mod avx512;
 mod bound;
 mod certified;
+#[cfg(feature = "recall")]
 mod coded;
+#[cfg(feature = "recall")]
 mod coded_query;
 mod dense;
 mod instruction_set;
@@ -51,7 +53,9 @@ mod similarity;
 mod tile;
 mod top_k;
 
+#[cfg(feature = "recall")]
 pub(crate) use coded::{Coded, Head};
+#[cfg(feature = "recall")]
 pub(crate) use coded_query::{CodedQuery, Nearly};
 pub use instruction_set::InstructionSet;
 pub use matches::SimilarityMatrix;
