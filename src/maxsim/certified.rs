@@ -41,16 +41,17 @@ impl CpuMaxSim {
     /// ```
     /// use maxfold::{TokenMatrix, maxsim::CpuMaxSim, multivector::QuantizedMatrix};
     ///
-    /// let row = |at: usize| [(at as f32).sin(), (at as f32).cos()];
-    /// let documents: Vec<TokenMatrix> =
-    ///     (0..1_000).map(|at| TokenMatrix::from_rows(&[row(at)])).collect::<Result<_, _>>()?;
+    /// let documents: Vec<TokenMatrix> = (0..1_000)
+    ///     .map(|at| TokenMatrix::from_rows(&[[at as f32, 1.0]]))
+    ///     .collect::<Result<_, _>>()?;
     /// let quantized: Vec<QuantizedMatrix> =
     ///     documents.iter().map(|it| QuantizedMatrix::new(it.view())).collect::<Result<_, _>>()?;
     ///
     /// let views: Vec<_> = quantized.iter().map(QuantizedMatrix::view).collect();
-    /// let (query, matrix) = (TokenMatrix::from_rows(&[row(700)])?, |at: usize| Ok(documents[at].view()));
-    /// let best = CpuMaxSim::new().top_k_quantized(query.view(), &views, matrix, 1)?;
-    /// assert_eq!(best[0].0, 700);
+    /// let query = TokenMatrix::from_rows(&[[0.5_f32, 0.0]])?;
+    /// let matrix = |at: usize| Ok(documents[at].view());
+    /// let best = CpuMaxSim::new().top_k_quantized(query.view(), &views, matrix, 2)?;
+    /// assert_eq!(best, [(999, 499.5), (998, 499.0)]);
     /// # Ok::<(), maxfold::Error>(())
     /// ```
     ///
