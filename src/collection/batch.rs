@@ -1,6 +1,6 @@
 //! [`Batch`]: one transaction of changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -28,8 +28,8 @@ pub(super) struct Batch<'s> {
     pub(super) state: State,
     /// Shapes of the vectors, by slot.
     shapes: Vec<Option<Shape>>,
-    /// Tells of each slot whether its vectors are kept in int8, too.
-    quantized: Vec<bool>,
+    /// Slots of vectors that are kept in int8, too.
+    quantized: BTreeSet<u8>,
     /// Changes of the payload indexes, by key.
     pub(super) changes: BTreeMap<Vec<u8>, Change>,
     /// Changes of the inverted indexes.
@@ -47,7 +47,7 @@ impl<'s> Batch<'s> {
     /// `txn` sees `state`.
     pub fn new(store: &'s Store, txn: RwTxn<'s>, state: Arc<State>) -> Self {
         let (old, state) = (state.clone(), State::clone(&state));
-        let (shapes, quantized) = (state.schema.shapes(), quantized_slots(&state.schema));
+        let (shapes, quantized) = (state.schema.shapes(), state.schema.quantized());
         let (changes, postings) = (BTreeMap::new(), PostingChanges::default());
         Self { store, txn, old, state, shapes, quantized, changes, postings }
     }
@@ -138,7 +138,7 @@ impl<'s> Batch<'s> {
             *longest = rows.chunks(dim).map(norm).fold(*longest, f64::max);
             self.store.put(&mut self.txn, Table::Rows, &key, bytemuck::cast_slice(rows))?;
         }
-        if self.quantized[at] {
+        if self.quantized.contains(&slot) {
             self.put_quantized(number, slot, bytes, quantized)?;
         }
         self.state.having[at].insert(number);
@@ -199,17 +199,15 @@ impl<'s> Batch<'s> {
     pub fn reconfigure(&mut self, schema: Schema) {
         self.state.having.resize_with(schema.slots(), PointSet::new);
         self.state.longest.resize(schema.slots(), 0.0);
-        (self.shapes, self.quantized) = (schema.shapes(), quantized_slots(&schema));
+        (self.shapes, self.quantized) = (schema.shapes(), schema.quantized());
         self.state.schema = Arc::new(schema);
     }
 
     /// Drops a vector, and what points have of it. Their numbers stay, and so no key is ever another vector's.
     pub fn drop_vector(&mut self, name: &str) -> Result<()> {
         let (slot, _) = self.state.schema.slot(name)?;
-        let (first, last) = (record::slot_key(slot), record::slot_key_end(slot));
-        let keys = (Bound::Included(first.as_slice()), Bound::Excluded(last.as_slice()));
         for table in [Table::Vectors, Table::Rows, Table::Quantized, Table::Postings] {
-            self.store.delete_range(&mut self.txn, table, keys)?;
+            self.clear(table, slot)?;
         }
         let schema = self.state.schema.without(name);
         self.reconfigure(schema);
@@ -218,6 +216,13 @@ impl<'s> Batch<'s> {
             self.state.longest[usize::from(slot)] = 0.0;
         }
         State::forget(slot.into(), self.store, &mut self.txn)
+    }
+
+    /// Deletes all records of a slot.
+    pub(super) fn clear(&mut self, table: Table, slot: u8) -> Result<()> {
+        let (first, last) = (record::slot_key(slot), record::slot_key_end(slot));
+        let keys = (Bound::Included(first.as_slice()), Bound::Excluded(last.as_slice()));
+        self.store.delete_range(&mut self.txn, table, keys)
     }
 
     fn known_number(&self, id: PointId) -> Result<PointNumber> {
@@ -278,10 +283,4 @@ impl<'s> Batch<'s> {
         }
         Ok(())
     }
-}
-
-fn quantized_slots(schema: &Schema) -> Vec<bool> {
-    let mut slots = vec![false; schema.slots()];
-    schema.quantized().for_each(|slot| slots[usize::from(slot)] = true);
-    slots
 }

@@ -1,11 +1,11 @@
-//! Which multivectors are kept in int8, too.
+//! Multivectors that are kept in int8, too: by which configuration.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+use serde_json::json;
 
 use super::config::{CollectionConfig, VectorConfig, VectorKind};
 use super::schema::Schema;
-use crate::Result;
-use crate::multivector::{QuantizedMatrix, Quantizer, TokenMatrixRef};
 
 /// Qdrant's field for it, of a vector or of all.
 const FIELD: &str = "quantization_config";
@@ -24,21 +24,17 @@ impl VectorConfig {
 impl CollectionConfig {
     /// Tells whether a vector of it is kept in int8.
     pub(super) fn is_quantized(&self, vector: &VectorConfig) -> bool {
-        let said = |hints: &Map<String, Value>| hints.get(FIELD).cloned();
-        let said = said(&vector.hints).or_else(|| said(&self.hints)).unwrap_or_default();
+        let said = vector.hints.get(FIELD).or_else(|| self.hints.get(FIELD));
         let is_product = !vector.distance.smaller_is_nearer();
-        vector.kind == VectorKind::Multi && is_product && said["scalar"]["type"] == "int8"
+        let is_int8 = said.is_some_and(|it| it["scalar"]["type"] == "int8");
+        vector.kind == VectorKind::Multi && is_product && is_int8
     }
 }
 
 impl Schema {
     /// Slots of vectors that are kept in int8.
-    pub(super) fn quantized(&self) -> impl Iterator<Item = u8> {
-        self.vectors().filter(|(.., it)| self.config.is_quantized(it)).map(|(slot, ..)| slot)
+    pub(super) fn quantized(&self) -> BTreeSet<u8> {
+        let quantized = self.vectors().filter(|(.., it)| self.config.is_quantized(it));
+        quantized.map(|(slot, ..)| slot).collect()
     }
-}
-
-/// The body of a record, of a multivector that was checked.
-pub(super) fn quantized(matrix: TokenMatrixRef<'_>) -> Result<QuantizedMatrix> {
-    Quantizer::new(matrix.dim()).map(|quantizer| quantizer.quantize(matrix))
 }

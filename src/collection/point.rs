@@ -8,7 +8,6 @@ use half::slice::HalfFloatSliceExt;
 
 use super::Vector;
 use super::config::{CollectionConfig, Shape, VectorConfig};
-use super::int8::quantized;
 use super::schema::Schema;
 use super::sparse::SparseVector;
 use crate::filter::{FieldPath, Filter, Payload, PointId};
@@ -197,7 +196,7 @@ pub(super) fn prepare_vectors(
         if let Values::Tokens(it) = &mut values
             && schema.config.is_quantized(config)
         {
-            it.quantized = Some(quantized(it.matrix.view())?);
+            it.quantized = Some(QuantizedMatrix::new(it.matrix.view())?);
         }
         Ok((slot, values))
     });

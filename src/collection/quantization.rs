@@ -3,11 +3,8 @@
 //! They are derived data. Each transaction writes them with the vectors that they are of; where some are missing, as in a
 //! collection of an older version, all are made again when it is opened to be written.
 
-use std::ops::Bound;
-
 use super::batch::Batch;
 use super::config::Shape;
-use super::int8::quantized;
 use super::record::{self, Table};
 use super::schema::Schema;
 use super::{Collection, Snapshot};
@@ -18,14 +15,9 @@ use crate::{Error, Result};
 impl Batch<'_> {
     /// Makes and drops what another schema wants made or dropped.
     pub(super) fn requantize(&mut self, old: &Schema) -> Result<()> {
-        let new = self.state.schema.clone();
-        for slot in old.quantized().filter(|slot| !new.quantized().any(|it| it == *slot)) {
-            self.drop_quantized(slot)?;
-        }
-        for slot in new.quantized().filter(|slot| !old.quantized().any(|it| it == *slot)) {
-            self.make_quantized(slot)?;
-        }
-        Ok(())
+        let (old, new) = (old.quantized(), self.state.schema.quantized());
+        old.difference(&new).try_for_each(|slot| self.clear(Table::Quantized, *slot))?;
+        new.difference(&old).try_for_each(|slot| self.make_quantized(*slot))
     }
 
     /// Makes those of all points that have the vector.
@@ -40,12 +32,6 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn drop_quantized(&mut self, slot: u8) -> Result<()> {
-        let (first, last) = (record::slot_key(slot), record::slot_key_end(slot));
-        let keys = (Bound::Included(first.as_slice()), Bound::Excluded(last.as_slice()));
-        self.store.delete_range(&mut self.txn, Table::Quantized, keys)
-    }
-
     /// Writes that of a multivector, which is `known` or is made from its bytes.
     pub(super) fn put_quantized(
         &mut self,
@@ -55,16 +41,17 @@ impl Batch<'_> {
         known: Option<&QuantizedMatrix>,
     ) -> Result<()> {
         let (key, dim) = (record::vector_key(slot, number), self.dim(slot));
-        let made = match known {
-            Some(_) => None,
+        let made;
+        let quantized = match known {
+            Some(known) => known,
             None => {
                 let damaged = || self.store.damaged(Table::Vectors, &key);
                 let values = record::parse_tokens(bytes, dim).ok_or_else(damaged)?;
-                Some(quantized(TokenMatrixRef::trusted(values, dim))?)
+                made = QuantizedMatrix::new(TokenMatrixRef::trusted(values, dim))?;
+                &made
             }
         };
-        let body = known.or(made.as_ref()).map(QuantizedMatrix::bytes).unwrap_or_default();
-        self.store.put(&mut self.txn, Table::Quantized, &key, body)
+        self.store.put(&mut self.txn, Table::Quantized, &key, quantized.bytes())
     }
 }
 
@@ -76,9 +63,8 @@ impl Collection {
         }
         log::info!("{}: vectors in int8 are made", self.path().display());
         self.write(|batch| {
-            let schema = batch.state.schema.clone();
-            schema.quantized().try_for_each(|slot| {
-                batch.drop_quantized(slot)?;
+            batch.state.schema.quantized().into_iter().try_for_each(|slot| {
+                batch.clear(Table::Quantized, slot)?;
                 batch.make_quantized(slot)
             })
         })?;
@@ -88,7 +74,7 @@ impl Collection {
 
 impl Snapshot<'_> {
     fn has_all_quantized(&self) -> Result<bool> {
-        let slots = self.state.schema.quantized();
+        let slots = self.state.schema.quantized().into_iter();
         let expected: u64 = slots.map(|slot| self.state.having[usize::from(slot)].len()).sum();
         Ok(self.collection.store.count(&self.txn, Table::Quantized)? == expected)
     }
@@ -152,7 +138,7 @@ mod tests {
         Point::new(id).vector("t", Vector::Multi { values, dim: 8 })
     }
 
-    /// What is kept of every point is what is made of its vector.
+    /// Compares what is kept of every point with what is made of its vector.
     fn check(collection: &Collection) {
         let snapshot = collection.snapshot().unwrap();
         assert!(snapshot.has_all_quantized().unwrap());
@@ -174,7 +160,7 @@ mod tests {
         collection.delete([3, 4]).unwrap();
         check(&collection);
         // As if it had been of version 2 of the format.
-        collection.write(|batch| batch.drop_quantized(0)).unwrap();
+        collection.write(|batch| batch.clear(Table::Quantized, 0)).unwrap();
         let snapshot = collection.snapshot().unwrap();
         let having = snapshot.having("t").unwrap();
         assert_eq!(snapshot.quantized("t", having).unwrap(), None);

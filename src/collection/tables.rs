@@ -19,13 +19,11 @@ pub(super) fn create(
     let txn = env.write_txn()?;
     let made = env.create_databases_and_commit(txn, |opener, txn| {
         let mut create = |table: Table| opener.create_database(txn, Some(table.name()));
-        let [a, b, c, d, e, f, g, h] = Table::ALL;
-        let (a, b, c, d) = (create(a)?, create(b)?, create(c)?, create(d)?);
-        let tables = [a, b, c, d, create(e)?, create(f)?, create(g)?, create(h)?];
+        let tables = Table::ALL.into_iter().map(&mut create).collect::<heed::Result<Vec<_>>>()?;
         for (table, key, body) in records {
             put(tables[*table as usize], txn, *table, key, body)?;
         }
-        heed::Result::Ok(CommitOrAbort::<_, ()>::Commit(tables))
+        heed::Result::Ok(all(tables))
     });
     Ok(made?.commit())
 }
@@ -39,10 +37,14 @@ pub(super) fn open(env: &Env<WithoutTls>) -> heed::Result<Option<Tables>> {
         for table in Table::ALL {
             tables.extend(open(table)?);
         }
-        let tables: Result<[Database<'_>; Table::ALL.len()], _> = tables.try_into();
-        heed::Result::Ok(tables.map_or(CommitOrAbort::Abort(()), CommitOrAbort::Commit))
+        heed::Result::Ok(all(tables))
     });
     Ok(opened?.commit())
+}
+
+/// All tables, if there are as many as there should be.
+fn all(tables: Vec<Database<'_>>) -> CommitOrAbort<[Database<'_>; Table::ALL.len()], ()> {
+    tables.try_into().map_or(CommitOrAbort::Abort(()), CommitOrAbort::Commit)
 }
 
 /// The version of the format; `None` if there is no such record, or none that is whole.

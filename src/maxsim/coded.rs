@@ -24,7 +24,7 @@ pub(crate) struct Coded<'c> {
     pub(crate) codes: &'c [u8],
 }
 
-/// What a vector's codes mean, and how far they are from it.
+/// Meaning of a vector's codes, and how far they are from it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Head {
     pub(crate) first: f32,

@@ -22,6 +22,7 @@
 //! | `matches.rs` | what each query token of a hit matched; all similarities |
 //! | `scorer.rs` | [`CpuMaxSim`]: many documents in parallel |
 //! | `bound/` | bounds on scores, from integers |
+//! | `rounding.rs` | what rounding may do to sums, for bounds |
 //! | `precise.rs` | scores of f32 rows, and how far those of rounded rows may be from them |
 //! | `top_k.rs` | the best k documents, without scoring those that can't be among them |
 //! | `quantized/` | bounds on scores, from documents in int8 |
@@ -48,6 +49,7 @@ mod precise;
 mod quantized;
 mod query;
 pub mod reference;
+mod rounding;
 mod scorer;
 mod similarity;
 mod tile;

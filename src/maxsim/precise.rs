@@ -1,10 +1,8 @@
 //! MaxSim of f32 rows, as precise as f32 can say it, and how far the score of rounded rows may be from it.
 
+use super::rounding::UNIT_ROUNDOFF;
 use super::similarity::dot;
 use crate::multivector::TokenMatrixRef;
-
-/// Unit roundoff of f32.
-const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 
 /// Part of Σ|q|·|d| by which a backend may be off for the same f16 values, on which the tests of all of
 /// them insist.
@@ -29,7 +27,7 @@ impl<'q> PreciseQuery<'q> {
     /// among those that reach the largest f32 product but twice that, and these are taken in f64.
     pub fn score(&self, document: &[f32]) -> f64 {
         let longest = document.chunks(self.dim).map(norm).fold(0.0, f64::max);
-        let off = 2.0 * UNIT * self.dim as f64 * longest;
+        let off = 2.0 * UNIT_ROUNDOFF * self.dim as f64 * longest;
         let mut products = Vec::with_capacity(document.len() / self.dim);
         let best = |(row, norm): (&[f32], &f64)| {
             products.clear();

@@ -46,7 +46,7 @@ pub use interchange::Interchange;
 pub use packed::MultiVectors;
 pub use pooling::Pooling;
 pub use quantized::{QuantizedMatrix, QuantizedMatrixRef};
-pub(crate) use quantized::{QuantizedRows, Quantizer, quantize};
+pub(crate) use quantized::{QuantizedRows, Quantizer};
 pub(crate) use token_matrix::check_dimensions;
 pub use token_matrix::{TokenMatrix, TokenMatrixRef};
 pub use vector_file::VectorFile;

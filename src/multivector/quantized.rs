@@ -1,7 +1,7 @@
 //! Token matrices in integers of 8 bits, and how far each row may be from what it stands for.
 
-use half::bf16;
 use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
 
 use super::rotation::Rotation;
 use super::{TokenMatrixRef, element};
@@ -99,30 +99,39 @@ impl Quantizer {
         let (mut rotated, mut integers) = (vec![0.0; self.dim], vec![0; self.dim]);
         let rows = matrix.rows().zip(codes.chunks_exact_mut(columns)).enumerate();
         for (token, (row, codes)) in rows {
-            self.rotate(row, &mut rotated);
-            let row = quantize(&rotated, LARGEST, &mut integers);
-            codes
-                .iter_mut()
-                .zip(&integers)
-                .for_each(|(to, code)| *to = ZERO.wrapping_add_signed(*code));
-            let residual = row.residual + Rotation::error(self.dim) * row.length * (1.0 + OF_F64);
+            let row = self.quantize_row(row, LARGEST, &mut rotated, &mut integers);
+            let codes = codes.iter_mut().zip(&integers);
+            codes.for_each(|(to, code)| *to = ZERO.wrapping_add_signed(*code));
             scales[token] = row.scale.to_le_bytes();
-            residuals[token] = rounded_up(residual).to_le_bytes();
-            longest = longest.max(row.length * (1.0 + Rotation::error(self.dim)) + residual);
+            residuals[token] = rounded_up(row.residual).to_le_bytes();
+            longest = longest.max(row.length + row.residual);
         }
         header.copy_from_slice(&(longest as f32).next_up().to_le_bytes());
         QuantizedMatrix { bytes, dim: self.dim }
     }
 
-    /// A row, widened and rotated.
-    pub fn rotate(&self, row: &[half::f16], rotated: &mut [f32]) {
-        row.convert_to_f32_slice(rotated);
-        self.rotation.apply(rotated);
+    /// Rounds a row to codes from −`largest` to `largest`; `rotated` becomes what they stand for.
+    pub fn quantize_row(
+        &self,
+        row: &[f16],
+        largest: f32,
+        rotated: &mut [f32],
+        codes: &mut [i8],
+    ) -> QuantizedRow {
+        self.rotate(row, rotated);
+        let QuantizedRow { scale, residual, length } = quantize(rotated, largest, codes);
+        let error = Rotation::error(self.dim);
+        QuantizedRow {
+            scale,
+            residual: residual + error * length * (1.0 + OF_F64),
+            length: length * (1.0 + error + OF_F64),
+        }
     }
 
-    /// Largest error of a rotated row, of its length.
-    pub fn rotation_error(&self) -> f64 {
-        Rotation::error(self.dim)
+    /// Widens a row and rotates it.
+    pub fn rotate(&self, row: &[f16], rotated: &mut [f32]) {
+        row.convert_to_f32_slice(rotated);
+        self.rotation.apply(rotated);
     }
 }
 
@@ -130,14 +139,14 @@ impl Quantizer {
 pub(crate) struct QuantizedRow {
     /// Value of a code 1.
     pub scale: f32,
-    /// Length of what the codes leave out.
+    /// Length of what the codes leave out, at most.
     pub residual: f64,
-    /// Length of the row.
+    /// Length of the row, at most.
     pub length: f64,
 }
 
-/// Rounds a row to codes from −`largest` to `largest`.
-pub(crate) fn quantize(row: &[f32], largest: f32, codes: &mut [i8]) -> QuantizedRow {
+/// Rounds a row that is rotated already.
+fn quantize(row: &[f32], largest: f32, codes: &mut [i8]) -> QuantizedRow {
     let magnitude = row.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
     // Of zeros, all codes are 0.
     let unit = if magnitude > 0.0 { largest / magnitude } else { 0.0 };

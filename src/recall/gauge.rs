@@ -30,7 +30,7 @@ pub(super) struct Gauge {
     pub(super) ef: u32,
     /// Number of nodes that there were; 0 before the first time.
     pub(super) nodes: u32,
-    /// Whether walks look at coded vectors first: they do unless that has them go much farther.
+    /// Walks look at coded vectors first: they do unless that has them go much farther.
     pub(super) is_rough: bool,
 }
 

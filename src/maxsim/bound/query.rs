@@ -3,6 +3,7 @@
 use half::f16;
 
 use crate::maxsim::query::{Panel, Panels};
+use crate::maxsim::rounding::{MOST_TOKENS, OF_F64, UNIT_ROUNDOFF, of_additions};
 use crate::multivector::TokenMatrixRef;
 
 /// The largest sum that an i32 holds.
@@ -14,15 +15,6 @@ const LARGEST: f64 = i16::MAX as f64;
 /// Least limit of integers: where a document's values become no larger ones, bounds are too loose
 /// to be of use: dimensions beyond 32,767.
 const LEAST_LIMIT: f64 = 256.0;
-
-/// Query tokens at most: rounding errors of so many additions are still small.
-const MOST_TOKENS: usize = 1 << 20;
-
-/// Largest rounding error of an f32, relative to it.
-const UNIT_ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;
-
-/// Allowance for the rounding errors of bounds themselves, relative to what they are sums of.
-const OF_F64: f64 = 1e-9;
 
 /// A query in integers of 16 bits, and the constants of its bound; the module says what they are.
 pub(in crate::maxsim) struct QuantizedQuery {
@@ -124,10 +116,9 @@ fn slack(values: &[f16], integers: &[i16], unit: f64, limit: f64, tokens: usize)
     let given = sum_of_magnitudes(columns().map(|(x, _)| x));
     let quantized = sum_of_magnitudes(columns().map(|(_, z)| z));
     let error = sum_of_magnitudes(columns().map(|(x, z)| x - z));
-    let additions = (values.len() + tokens) as f64 * UNIT_ROUNDOFF;
     quantized * (0.5 / limit + 8.0 * UNIT_ROUNDOFF)
         + error
-        + given * (additions / (1.0 - additions) + OF_F64)
+        + given * (of_additions(values.len() + tokens) + OF_F64)
 }
 
 fn sum_of_magnitudes(values: impl Iterator<Item = f64>) -> f64 {

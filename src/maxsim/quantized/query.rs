@@ -1,23 +1,15 @@
 //! A query in integers of 8 bits, and what its bound costs.
 
 use crate::maxsim::query::{Panel, Panels};
-use crate::multivector::{Quantizer, TokenMatrixRef, quantize};
-
-/// Query tokens at most: rounding errors of so many additions are still small.
-const MOST_TOKENS: usize = 1 << 20;
-
-/// Largest rounding error of an f32, relative to it.
-const UNIT_ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;
-
-/// Allowance for the rounding errors of bounds themselves, relative to what they are sums of.
-const OF_F64: f64 = 1e-9;
+use crate::maxsim::rounding::{MOST_TOKENS, OF_F64, UNIT_ROUNDOFF, of_additions};
+use crate::multivector::{Quantizer, TokenMatrixRef};
 
 /// A query, rotated and quantized, and the constants of its bound; the module says what they are.
 pub(in crate::maxsim) struct QuantizedQuery {
     panels: Panels<[u8; 4]>,
     /// Value of an integer 1 in each token.
     units: Vec<f64>,
-    /// What each lane's sums have too much of, as document codes are stored plus 128.
+    /// Excess of each lane's sums, as document codes are stored plus 128.
     pub(super) excess: Vec<i32>,
     /// Length of each lane's token in its unit, rounded up.
     pub(super) lengths: Vec<f32>,
@@ -43,22 +35,18 @@ impl QuantizedQuery {
         let mut quantized =
             Self { panels, units: Vec::new(), excess, lengths, errors: 0.0, rounding: 0.0, dim };
         let (mut rotated, mut packed) = (vec![0.0; dim], vec![[0; 4]; dim.div_ceil(4)]);
-        let additions = (dim + tokens) as f64 * UNIT_ROUNDOFF;
-        let rounding = 8.0 * UNIT_ROUNDOFF + additions / (1.0 - additions) + OF_F64;
+        let rounding = 8.0 * UNIT_ROUNDOFF + of_additions(dim + tokens) + OF_F64;
         for (token, values) in query.rows().enumerate() {
-            quantizer.rotate(values, &mut rotated);
             let integers: &mut [i8] = bytemuck::cast_slice_mut(&mut packed);
-            let row = quantize(&rotated, largest, &mut integers[..dim]);
+            let row = quantizer.quantize_row(values, largest, &mut rotated, &mut integers[..dim]);
             let sum: i32 = integers.iter().map(|it| i32::from(*it)).sum();
-            let error = row.residual + quantizer.rotation_error() * row.length * (1.0 + OF_F64);
-            let length = row.length * (1.0 + quantizer.rotation_error() + OF_F64);
             let unit = f64::from(row.scale);
             quantized.panels.put(token, &packed);
             quantized.excess[token] = 128 * sum;
             // A token of zeros is as similar to every row, and has no length in its unit.
-            quantized.lengths[token] = if unit > 0.0 { above(length / unit) } else { 0.0 };
-            quantized.errors += error;
-            quantized.rounding += rounding * (length + error);
+            quantized.lengths[token] = if unit > 0.0 { above(row.length / unit) } else { 0.0 };
+            quantized.errors += row.residual;
+            quantized.rounding += rounding * (row.length + row.residual);
             quantized.units.push(unit);
         }
         Some(quantized)

@@ -114,12 +114,13 @@ fn rounded(
 ) -> Result<Vec<Rounded>> {
     let wanted = Wanted::best(limit).with_ties();
     let each = asked.iter().map(|it| certified(reader, using, *it, wanted));
-    if let Some(each) = each.collect::<Result<Option<Vec<_>>>>()? {
-        let rounded = each.into_iter().map(|(ranking, certified)| of(ranking, certified));
-        return Ok(rounded.collect());
-    }
-    let rankings = rank(reader, using, asked, wanted)?.into_iter();
-    Ok(rankings.map(|ranking| of(ranking, None)).collect())
+    let each = each.collect::<Result<Vec<_>>>()?;
+    let left = asked.iter().zip(&each).filter(|(_, certified)| certified.is_none());
+    let left: Vec<_> = left.map(|(it, _)| *it).collect();
+    let ranked = if left.is_empty() { Vec::new() } else { rank(reader, using, &left, wanted)? };
+    let mut ranked = ranked.into_iter().map(|ranking| (ranking, None));
+    let rankings = each.into_iter().filter_map(|certified| certified.or_else(|| ranked.next()));
+    Ok(rankings.map(|(ranking, certified)| of(ranking, certified)).collect())
 }
 
 fn of(ranking: Ranking<PointNumber>, certified: Option<Certified>) -> Rounded {
