@@ -1,7 +1,7 @@
 //! Doors: filters and queries in JSON.
 
 use maxfold::filter::{Filter, Subject};
-use maxfold::search::{QueryRequest, Searcher};
+use maxfold::search::{QueryRequest, RecommendStrategy, Scoring, Searcher};
 use rand::prelude::*;
 use serde_json::{Value, json};
 
@@ -93,7 +93,8 @@ fn answered(searcher: &Searcher, request: &QueryRequest) -> bool {
     let Ok(response) = searcher.query(request) else { return false };
     let points = &response.points;
     assert!(points.len() <= request.limit);
-    let nearer = |a: f32, b: f32| if request.using == "q" { a <= b } else { a >= b };
+    let smaller = smaller_is_better(request);
+    let nearer = |a: f32, b: f32| if smaller { a <= b } else { a >= b };
     let sorted = |pair: &[maxfold::search::ScoredPoint]| match pair[0].score == pair[1].score {
         true => pair[0].id < pair[1].id,
         false => nearer(pair[0].score, pair[1].score),
@@ -110,4 +111,14 @@ fn answered(searcher: &Searcher, request: &QueryRequest) -> bool {
     let json: Value = serde_json::from_str(&serde_json::to_string(&response).unwrap()).unwrap();
     assert_eq!(json["points"].as_array().unwrap().len(), points.len());
     true
+}
+
+/// Tells whether scores are distances: those to one vector, and not what becomes of several.
+fn smaller_is_better(request: &QueryRequest) -> bool {
+    let to_one_vector = match &request.query {
+        Some(Scoring::Nearest(_)) => true,
+        Some(Scoring::Recommend(it)) => it.strategy == RecommendStrategy::AverageVector,
+        _ => false,
+    };
+    to_one_vector && request.using == "q"
 }
