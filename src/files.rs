@@ -8,10 +8,18 @@ use crate::{Error, Result};
 
 /// Writes a file; one that was there before is replaced only once the new one is complete.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// The same, with what a call writes.
+pub(crate) fn write_with(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.partial", std::process::id()));
     let partial = path.with_file_name(name);
-    let written = write_new(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    let written = write_new(&partial, write).and_then(|()| fs::rename(&partial, path));
     written.map_err(|source| {
         // Nothing more can be done about a leftover than to try.
         drop(fs::remove_file(&partial));
@@ -19,9 +27,9 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_new(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut file = File::create(path)?;
-    file.write_all(bytes)?;
+    write(&mut file)?;
     file.sync_all()
 }
 

@@ -321,17 +321,102 @@ fn a_snapshot_gives_the_same_answers() {
         let index = HnswIndex::new(distance, PARAMS, 16).unwrap();
         insert(&index, &model);
         index.save(&path).unwrap();
-        let vectors = 16 * 4 * 4000;
-        assert!(fs::metadata(&path).unwrap().len() < 2 * vectors);
-        let LoadedIndex { index: loaded, kept, inserted, .. } = load(&path, &index, &model, 3);
-        assert_eq!((kept, inserted, loaded.view().stamp()), (4000, 0, 3));
-        let mut walks = 0;
-        for query in model.values().step_by(40) {
-            let found = index.search(query, 10, SearchParams::default(), None).unwrap();
-            walks += usize::from(matches!(found.strategy, Strategy::Graph { .. }));
-            assert_eq!(loaded.search(query, 10, SearchParams::default(), None).unwrap(), found);
+        let kept = keep(&path, &index, model.keys().map(|&number| (number, 0)));
+        for loaded in [load(&path, &index, &model, 3), kept.1.finish(3).unwrap()] {
+            let LoadedIndex { index: loaded, kept, inserted, .. } = loaded;
+            assert_eq!((kept, inserted, loaded.view().stamp()), (4000, 0, 3));
+            let mut walks = 0;
+            for query in model.values().step_by(40) {
+                let found = index.search(query, 10, SearchParams::default(), None).unwrap();
+                walks += usize::from(matches!(found.strategy, Strategy::Graph { .. }));
+                assert_eq!(loaded.search(query, 10, SearchParams::default(), None).unwrap(), found);
+            }
+            assert!(walks > 90, "{distance}: {walks} walks");
         }
-        assert!(walks > 90, "{distance}: {walks} walks");
+    }
+}
+
+/// A loader that was asked to keep documents of these revisions, and those that it kept.
+fn keep(
+    path: &Path,
+    index: &HnswIndex,
+    documents: impl IntoIterator<Item = (u32, u32)>,
+) -> (Vec<u32>, HnswLoader) {
+    let (distance, params, dim) = (index.distance(), index.params(), index.dim());
+    let mut loader = HnswLoader::from_snapshot(path, distance, params, dim).unwrap();
+    let documents = documents.into_iter();
+    let kept = documents.filter(|&(number, revision)| loader.keep(number, Some(revision)));
+    (kept.map(|(number, _)| number).collect(), loader)
+}
+
+/// Documents keep their vectors by number and revision, in any order; whatever else there is is given.
+#[test]
+fn documents_keep_the_vectors_of_their_revisions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("graph");
+    let mut rng = StdRng::seed_from_u64(12);
+    let vectors = clustered(&mut rng, 1000, 60);
+    let index = HnswIndex::new(Distance::Euclid, PARAMS, 60).unwrap();
+    let number = |at: usize| at as u32 * 3;
+    let of = |ats: std::ops::Range<usize>| (ats.clone()).map(number).zip(vectors[ats].iter());
+    index.insert(of(0..900).map(|(number, vector)| (number, &vector[..]))).unwrap();
+    let revision = |number: u32| (number != 30).then_some(number ^ 0xFFFF_0000);
+    index.save_revisions(&path, revision).unwrap();
+
+    // 30 has no revision, 60 another one; 61 is in no file.
+    let changed = |number: u32| if number == 60 { 7 } else { number ^ 0xFFFF_0000 };
+    let mut asked: Vec<_> = (0..900).map(number).chain([61, 2700]).collect();
+    asked.rotate_left(450);
+    let (kept, mut loader) = keep(&path, &index, asked.iter().map(|&it| (it, changed(it))));
+    let expected = asked.iter().copied().filter(|it| ![30, 60, 61, 2700].contains(it));
+    assert_eq!(kept, expected.collect::<Vec<_>>());
+    loader.add(30, &vectors[10]).unwrap();
+    loader.add(60, &vectors[950]).unwrap();
+    // Of what is said of a document, the last counts.
+    loader.add(90, &vectors[951]).unwrap();
+    assert!(loader.keep(90, Some(changed(90))));
+    assert!(loader.keep(93, None));
+    loader.add(93, &vectors[952]).unwrap();
+    let loaded = loader.finish(5).unwrap();
+    assert_eq!((loaded.index.len(), loaded.kept, loaded.inserted), (900, 899, 3));
+    for (number, vector) in of(0..900) {
+        let expected = match number {
+            60 => &vectors[950],
+            93 => &vectors[952],
+            _ => vector,
+        };
+        assert_eq!(loaded.index.view().vector(number), Some(&expected[..]), "{number}");
+    }
+}
+
+/// What comes after it was loaded changes the index, and not the file; saved, it is as one that was built.
+#[test]
+fn a_loaded_index_grows_beside_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, second) = (folder.path().join("graph"), folder.path().join("second"));
+    let mut rng = StdRng::seed_from_u64(13);
+    let vectors = clustered(&mut rng, 3000, 64);
+    for distance in Distance::ALL {
+        let mut model = of(&vectors[..2000]);
+        let index = HnswIndex::new(distance, DENSER, 64).unwrap();
+        insert(&index, &model);
+        index.save(&path).unwrap();
+        let whole = fs::read(&path).unwrap();
+        let loaded = load(&path, &index, &model, 1).index;
+        let more: Model = (2000..).zip(vectors[2000..].iter().cloned()).collect();
+        insert(&loaded, &more);
+        model.extend(more);
+        assert!(fs::read(&path).unwrap() == whole, "{distance}: the file has changed");
+        let (found, walks) = recall(&loaded, &model);
+        assert!(found > 0.95 && walks > 40, "{distance}: {found}, {walks} walks");
+        loaded.save(&second).unwrap();
+        let (kept, loader) = keep(&second, &loaded, model.keys().map(|&number| (number, 0)));
+        let again = loader.finish(2).unwrap();
+        assert_eq!((kept.len(), again.kept, again.inserted), (3000, 3000, 0));
+        for query in model.values().step_by(300) {
+            let search = |it: &HnswIndex| it.search(query, 10, SearchParams::default(), None);
+            assert_eq!(search(&again.index).unwrap(), search(&loaded).unwrap());
+        }
     }
 }
 
@@ -364,10 +449,10 @@ fn a_snapshot_may_be_older_than_the_vectors() {
         let ((built, _), (loaded, walks)) = (recall(&built, &model), recall(&loaded.index, &model));
         assert!(loaded > built - 0.02 && built > 0.95, "{distance}: {loaded}, {built} if built");
         assert!(walks > 40, "{distance}: {walks} walks");
-        // Where much went since, what is left is inserted anew.
-        model.retain(|&number, _| number >= 620);
+        // Where most is of no use any more, what is left is inserted anew.
+        model.retain(|&number, _| number >= 1700);
         let loaded = load(&path, &index, &model, 3);
-        assert_eq!((loaded.kept, loaded.inserted), (0, 3780));
+        assert_eq!((loaded.kept, loaded.inserted), (0, 2700));
     }
 }
 
@@ -419,7 +504,7 @@ fn a_damaged_snapshot_is_an_error() {
     let index = HnswIndex::new(Distance::Dot, PARAMS, 4).unwrap();
     let model = of(&clustered(&mut rng, 300, 4));
     insert(&index, &model);
-    // So that there are vectors in it.
+    // So that there are vectors of no document in it.
     let mut batch = index.batch();
     (0..20).for_each(|number| batch.remove(number));
     batch.publish(0);
@@ -461,7 +546,7 @@ fn a_forged_snapshot_is_an_error_or_gives_the_right_documents() {
             0 => damage(&mut rng, &whole[..whole.len() - 8]),
             _ => other_number(&mut rng, &whole[..whole.len() - 8]),
         };
-        bytes.extend(XxHash3_64::oneshot(&bytes).to_le_bytes());
+        bytes.extend(checksum(&bytes));
         fs::write(&path, &bytes).unwrap();
         let mut loader = match HnswLoader::from_snapshot(&path, Distance::Dot, PARAMS, 4) {
             Ok(loader) => loader,
@@ -487,6 +572,12 @@ fn a_forged_snapshot_is_an_error_or_gives_the_right_documents() {
         }
     }
     assert!(refused > 100 && used > 100, "{refused} refused, {used} used");
+}
+
+/// The checksum at the end of a snapshot.
+fn checksum(bytes: &[u8]) -> [u8; 8] {
+    let pieces = bytes.chunks(1 << 20).map(|piece| XxHash3_64::oneshot(piece).to_le_bytes());
+    XxHash3_64::oneshot(&pieces.collect::<Vec<_>>().concat()).to_le_bytes()
 }
 
 /// Some bits turned, or an end cut off or added.

@@ -880,6 +880,41 @@ fn graph_files_may_be_missing_old_damaged_or_of_others() {
     }
 }
 
+/// A copy of the file is put back, and other points get the numbers, in as many transactions, that points of the graph have.
+#[test]
+fn a_graph_of_another_history_gives_no_vectors() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data.mdb");
+    let collection = Collection::create(directory.path(), GRAPH.parse().unwrap()).unwrap();
+    collection.upsert((0..MANY).map(|id| graph_point(&mut rng, id)).collect()).unwrap();
+    drop(collection);
+    let before = std::fs::read(&data).unwrap();
+    let mut others =
+        || -> Vec<_> { (MANY..MANY + 300).map(|id| graph_point(&mut rng, id)).collect() };
+    let (first, second) = (others(), others());
+    let upsert = |points: &[Point]| {
+        let collection = Collection::open(directory.path()).unwrap();
+        collection.upsert(points.to_vec()).unwrap();
+        collection
+    };
+    cpu(upsert(&first)).close().unwrap();
+    std::fs::write(&data, before).unwrap();
+    drop(upsert(&second));
+    let collection = Collection::open(directory.path()).unwrap();
+    let snapshot = collection.snapshot().unwrap();
+    let query = |point: &Point| snapshot.get(point.id).unwrap().unwrap();
+    let vectors: Vec<_> = second.iter().map(query).collect();
+    drop(snapshot);
+    let searcher = cpu(collection);
+    for point in vectors {
+        let Some(Vector::Dense(values)) = point.vectors.get("v") else { panic!("{point:?}") };
+        let request = QueryRequest::new(values.clone()).using("v").limit(1);
+        let found = searcher.query(&request).unwrap().points;
+        assert!(found[0].id == point.id && found[0].score > 0.9999, "{found:?}");
+    }
+}
+
 /// Whatever graph is beside the collection: one of before they were deleted, too.
 #[test]
 fn deleted_points_never_come_back() {

@@ -57,6 +57,7 @@ impl<'s> Batch<'s> {
         self.write_changes()?;
         std::mem::take(&mut self.postings).write(self.store, &mut self.txn)?;
         self.state.transaction = self.txn.id() as u64;
+        self.state.id = Some(State::new_id());
         self.state.write(self.store, &mut self.txn, &self.old)?;
         self.store.commit(self.txn)?;
         Ok(self.state)

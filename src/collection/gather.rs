@@ -90,6 +90,19 @@ impl Snapshot<'_> {
         matrices.collect()
     }
 
+    /// Revisions of dense vectors, by number, ascending: a point whose vector is another one has another revision, but by a
+    /// chance of 2⁻³², whatever becomes of the collection. They are read without the vectors.
+    pub(crate) fn revisions(
+        &self,
+        name: &str,
+        numbers: &PointSet,
+    ) -> Result<Vec<(PointNumber, u32)>> {
+        let (slot, _) = self.slot(name, Shape::Dense)?;
+        let values = self.values_that_are(Table::Vectors, slot, numbers)?.into_iter();
+        let revision = |(number, value)| Some((number, record::checksum_in(value)?));
+        Ok(values.filter_map(revision).collect())
+    }
+
     /// Values of vectors, none of which may be missing.
     fn values(&self, slot: u8, numbers: &PointSet) -> Result<Vec<Value<'_>>> {
         let values = self.values_that_are(Table::Vectors, slot, numbers)?;

@@ -54,6 +54,11 @@ impl Table {
         }
     }
 
+    /// Returns `true` if keys end with the number of a point, so that new ones mostly come last.
+    pub fn is_by_number(self) -> bool {
+        matches!(self, Self::Points | Self::Vectors | Self::Rows | Self::Quantized)
+    }
+
     /// The checksum of a record: CRC-32 of its table, its key and the body of its value.
     pub fn checksum(self, key: &[u8], body: &[u8]) -> [u8; CHECKSUM] {
         let mut hasher = crc32fast::Hasher::new();
@@ -73,6 +78,11 @@ impl Table {
         let (checksum, body) = value.split_first_chunk::<CHECKSUM>()?;
         (*checksum == self.checksum(key, body)).then_some(body)
     }
+}
+
+/// The checksum that a value begins with.
+pub(super) fn checksum_in(value: &[u8]) -> Option<u32> {
+    value.first_chunk().map(|bytes: &[u8; CHECKSUM]| u32::from_le_bytes(*bytes))
 }
 
 /// The version of the format; see FORMAT.md.

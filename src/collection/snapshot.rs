@@ -67,6 +67,12 @@ impl<'c> Snapshot<'c> {
         self.state.transaction
     }
 
+    /// A number that no other state of the collection has, or of a copy of it; not yet, if it was last written before
+    /// there were such.
+    pub(crate) fn state_id(&self) -> Option<u64> {
+        self.state.id
+    }
+
     /// The configuration that it has then.
     pub fn config(&self) -> &Arc<CollectionConfig> {
         &self.state.schema.config

@@ -1,5 +1,6 @@
 //! State of a collection in one transaction: counters, and sets of points.
 
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -22,6 +23,9 @@ const ALL_KEY: &[u8] = b"all";
 pub(super) struct State {
     /// LMDB's number of the transaction that wrote this.
     pub transaction: u64,
+    /// A random number that no other state has, of this collection or of a copy that went another way; `None` in files
+    /// that were last written before there were such.
+    pub id: Option<u64>,
     /// The configuration.
     pub schema: Arc<Schema>,
     /// The number of the next point. None is given twice.
@@ -44,6 +48,7 @@ impl State {
         let new = Self {
             // LMDB's first.
             transaction: 1,
+            id: Some(Self::new_id()),
             schema: Arc::new(schema),
             next: 0,
             next_index: 0,
@@ -56,12 +61,19 @@ impl State {
         records.map(|(key, body)| (Table::Meta, key, body)).collect()
     }
 
+    /// An id for a state that is going to be written.
+    pub fn new_id() -> u64 {
+        // Keyed at random, each time otherwise.
+        RandomState::new().hash_one(())
+    }
+
     /// All but the sets of points that have a vector.
     fn bodies(&self) -> [(&'static [u8], Vec<u8>); 3] {
         let Self { transaction, next, next_index, .. } = self;
         let mut state = transaction.to_le_bytes().to_vec();
         state.extend(next.to_le_bytes());
         state.extend(next_index.to_le_bytes());
+        state.extend(self.id.into_iter().flat_map(u64::to_le_bytes));
         let indexes = self.indexes.iter().map(|(number, index)| {
             json!({"number": number, "field": index.field, "kind": index.schema()})
         });
@@ -72,9 +84,8 @@ impl State {
     /// The transaction that wrote what a transaction sees.
     pub fn transaction(store: &Store, txn: &RoTxn<'_, AnyTls>) -> Result<u64> {
         let body = store.get(txn, Table::Meta, STATE_KEY)?;
-        let state =
-            body.and_then(parse_state).ok_or_else(|| store.damaged(Table::Meta, STATE_KEY))?;
-        Ok(state.0)
+        let state = body.and_then(Counters::parse);
+        state.map(|it| it.transaction).ok_or_else(|| store.damaged(Table::Meta, STATE_KEY))
     }
 
     /// Reads what a transaction sees.
@@ -85,8 +96,8 @@ impl State {
             body.ok_or_else(|| store.damaged(Table::Meta, key))
         };
         let damaged = |key: &[u8]| store.damaged(Table::Meta, key);
-        let (transaction, next, next_index) =
-            parse_state(record(STATE_KEY)?).ok_or_else(|| damaged(STATE_KEY))?;
+        let counters = Counters::parse(record(STATE_KEY)?).ok_or_else(|| damaged(STATE_KEY))?;
+        let Counters { transaction, next, next_index, id } = counters;
         let all = parse_set(record(ALL_KEY)?).ok_or_else(|| damaged(ALL_KEY))?;
         let having = (0..schema.slots()).map(|slot| {
             let key = having_key(slot);
@@ -103,7 +114,7 @@ impl State {
         });
         let longest = longest.collect::<Result<_>>()?;
         let indexes = parse_indexes(record(INDEXES_KEY)?).ok_or_else(|| damaged(INDEXES_KEY))?;
-        Ok(Self { transaction, schema, next, next_index, all, having, longest, indexes })
+        Ok(Self { transaction, id, schema, next, next_index, all, having, longest, indexes })
     }
 
     /// The kinds of the indexes of a field.
@@ -186,12 +197,23 @@ fn longest_key(slot: usize) -> Vec<u8> {
     [b"longest".as_slice(), &[slot as u8]].concat()
 }
 
-fn parse_state(body: &[u8]) -> Option<(u64, u64, u32)> {
-    let (transaction, rest) = body.split_first_chunk()?;
-    let (next, next_index) = rest.split_first_chunk()?;
-    let next_index = next_index.try_into().ok()?;
-    let (transaction, next) = (u64::from_le_bytes(*transaction), u64::from_le_bytes(*next));
-    Some((transaction, next, u32::from_le_bytes(next_index)))
+/// What stands under [`STATE_KEY`].
+struct Counters {
+    transaction: u64,
+    next: u64,
+    next_index: u32,
+    id: Option<u64>,
+}
+
+impl Counters {
+    fn parse(body: &[u8]) -> Option<Self> {
+        let (transaction, rest) = body.split_first_chunk()?;
+        let (next, rest) = rest.split_first_chunk()?;
+        let (next_index, id) = rest.split_first_chunk()?;
+        let id = if id.is_empty() { None } else { Some(u64::from_le_bytes(id.try_into().ok()?)) };
+        let (transaction, next) = (u64::from_le_bytes(*transaction), u64::from_le_bytes(*next));
+        Some(Self { transaction, next, next_index: u32::from_le_bytes(*next_index), id })
+    }
 }
 
 fn parse_indexes(body: &[u8]) -> Option<Vec<(u32, PayloadIndex)>> {

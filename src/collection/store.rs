@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use heed::{AnyTls, CompactionOption, Env, RoTxn, RwTxn, WithoutTls};
+use heed::{AnyTls, CompactionOption, Env, MdbError, PutFlags, RoTxn, RwTxn, WithoutTls};
 
 use super::environment::{self, DATA, Durability, Environment, storage_error};
 use super::record::{Table, shown};
@@ -224,12 +224,26 @@ impl Store {
     }
 
     pub fn put(&self, txn: &mut RwTxn<'_>, table: Table, key: &[u8], body: &[u8]) -> Result<()> {
+        if table.is_by_number() && self.append(txn, table, key, body)? {
+            return Ok(());
+        }
         let checksum = table.checksum(key, body);
         let size = checksum.len() + body.len();
         let put = self.table(table).put_reserved(txn, key, size, |space| {
             space.write_all(&checksum).and_then(|()| space.write_all(body))
         });
         put.map_err(|source| self.error("write", source))
+    }
+
+    /// Puts a record after all others, if that is its place: so LMDB fills pages. It would put every other of large
+    /// records on a page of its own.
+    fn append(&self, txn: &mut RwTxn<'_>, table: Table, key: &[u8], body: &[u8]) -> Result<bool> {
+        let value = table.seal(key, body);
+        match self.table(table).put_with_flags(txn, PutFlags::APPEND, key, &value) {
+            Ok(()) => Ok(true),
+            Err(heed::Error::Mdb(MdbError::KeyExist)) => Ok(false),
+            Err(source) => Err(self.error("write", source)),
+        }
     }
 
     pub fn delete(&self, txn: &mut RwTxn<'_>, table: Table, key: &[u8]) -> Result<bool> {

@@ -95,10 +95,13 @@ impl<'i> HnswBatch<'i> {
                 .map_err(|error| error.in_point(number))
         };
         let points: Vec<_> = points.into_iter().map(prepare).collect::<Result<_>>()?;
-        self.insert_held(points)
+        let linked = self.link(points)?;
+        self.changes.extend(linked.into_iter().map(|(number, node)| (number, Some(node))));
+        Ok(())
     }
 
-    pub(super) fn insert_held(&mut self, points: Vec<(u32, Held<'_>)>) -> Result<()> {
+    /// Links those vectors that are new; gives the nodes of all.
+    pub(super) fn link(&mut self, points: Vec<(u32, Held<'_>)>) -> Result<Vec<(u32, NodeId)>> {
         let mut nodes = Vec::with_capacity(points.len());
         let mut points = points.into_iter().peekable();
         while points.peek().is_some() {
@@ -108,13 +111,12 @@ impl<'i> HnswBatch<'i> {
                     Held::Vector(vector) => self.writer.node(&self.graph, &vector, &mut new)?,
                     Held::Node(node) => node,
                 };
-                nodes.push((number, Some(node)));
+                nodes.push((number, node));
             }
             self.graph.link_all(&new);
             self.gauge = self.gauge.after(&self.graph);
         }
-        self.changes.extend(nodes);
-        Ok(())
+        Ok(nodes)
     }
 
     /// Removes a document, if there is one of that number.
@@ -128,6 +130,15 @@ impl<'i> HnswBatch<'i> {
         // What is there is copied, as searches go on with it: they wait for no more than an exchange.
         let mut documents = Documents::clone(&self.index.view().documents);
         self.changes.into_iter().for_each(|(number, node)| documents.set(number, node));
+        documents.stamp = stamp;
+        let documents = Arc::new(documents);
+        self.index.show(HnswView { graph: self.graph, documents, gauge: self.gauge });
+    }
+
+    /// Lets [linked](HnswBatch::link) documents show, and no others.
+    pub(super) fn publish_only(self, linked: Vec<(u32, NodeId)>, stamp: u64) {
+        let mut documents = Documents::with_capacity(linked.len());
+        linked.into_iter().for_each(|(number, node)| documents.set(number, Some(node)));
         documents.stamp = stamp;
         let documents = Arc::new(documents);
         self.index.show(HnswView { graph: self.graph, documents, gauge: self.gauge });

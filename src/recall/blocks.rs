@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
+use super::mapped::Numbers;
+
 /// Rows of the first block. Each block has twice as many as the one before.
 const FIRST: usize = 64;
 
@@ -16,6 +18,11 @@ const LINE: usize = 16;
 /// lock; memory that no row has been written to is only reserved.
 pub(super) struct Blocks {
     stride: usize,
+    /// The first rows, if they come from a file.
+    mapped: Option<Numbers>,
+    /// Number of those.
+    from_file: usize,
+    /// The rows after those.
     blocks: [OnceLock<Block>; BLOCKS],
     len: AtomicUsize,
 }
@@ -30,7 +37,14 @@ impl Blocks {
     /// No rows, each of which is to have so many numbers.
     pub(super) fn new(stride: usize) -> Self {
         let blocks = std::array::from_fn(|_| OnceLock::new());
-        Self { stride, blocks, len: AtomicUsize::new(0) }
+        Self { stride, mapped: None, from_file: 0, blocks, len: AtomicUsize::new(0) }
+    }
+
+    /// The rows of a file.
+    pub(super) fn from_file(stride: usize, numbers: Numbers) -> Self {
+        let rows = numbers.get().len() / stride;
+        let (mapped, len) = (Some(numbers), AtomicUsize::new(rows));
+        Self { mapped, from_file: rows, len, ..Self::new(stride) }
     }
 
     /// Numbers of a row.
@@ -46,7 +60,7 @@ impl Blocks {
     /// Appends a row. One thread at a time.
     pub(super) fn push(&self, row: impl IntoIterator<Item = u32>) {
         let at = self.len.load(Ordering::Relaxed);
-        let (block, _) = place(at);
+        let (block, _) = place(at.saturating_sub(self.from_file));
         self.blocks[block].get_or_init(|| Block::new((FIRST << block) * self.stride));
         self.write(at, row);
         self.len.store(at + 1, Ordering::Release);
@@ -61,9 +75,15 @@ impl Blocks {
     }
 
     /// The numbers of a row, if there is one.
+    #[inline]
     pub(super) fn get(&self, at: usize) -> Option<&[AtomicU32]> {
-        let (block, row) = place(at);
-        Some(self.blocks.get(block)?.get()?.row(row, self.stride))
+        match at.checked_sub(self.from_file) {
+            None => self.mapped.as_ref()?.get().get(at * self.stride..)?.get(..self.stride),
+            Some(at) => {
+                let (block, row) = place(at);
+                Some(self.blocks.get(block)?.get()?.row(row, self.stride))
+            }
+        }
     }
 }
 

@@ -26,19 +26,24 @@ pub(super) struct Codes {
 impl Codes {
     /// None where the vectors can't be coded, or would gain nothing.
     pub(super) fn new(distance: Distance, dim: usize) -> Option<Self> {
+        Self::stride(distance, dim).map(|stride| Self { dim, rows: Blocks::new(stride) })
+    }
+
+    /// Those of a file.
+    pub(super) fn from_file(dim: usize, rows: Blocks) -> Self {
+        Self { dim, rows }
+    }
+
+    /// Numbers that a coded vector takes; none where vectors can't be coded, or would gain nothing.
+    pub(super) fn stride(distance: Distance, dim: usize) -> Option<usize> {
         let pays = dim >= WORTH_CODING && Coded::is_possible(dim);
-        let rows = || Blocks::new(HEAD + dim.div_ceil(PER_NUMBER));
-        (pays && distance != Distance::Manhattan).then(|| Self { dim, rows: rows() })
+        let stride = HEAD + dim.div_ceil(PER_NUMBER);
+        (pays && distance != Distance::Manhattan).then_some(stride)
     }
 
     /// Appends a vector. One thread at a time.
     pub(super) fn push(&self, vector: &[f32]) {
         self.rows.push(row(vector));
-    }
-
-    /// Writes a vector that was pushed.
-    pub(super) fn write(&self, at: usize, vector: &[f32]) {
-        self.rows.write(at, row(vector));
     }
 
     /// Appends the nearness of each of some vectors to a query, nearly. Of those that aren't there, it
@@ -81,8 +86,9 @@ impl Codes {
         fetched_ahead(which, |at| fetch(self.row(at))).map(|at| self.coded(at))
     }
 
+    /// A vector as it is written; no numbers if there is none.
     #[inline(always)]
-    fn row(&self, at: usize) -> &[AtomicU32] {
+    pub(super) fn row(&self, at: usize) -> &[AtomicU32] {
         self.rows.get(at).unwrap_or_default()
     }
 

@@ -84,6 +84,12 @@ impl Holders {
 }
 
 impl Documents {
+    /// None yet, and room for so many.
+    pub(super) fn with_capacity(documents: usize) -> Self {
+        let node_of = HashMap::with_capacity_and_hasher(documents, BuildHasherDefault::default());
+        Self { node_of, holders: Vec::with_capacity(documents), ..Self::default() }
+    }
+
     /// Gives a document a vector, or none.
     pub(super) fn set(&mut self, number: u32, node: Option<NodeId>) {
         let before = match node {

@@ -68,7 +68,7 @@ fn enough(graph: &Graph, is_rough: bool) -> u32 {
     let efs: Vec<u32> = efs.take_while(|ef| !is_scan_cheaper(ef)).collect();
     let found: Vec<_> = efs.iter().map(|_| AtomicUsize::new(0)).collect();
     let sample = (0..SAMPLE).map(|at| (at * graph.len() / SAMPLE) as NodeId);
-    let sample: Vec<_> = sample.filter(|&node| !graph.lost.contains(node)).collect();
+    let sample: Vec<_> = sample.collect();
     each(&sample, 1, |&node| {
         let mut best = 0;
         let bar = last_of_nearest(graph, node);
@@ -92,7 +92,7 @@ fn last_of_nearest(graph: &Graph, node: NodeId) -> Option<f32> {
     let mut top = Top::new(NEAREST);
     let from = graph.vectors.from(graph.vectors.distance, graph.vector(node)?);
     let others = 0..graph.len() as NodeId;
-    let others = others.filter(|&other| other != node && !graph.lost.contains(other));
+    let others = others.filter(|&other| other != node);
     top.extend(
         others.map(|other| Candidate { document: other as usize, score: from.nearness(other) }),
     );
@@ -108,6 +108,5 @@ fn found_by_walk(
     bar: Option<f32>,
 ) -> usize {
     let found = graph.nearest_to(node, ef, is_rough).into_iter();
-    let found = found.filter(|it| !graph.lost.contains(it.node()));
     found.filter(|it| Some(it.nearness()) >= bar).count().min(NEAREST)
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use roaring::RoaringBitmap;
 
 use super::near::Near;
 use super::threads::each;
@@ -37,8 +36,6 @@ pub(super) struct Graph {
     pub(super) uppers: RwLock<Arc<Uppers>>,
     /// The lowest layer. None where `m` is 0.
     pub(super) webs: Vec<Web>,
-    /// Nodes that a snapshot's links lead to and whose vectors are gone: zeros are in their place.
-    pub(super) lost: RoaringBitmap,
     /// Returns `true` if walks look at [coded](super::codes) vectors first.
     is_rough: AtomicBool,
     /// The memory of walks, for those to come.
@@ -54,11 +51,21 @@ impl Graph {
         if dim == 0 {
             return Err(Error::ZeroDimension);
         }
-        let measures = if params.m > 0 { measures(distance) } else { &[] };
-        let webs = measures.iter().map(|&by| Web::new(by, 2 * params.m)).collect();
-        let vectors = Arc::new(Vectors::new(distance, dim));
-        let (uppers, lost, is_rough, walks) = Default::default();
-        Ok(Self { params, vectors, uppers, webs, lost, is_rough, walks })
+        let webs = measures(distance, params).iter().map(|&by| Web::new(by, links(params)));
+        let (vectors, webs) = (Vectors::new(distance, dim), webs.collect());
+        Ok(Self::from_parts(params, vectors, Uppers::default(), webs))
+    }
+
+    /// One that was built before.
+    pub(super) fn from_parts(
+        params: HnswParams,
+        vectors: Vectors,
+        uppers: Uppers,
+        webs: Vec<Web>,
+    ) -> Self {
+        let (is_rough, walks) = Default::default();
+        let (vectors, uppers) = (Arc::new(vectors), RwLock::new(Arc::new(uppers)));
+        Self { params, vectors, uppers, webs, is_rough, walks }
     }
 
     /// One without nodes, and otherwise the same.
@@ -84,7 +91,7 @@ impl Graph {
     /// Appends a node, without links; `None` if there are too many to count.
     pub(super) fn push(&self, vector: &[f32]) -> Option<NodeId> {
         // Its place for links comes first: whoever sees the node sees that it has none.
-        self.webs.iter().for_each(|web| web.push([]));
+        self.webs.iter().for_each(Web::push);
         self.vectors.push(vector)
     }
 
@@ -234,14 +241,20 @@ impl<F: Fn(NodeId) -> bool> Ground for Ways<'_, F> {
     }
 }
 
-/// The distances by which nodes are linked.
+/// The most links of a node, by one distance.
+pub(super) fn links(params: HnswParams) -> usize {
+    2 * params.m
+}
+
+/// The distances by which nodes are linked; none where `m` is 0.
 ///
 /// The largest dot products of a vector are those with the longest vectors, wherever they point
 /// ([Morozov & Babenko 2018](https://papers.nips.cc/paper/7722-non-metric-similarity-graphs-for-maximum-inner-product-search)).
 /// Links to those alone would leave the others alone, and links to what lies near would take long to
 /// get to the longest: so there are both.
-fn measures(distance: Distance) -> &'static [Distance] {
+pub(super) fn measures(distance: Distance, params: HnswParams) -> &'static [Distance] {
     match distance {
+        _ if params.m == 0 => &[],
         Distance::Cosine => &[Distance::Cosine],
         Distance::Dot => &[Distance::Dot, Distance::Euclid],
         Distance::Euclid => &[Distance::Euclid],

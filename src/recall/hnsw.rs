@@ -65,7 +65,29 @@ pub(super) struct Writer {
 }
 
 /// Nodes by the hashes of their vectors.
-pub(super) type NodesByHash = HashMap<u64, NodeId, BuildHasherDefault<NumberHasher>>;
+#[derive(Default)]
+pub(super) struct NodesByHash {
+    nodes: HashMap<u64, NodeId, BuildHasherDefault<NumberHasher>>,
+    /// Hashes of the first nodes, as long as nobody has asked for one.
+    of_first: Vec<u64>,
+}
+
+impl NodesByHash {
+    /// Those of nodes 0, 1, 2 …
+    pub(super) fn new(of_first: Vec<u64>) -> Self {
+        Self { nodes: HashMap::default(), of_first }
+    }
+
+    pub(super) fn get(&mut self, hash: u64) -> Option<NodeId> {
+        self.nodes.extend(mem::take(&mut self.of_first).into_iter().zip(0..));
+        self.nodes.get(&hash).copied()
+    }
+
+    /// Of two nodes with one hash, the later one stays.
+    fn insert(&mut self, hash: u64, node: NodeId) {
+        self.nodes.insert(hash, node);
+    }
+}
 
 impl Writer {
     /// The node of a vector; a new one, noted in `new`, if there is none yet.
@@ -76,7 +98,7 @@ impl Writer {
         new: &mut Vec<NodeId>,
     ) -> Result<NodeId> {
         let hash = hash(vector);
-        let known = self.nodes.get(&hash).copied();
+        let known = self.nodes.get(hash);
         if let Some(known) = known.filter(|&it| graph.vector(it) == Some(vector)) {
             return Ok(known);
         }
@@ -136,18 +158,32 @@ impl HnswIndex {
         self.view().search(query, limit, params, allowed)
     }
 
-    /// Writes the graph to a file, for [`HnswLoader`](super::HnswLoader). Until that is complete, what was
-    /// saved before stays.
-    ///
-    /// Its size is about 120 bytes a document with the default `m` (220 with the dot product): vectors
-    /// of documents are not in it. Changes wait meanwhile, searches don't.
+    /// Writes the index to a file, for [`HnswLoader`](super::HnswLoader), as
+    /// [`HnswIndex::save_revisions`] does with revision 0 for every document.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, path: &Path) -> Result<()> {
+        self.save_revisions(path, |_| Some(0))
+    }
+
+    /// Writes the index to a file, for [`HnswLoader`](super::HnswLoader). Until that is complete, what was
+    /// saved before stays.
+    ///
+    /// The revision of a document is a number of the caller's that differs where its vector does: one that
+    /// has the same when the file is loaded [keeps](super::HnswLoader::keep) its vector. Where there is none, the
+    /// vector has to be given again.
+    ///
+    /// A document takes its vector in f32, that in a byte a value if there are 48 or more (but not with the
+    /// Manhattan distance), and, with the default `m`, about 150 bytes (280 with the dot product). Changes wait
+    /// meanwhile, searches don't.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save_revisions(&self, path: &Path, revision: impl Fn(u32) -> Option<u32>) -> Result<()> {
         // Nobody inserts meanwhile: links would lead to nodes that are not in the file.
         let _writer = self.writer.lock();
-        snapshot::save(&self.view(), path)
+        snapshot::save(&self.view(), path, revision)
     }
 
     /// Returns `true` if more than a third of the graph's vectors are those of no document any

@@ -1,5 +1,6 @@
 //! An index from a snapshot, and the vectors that there are now.
 
+use std::mem;
 use std::path::Path;
 
 use roaring::RoaringBitmap;
@@ -8,22 +9,24 @@ use super::batch::Held;
 use super::gauge::Gauge;
 use super::graph::Graph;
 use super::hnsw::{HnswIndex, NodesByHash};
-use super::snapshot::Snapshot;
+use super::snapshot::{Saved, Snapshot};
 use super::vectors::hash;
 use super::{Distance, HnswParams};
 use crate::Result;
 
-/// Makes an [`HnswIndex`] from a [snapshot](HnswIndex::save) and the vectors that there are
+/// Makes an [`HnswIndex`] from a [snapshot](HnswIndex::save) and the documents that there are
 /// now, or from vectors alone.
 ///
-/// Vectors that were in the snapshot take their links from there; others are inserted; what the
-/// snapshot has besides is never found. So the index holds exactly what it was given, whatever the
-/// snapshot says, and the closer that is to the present, the faster it is loaded. Where fewer than
-/// two thirds of the snapshot's vectors are left, or more than a twentieth went since it was
-/// written, it is not used.
+/// The file is mapped: what is kept of it is neither read nor copied. A document
+/// [keeps](HnswLoader::keep) the vector that it has there if the caller says that it is the same; the vector of
+/// one that is [added](HnswLoader::add) takes its links from there if there is an equal one, and is inserted if not;
+/// what the snapshot has besides is never found. So it may be older or newer than the documents; the closer
+/// it is to the present, the faster it is loaded. Where fewer than two thirds of its vectors are used, it is not
+/// used.
 ///
 /// A snapshot can't be used that is missing, damaged or of another kind of index: answer the error
-/// with a loader [from nothing](HnswLoader::new).
+/// with a loader [from nothing](HnswLoader::new). While an index is in use, its file may be replaced by
+/// [`HnswIndex::save`] and removed, but never written to or cut off: as with any map, that would end the process.
 ///
 /// ```
 /// use maxfold::recall::{Distance, HnswIndex, HnswLoader, HnswParams};
@@ -56,6 +59,8 @@ pub struct HnswLoader {
     /// Those of documents that were added.
     kept: RoaringBitmap,
     documents: Vec<(u32, Held<'static>)>,
+    /// The document of the snapshot that is likely to be kept next.
+    next: usize,
 }
 
 /// A document that can be added to a [loader](HnswLoader).
@@ -99,17 +104,37 @@ impl HnswLoader {
         params: HnswParams,
         dim: usize,
     ) -> Result<Self> {
-        Ok(Self::of(Snapshot::read(path, Graph::new(distance, params, dim)?)?))
+        Ok(Self::of(Snapshot::read(path, &Graph::new(distance, params, dim)?)?))
     }
 
-    fn of(snapshot: Snapshot) -> Self {
-        let nodes = snapshot.hashes.iter().copied().zip(0..).collect();
-        Self { snapshot, nodes, kept: RoaringBitmap::new(), documents: Vec::new() }
+    fn of(mut snapshot: Snapshot) -> Self {
+        let nodes = NodesByHash::new(mem::take(&mut snapshot.hashes));
+        let (kept, documents, next) = Default::default();
+        Self { snapshot, nodes, kept, documents, next }
     }
 
     /// The stamp of the snapshot: what was published last when it was written. 0 without one.
     pub fn stamp(&self) -> u64 {
         self.snapshot.stamp
+    }
+
+    /// Adds a document with the vector that it has in the snapshot, if that has it in this
+    /// [revision](HnswIndex::save_revisions); `false` if not. `None` is any revision: for a caller who knows by
+    /// the [stamp](HnswLoader::stamp) that nothing has changed. Ascending numbers are found fastest.
+    pub fn keep(&mut self, number: u32, revision: Option<u32>) -> bool {
+        let saved = &self.snapshot.documents;
+        let at = match saved.get(self.next) {
+            Some(next) if next.number == number => self.next,
+            _ => saved.partition_point(|it| it.number < number),
+        };
+        let is_same = |it: &&Saved| {
+            it.number == number && revision.is_none_or(|revision| it.revision == revision)
+        };
+        let Some(&Saved { node, .. }) = saved.get(at).filter(is_same) else { return false };
+        self.next = at + 1;
+        self.kept.insert(node);
+        self.documents.push((number, Held::Node(node)));
+        true
     }
 
     /// Adds a document. Of several vectors for one, the last counts.
@@ -134,8 +159,8 @@ impl HnswLoader {
 
     /// Adds a document.
     pub(crate) fn add_ready(&mut self, ReadyDocument { number, hash, vector }: ReadyDocument) {
-        let held = match self.nodes.get(&hash) {
-            Some(&node) if self.snapshot.know(node, &vector) => {
+        let held = match self.nodes.get(hash) {
+            Some(node) if self.snapshot.graph.vector(node) == Some(&*vector) => {
                 self.kept.insert(node);
                 Held::Node(node)
             }
@@ -149,14 +174,12 @@ impl HnswLoader {
     /// # Errors
     /// More than 2³² − 2 different vectors.
     pub fn finish(self, stamp: u64) -> Result<LoadedIndex> {
-        let (all, kept) = (self.snapshot.hashes.len(), self.kept.len() as usize);
-        // Without its vector a node is no place to pass through, and a hole in the graph.
-        let lost = all - self.snapshot.known.len() as usize;
-        if 3 * kept < 2 * all || 20 * lost > all {
+        let (all, kept) = (self.snapshot.graph.len(), self.kept.len() as usize);
+        if 3 * kept < 2 * all {
             return self.anew(stamp);
         }
         let Self { snapshot, nodes, documents, .. } = self;
-        let index = HnswIndex::over(snapshot.gauge, snapshot.into_graph(), nodes);
+        let index = HnswIndex::over(snapshot.gauge, snapshot.graph, nodes);
         fill(index, documents, stamp, kept)
     }
 
@@ -181,8 +204,8 @@ fn fill(
 ) -> Result<LoadedIndex> {
     let before = index.view().graph.len();
     let mut batch = index.batch();
-    batch.insert_held(documents)?;
-    batch.publish(stamp);
+    let documents = batch.link(documents)?;
+    batch.publish_only(documents, stamp);
     let inserted = index.view().graph.len() - before;
     Ok(LoadedIndex { index, kept, inserted })
 }

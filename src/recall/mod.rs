@@ -37,6 +37,7 @@
 //! | `params.rs` | [`HnswParams`], [`SearchParams`] |
 //! | `graph.rs` | the graph: vectors, and links between near ones |
 //! | `blocks.rs` | rows of numbers in large blocks of memory, appended while others read them |
+//! | `mapped.rs` | the rows that come from a file |
 //! | `codes.rs` | vectors in a byte a value, for a first look |
 //! | `vectors.rs` | the vectors of its nodes |
 //! | `web.rs` | its lowest layer |
@@ -52,7 +53,7 @@
 //! | `hnsw.rs` | [`HnswIndex`]: a graph that grows while it is searched, and how it is rebuilt |
 //! | `batch.rs` | [`HnswBatch`]: changes that show together |
 //! | `view.rs` | [`HnswView`]: a walk on the graph, or a scan, whichever is better |
-//! | `snapshot/` | the graph on disk: links and hashes |
+//! | `snapshot/` | the index on disk |
 //! | `loader.rs` | [`HnswLoader`]: an index from a snapshot and the vectors that there are now |
 //! | `strategy.rs` | [`Recalled`]: candidates, and which of the two it was |
 //!
@@ -72,7 +73,8 @@
 //! | batch | changes of documents that show together |
 //! | stamp | a number of the caller's, for the state that a batch brought the graph to |
 //! | rebuild | a new graph of the vectors that are in use, made beside the old one |
-//! | snapshot | the graph in a file |
+//! | snapshot | the index in a file |
+//! | revision | a number of the caller's, by which it is seen whether a document has the vector of a snapshot |
 
 mod allowed;
 mod batch;
@@ -86,6 +88,7 @@ mod graph;
 mod hnsw;
 mod links;
 mod loader;
+mod mapped;
 mod metric;
 mod near;
 mod params;

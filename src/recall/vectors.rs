@@ -32,6 +32,16 @@ impl Vectors {
         Self { distance, dim, rows: Blocks::new(dim), codes: Codes::new(distance, dim) }
     }
 
+    /// Those of a file, coded too if such vectors are.
+    pub(super) fn from_file(
+        distance: Distance,
+        dim: usize,
+        rows: Blocks,
+        codes: Option<Blocks>,
+    ) -> Self {
+        Self { distance, dim, rows, codes: codes.map(|codes| Codes::from_file(dim, codes)) }
+    }
+
     /// Appends a node; `None` if there are too many to count.
     pub(super) fn push(&self, vector: &[f32]) -> Option<NodeId> {
         // Only one thread appends at a time, so this is the node's number.
@@ -42,16 +52,14 @@ impl Vectors {
         Some(node)
     }
 
-    /// Gives a node that was [pushed](Vectors::push) without one its vector; `false` if there is none.
-    pub(super) fn fill(&mut self, node: NodeId, vector: &[f32]) -> bool {
-        let node = node as usize;
-        self.codes.iter().for_each(|codes| codes.write(node, vector));
-        node < self.len() && self.rows.write(node, vector.iter().map(|value| value.to_bits()))
-    }
-
     /// Returns `true` if vectors are also coded.
     pub(super) fn is_coded(&self) -> bool {
         self.codes.is_some()
+    }
+
+    /// How they are coded, if they are.
+    pub(super) fn codes(&self) -> Option<&Codes> {
+        self.codes.as_ref()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -77,8 +85,8 @@ impl Vectors {
 /// A row as it was written.
 fn values(row: &[AtomicU32]) -> &[f32] {
     // SAFETY: the length is the slice's own; AtomicU32 is as large and as aligned as f32, for which any
-    // bits will do. Nobody writes to a row of `Vectors` after `push` has counted it, but `fill`, which
-    // has the vectors for itself; and only rows that were counted come here.
+    // bits will do. Nobody writes to a row of `Vectors` after `push` has counted it, and only rows that
+    // were counted come here.
     unsafe { slice::from_raw_parts(row.as_ptr().cast(), row.len()) }
 }
 

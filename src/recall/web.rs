@@ -6,7 +6,7 @@
 //! ([Malkov & Yashunin 2016](https://arxiv.org/abs/1603.09320), algorithm 4).
 
 use std::iter;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 
@@ -38,6 +38,11 @@ impl Web {
         Self { by, lists: Blocks::new(most), locks }
     }
 
+    /// One of a file.
+    pub(super) fn from_file(by: Distance, lists: Blocks) -> Self {
+        Self { lists, ..Self::new(by, 0) }
+    }
+
     /// By which distance it links.
     pub(super) fn by(&self) -> Distance {
         self.by
@@ -48,9 +53,14 @@ impl Web {
         self.lists.stride()
     }
 
-    /// Appends a node that has these links.
-    pub(super) fn push(&self, links: impl IntoIterator<Item = NodeId>) {
-        self.lists.push(links.into_iter().map(|node| node + 1));
+    /// Appends a node, without links.
+    pub(super) fn push(&self) {
+        self.lists.push([]);
+    }
+
+    /// The links of a node as they are written.
+    pub(super) fn list(&self, node: NodeId) -> &[AtomicU32] {
+        self.lists.get(node as usize).unwrap_or_default()
     }
 
     /// Has the links of a node fetched into the cache.
@@ -60,8 +70,7 @@ impl Web {
 
     /// The links of a node.
     pub(super) fn links(&self, node: NodeId) -> impl Iterator<Item = NodeId> {
-        let list = self.lists.get(node as usize).unwrap_or_default();
-        let links = list.iter().map(|link| link.load(Ordering::Relaxed));
+        let links = self.list(node).iter().map(|link| link.load(Ordering::Relaxed));
         links.map_while(|link| link.checked_sub(1))
     }
 

@@ -91,10 +91,10 @@ impl Tree {
 }
 
 /// `MDB_page`, and the nodes on it.
-pub struct Page {
+pub struct Page<'f> {
     pub number: u64,
     pub flags: u16,
-    pub bytes: Vec<u8>,
+    pub bytes: &'f [u8],
     pub nodes: Vec<Node>,
 }
 
@@ -125,24 +125,24 @@ impl Node {
     }
 }
 
-impl Page {
-    pub fn parse(bytes: Vec<u8>, number: u64) -> Checked<Self> {
-        let (told, flags) = (u64_at(&bytes, 0), u16_at(&bytes, 10));
+impl<'f> Page<'f> {
+    pub fn parse(bytes: &'f [u8], number: u64) -> Checked<Self> {
+        let (told, flags) = (u64_at(bytes, 0), u16_at(bytes, 10));
         ensure(told == number, || format!("page {told} in the place of {number}"))?;
         let known = flags == BRANCH || flags == LEAF;
         ensure(known, || format!("page {number} with flags {flags:#x}"))?;
-        let (lower, upper) = (usize::from(u16_at(&bytes, 12)), usize::from(u16_at(&bytes, 14)));
+        let (lower, upper) = (usize::from(u16_at(bytes, 12)), usize::from(u16_at(bytes, 14)));
         let sane = lower > PAGE_HEADER && lower % 2 == 0 && lower <= upper && upper <= bytes.len();
         ensure(sane, || format!("page {number} with bounds {lower} and {upper}"))?;
-        let starts = (PAGE_HEADER..lower).step_by(2).map(|at| usize::from(u16_at(&bytes, at)));
+        let starts = (PAGE_HEADER..lower).step_by(2).map(|at| usize::from(u16_at(bytes, at)));
         let starts: Vec<usize> = starts.collect();
         let inside = |start: &usize| (upper..=bytes.len() - NODE_HEADER).contains(start);
         ensure(starts.iter().all(inside), || format!("page {number} with an entry outside"))?;
         let node = |start: usize| Node {
             start,
-            size: u32_at(&bytes, start),
-            flags: u16_at(&bytes, start + 4),
-            key: usize::from(u16_at(&bytes, start + 6)),
+            size: u32_at(bytes, start),
+            flags: u16_at(bytes, start + 4),
+            key: usize::from(u16_at(bytes, start + 6)),
         };
         let nodes = starts.into_iter().map(node).collect();
         let page = Self { number, flags, bytes, nodes };
@@ -182,13 +182,13 @@ impl Page {
         ensure(in_order, || format!("page {} with keys out of order", self.number))
     }
 
-    pub fn key(&self, at: usize) -> &[u8] {
+    pub fn key(&self, at: usize) -> &'f [u8] {
         let Node { start, key, .. } = self.nodes[at];
         &self.bytes[start + NODE_HEADER..][..key]
     }
 
     /// The data, or of large data the page number.
-    pub fn data(&self, at: usize) -> &[u8] {
+    pub fn data(&self, at: usize) -> &'f [u8] {
         let Node { start, key, size, flags } = self.nodes[at];
         let length = if flags & BIG_DATA != 0 { 8 } else { size as usize };
         &self.bytes[start + NODE_HEADER + key..][..length]

@@ -1,8 +1,8 @@
 //! Check of an LMDB file before it is opened: every page in its place, every key in order.
 //!
 //! LMDB has no checksums and trusts its file: a damaged page number or offset is followed wherever
-//! it leads, out of the map too. So before LMDB sees a file, its B-trees are walked here, with
-//! ordinary reads: what LMDB will follow was followed once, and found to stay inside. Records are not
+//! it leads, out of the map too. So before LMDB sees a file, its B-trees are walked here, in a map of
+//! the same bytes: what LMDB will follow was followed once, and found to stay inside. Records are not
 //! looked into; they have checksums of their own. `layout.rs` knows what a page looks like.
 
 mod layout;
@@ -11,6 +11,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use memmap2::Mmap;
+use rayon::prelude::*;
 use roaring::RoaringTreemap;
 
 use crate::{Error, Result};
@@ -61,9 +63,13 @@ pub(super) fn check_pinned(path: &Path, largest: u64, transaction: u64) -> Resul
     walked.map(|walked| walked == transaction)
 }
 
-fn walk(path: &Path, check: impl FnOnce(&mut Walk) -> Checked<u64>) -> Result<u64> {
-    let file = File::open(path).map_err(|source| Error::io("read", path, source))?;
-    match Walk::new(file).and_then(|mut walk| check(&mut walk)) {
+fn walk(path: &Path, check: impl FnOnce(&mut Walk<'_>) -> Checked<u64>) -> Result<u64> {
+    let failed = |source| Error::io("read", path, source);
+    let file = File::open(path).map_err(failed)?;
+    // SAFETY: pages are read of a transaction that was written, which nobody writes over: the directory
+    // is locked, or a reader holds them.
+    let map = unsafe { Mmap::map(&file) }.map_err(failed)?;
+    match check(&mut Walk::new(&file, &map)) {
         Ok(transaction) => Ok(transaction),
         Err(Fault::Io(source)) => Err(Error::io("read", path, source)),
         Err(Fault::Damage(what)) => Err(Error::Damaged { path: path.into(), what }),
@@ -72,6 +78,9 @@ fn walk(path: &Path, check: impl FnOnce(&mut Walk) -> Checked<u64>) -> Result<u6
 
 /// LMDB has room for no more on its way down a tree.
 const DEEPEST: u16 = 32;
+
+/// Pages on the way down a tree that is not worth several threads.
+const ALONE: u16 = 2;
 
 enum Fault {
     Io(io::Error),
@@ -99,6 +108,15 @@ struct Count {
     entries: u64,
 }
 
+impl Count {
+    fn add(&mut self, other: Self) {
+        self.branch_pages += other.branch_pages;
+        self.leaf_pages += other.leaf_pages;
+        self.overflow_pages += other.overflow_pages;
+        self.entries += other.entries;
+    }
+}
+
 /// The newer of both beginnings.
 fn newer(first: Meta, second: Meta) -> Checked<Meta> {
     let (one, two) = (first.transaction, second.transaction);
@@ -111,20 +129,18 @@ fn newer(first: Meta, second: Meta) -> Checked<Meta> {
     Ok(newer)
 }
 
-struct Walk {
-    file: File,
-    length: u64,
+struct Walk<'f> {
+    file: &'f File,
+    map: &'f [u8],
     page_size: u64,
     last_page: u64,
     /// Pages that have a use, or are listed as unused: each has one place.
     taken: RoaringTreemap,
 }
 
-impl Walk {
-    fn new(file: File) -> Checked<Self> {
-        let length = file.metadata()?.len();
-        let taken = RoaringTreemap::from_iter([0, 1]);
-        Ok(Self { file, length, page_size: 0, last_page: 0, taken })
+impl<'f> Walk<'f> {
+    fn new(file: &'f File, map: &'f [u8]) -> Self {
+        Self { file, map, page_size: 0, last_page: 0, taken: RoaringTreemap::from_iter([0, 1]) }
     }
 
     fn all(&mut self, meta: Meta, largest: u64) -> Checked<u64> {
@@ -144,13 +160,13 @@ impl Walk {
 
     /// Both beginnings.
     fn metas(&mut self) -> Checked<[Meta; 2]> {
-        let first = self.bytes(0, PAGE_HEADER + META)?;
+        let first = self.beginning(0)?;
         // The page size stands where the tree of free pages has room for it.
         let page_size = u64::from(u32_at(&first, PAGE_HEADER + 24));
         let sane = page_size.is_power_of_two() && PAGE_SIZES.contains(&page_size);
         ensure(sane, || format!("a page size of {page_size}"))?;
         self.page_size = page_size;
-        let second = self.bytes(page_size, PAGE_HEADER + META)?;
+        let second = self.beginning(page_size)?;
         Ok([Meta::parse(&first, 0, page_size)?, Meta::parse(&second, 1, page_size)?])
     }
 
@@ -184,8 +200,8 @@ impl Walk {
     ) -> Checked<()> {
         ensure(depth > 0, || format!("page {number} below the ground"))?;
         self.take(number, 1)?;
-        let page =
-            Page::parse(self.bytes(number * self.page_size, self.page_size as usize)?, number)?;
+        let bytes = self.bytes(number * self.page_size, self.page_size as usize)?;
+        let page = Page::parse(bytes, number)?;
         ensure(page.is_leaf() == (depth == 1), || format!("page {number} at a wrong depth"))?;
         page.check_order(kind, low, high)?;
         if page.is_leaf() {
@@ -196,16 +212,33 @@ impl Walk {
         count.branch_pages += 1;
         let least = if kind == Kind::Free { 1 } else { 2 };
         ensure(page.nodes.len() >= least, || format!("page {number} with no choice of branches"))?;
-        for (at, node) in page.nodes.iter().enumerate() {
+        let child = |walk: &mut Self, at: usize, count: &mut Count| {
             // The first key of a branch stands for all that is less.
             let low = if at == 0 { low } else { Some(page.key(at)) };
             let high = if at + 1 == page.nodes.len() { high } else { Some(page.key(at + 1)) };
-            self.page(node.child(), depth - 1, kind, low, high, count)?;
+            walk.page(page.nodes[at].child(), depth - 1, kind, low, high, count)
+        };
+        let children = 0..page.nodes.len();
+        if depth <= ALONE {
+            return children.into_iter().try_for_each(|at| child(self, at, count));
         }
-        Ok(())
+        let walked = children.into_par_iter().map(|at| {
+            let (mut part, mut count) = (self.part(), Count::default());
+            child(&mut part, at, &mut count).map(|()| (part.taken, count))
+        });
+        walked.collect::<Checked<Vec<_>>>()?.into_iter().try_for_each(|(taken, part)| {
+            count.add(part);
+            self.take_all(taken)
+        })
     }
 
-    fn leaf(&mut self, page: &Page, at: usize, kind: Kind, count: &mut Count) -> Checked<()> {
+    /// A walk of the same file by another thread.
+    fn part(&self) -> Self {
+        let Self { file, map, page_size, last_page, .. } = *self;
+        Self { file, map, page_size, last_page, taken: RoaringTreemap::new() }
+    }
+
+    fn leaf(&mut self, page: &Page<'_>, at: usize, kind: Kind, count: &mut Count) -> Checked<()> {
         let (node, number) = (page.nodes[at], page.number);
         let data = page.data(at);
         let odd = || format!("an entry with flags {:#x} in page {number}", node.flags);
@@ -221,7 +254,7 @@ impl Walk {
                 let first = self.overflow(node, data, count)?;
                 let start = first * self.page_size + PAGE_HEADER as u64;
                 let list = self.bytes(start, node.size as usize)?;
-                self.free(&list)
+                self.free(list)
             }
             _ => Err(Fault::Damage(odd())),
         }
@@ -234,7 +267,7 @@ impl Walk {
         self.take(first, pages)?;
         count.overflow_pages += pages;
         let header = self.bytes(first * self.page_size, PAGE_HEADER)?;
-        let told = (u64_at(&header, 0), u16_at(&header, 10), u64::from(u32_at(&header, 12)));
+        let told = (u64_at(header, 0), u16_at(header, 10), u64::from(u32_at(header, 12)));
         ensure(told == (first, OVERFLOW, pages), || format!("page {first} that begins no data"))?;
         Ok(first)
     }
@@ -263,16 +296,30 @@ impl Walk {
         let new = self.taken.insert_range(first..=last);
         ensure(new == pages, || format!("page {first} with two uses"))?;
         let end = (last + 1).checked_mul(self.page_size);
-        let inside = end.is_some_and(|end| end <= self.length);
+        let inside = end.is_some_and(|end| end <= self.map.len() as u64);
         ensure(inside, || format!("page {last} past the end of the file"))
     }
 
-    fn bytes(&mut self, start: u64, length: usize) -> Checked<Vec<u8>> {
-        let end = start.checked_add(length as u64);
-        ensure(end.is_some_and(|end| end <= self.length), || "a file that is cut off".into())?;
+    /// One of both beginnings, which may be written meanwhile.
+    fn beginning(&mut self, start: u64) -> Checked<Vec<u8>> {
+        let length = self.bytes(start, PAGE_HEADER + META)?.len();
         let mut bytes = vec![0; length];
         self.file.seek(SeekFrom::Start(start))?;
         self.file.read_exact(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Notes that pages have a use which another thread saw.
+    fn take_all(&mut self, taken: RoaringTreemap) -> Checked<()> {
+        let both = (&self.taken & &taken).min();
+        ensure(both.is_none(), || format!("page {} with two uses", both.unwrap_or_default()))?;
+        self.taken |= taken;
+        Ok(())
+    }
+
+    fn bytes(&self, start: u64, length: usize) -> Checked<&'f [u8]> {
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let bytes = self.map.get(start..start.saturating_add(length));
+        bytes.ok_or_else(|| Fault::Damage("a file that is cut off".into()))
     }
 }

@@ -18,6 +18,9 @@ const CHUNK: usize = 1024;
 /// A graph is saved after this many changes, or a quarter of its size if that is more.
 const CHANGES_WORTH_SAVING: u64 = 10_000;
 
+/// The stamp of a graph that is on its way from the state of one transaction to that of another.
+const BETWEEN_STATES: u64 = 0;
+
 /// Graphs of all dense vectors that have one.
 pub(super) type Graphs = Arc<Vec<Arc<Graph>>>;
 
@@ -93,22 +96,16 @@ impl Graph {
     fn open(snapshot: &Snapshot<'_>, wanted: Wanted<'_>) -> Result<Self> {
         let Wanted { name, path, config, params } = wanted;
         let span = span!("open graph", vector = name, kept, inserted);
-        let mut loader =
-            match HnswLoader::from_snapshot(&path, config.distance, params, config.size) {
-                Ok(loader) => loader,
-                Err(error) => {
-                    log_unusable(&error);
-                    HnswLoader::new(config.distance, params, config.size)?
-                }
-            };
-        for chunk in chunks(snapshot.having(name)?) {
+        let mut loader = loader(&path, config, params)?;
+        let missing = missing(&mut loader, snapshot, name)?;
+        for chunk in chunks(&missing) {
             let ready = |number: PointNumber, vector: &[f32]| loader.ready(number.get(), vector);
             // Nobody waits for this thread, so it may wait for others.
             for document in snapshot.map_dense(name, &chunk, ready)? {
                 loader.add_ready(document?);
             }
         }
-        let loaded = loader.finish(snapshot.transaction())?;
+        let loaded = loader.finish(stamp(snapshot))?;
         let (kept, inserted) = (loaded.kept, loaded.inserted);
         span.record("kept", kept);
         span.record("inserted", inserted);
@@ -130,7 +127,7 @@ impl Graph {
 
     /// Brings it to the state of a snapshot, unless told to stop before. One caller at a time.
     pub fn follow(&self, snapshot: &Snapshot<'_>, stop: &AtomicBool) -> Result<()> {
-        let (new, gone, stamp) = self.differences(snapshot.having(&self.name)?);
+        let (new, gone) = self.differences(snapshot.having(&self.name)?);
         let vector = self.name.as_str();
         let _span = span!("follow graph", vector = vector, new = new.len(), gone = gone.len());
         for chunk in chunks(&new) {
@@ -141,25 +138,25 @@ impl Graph {
             let mut batch = self.index.batch();
             batch
                 .insert(points.iter().map(|(number, vector)| (number.get(), vector.as_slice())))?;
-            batch.publish(stamp);
+            batch.publish(BETWEEN_STATES);
             self.unsaved.fetch_add(chunk.len(), Ordering::Relaxed);
         }
         let mut batch = self.index.batch();
         gone.iter().for_each(|number| batch.remove(number.get()));
-        batch.publish(snapshot.transaction());
+        batch.publish(stamp(snapshot));
         self.unsaved.fetch_add(gone.len(), Ordering::Relaxed);
-        self.tend(stop)
+        self.tend(snapshot, stop)
     }
 
-    /// Numbers that it lacks, numbers that it has too many, and its stamp.
-    fn differences(&self, having: &PointSet) -> (PointSet, PointSet, u64) {
+    /// Numbers that it lacks, and numbers that it has too many.
+    fn differences(&self, having: &PointSet) -> (PointSet, PointSet) {
         let view = self.index.view();
         let (having, known) = (having.bitmap(), view.numbers());
-        ((having - known).into(), (known - having).into(), view.stamp())
+        ((having - known).into(), (known - having).into())
     }
 
     /// Does what is due after changes.
-    fn tend(&self, stop: &AtomicBool) -> Result<()> {
+    fn tend(&self, snapshot: &Snapshot<'_>, stop: &AtomicBool) -> Result<()> {
         if self.index.wants_rebuild() {
             log::debug!("graph of {:?}: rebuilt, as many of its vectors are gone", self.name);
             let _span = span!("rebuild graph", vector = self.name.as_str());
@@ -167,7 +164,7 @@ impl Graph {
         }
         let due = CHANGES_WORTH_SAVING.max(self.index.len() as u64 / 4);
         if self.unsaved.load(Ordering::Relaxed) >= due {
-            self.save()?;
+            self.save(snapshot)?;
         }
         Ok(())
     }
@@ -179,19 +176,66 @@ impl Graph {
         }
     }
 
-    /// Writes it beside the collection, if it has changed.
-    pub fn save(&self) -> Result<()> {
+    /// Writes it beside the collection, if it has changed. What the snapshot doesn't have has to be inserted again.
+    pub fn save(&self, snapshot: &Snapshot<'_>) -> Result<()> {
         let unsaved = self.unsaved.swap(0, Ordering::Relaxed);
         if unsaved == 0 || self.read_only {
             return Ok(());
         }
         let _span = span!("save graph", vector = self.name.as_str(), changes = unsaved);
-        let saved = self.index.save(&self.path);
+        let saved = self.save_revisions(snapshot);
         if saved.is_err() {
             self.unsaved.fetch_add(unsaved, Ordering::Relaxed);
         }
         saved
     }
+
+    fn save_revisions(&self, snapshot: &Snapshot<'_>) -> Result<()> {
+        let having = match snapshot.having(&self.name) {
+            Ok(having) => snapshot.revisions(&self.name, having)?,
+            // The vector is gone, and so will be the file.
+            Err(_) => return Ok(()),
+        };
+        let revision = |number: u32| {
+            let at = having.binary_search_by_key(&number, |(number, _)| number.get()).ok()?;
+            Some(having[at].1)
+        };
+        self.index.save_revisions(&self.path, revision)
+    }
+}
+
+/// What makes a graph, with its file if that is of use.
+fn loader(path: &Path, config: &VectorConfig, params: HnswParams) -> Result<HnswLoader> {
+    let (distance, dim) = (config.distance, config.size);
+    HnswLoader::from_snapshot(path, distance, params, dim).or_else(|error| {
+        log_unusable(&error);
+        HnswLoader::new(distance, params, dim)
+    })
+}
+
+/// The stamp of a graph that is as a snapshot.
+fn stamp(snapshot: &Snapshot<'_>) -> u64 {
+    snapshot.state_id().unwrap_or(BETWEEN_STATES)
+}
+
+/// The points whose vectors a loader doesn't have, after it has kept the others.
+fn missing(loader: &mut HnswLoader, snapshot: &Snapshot<'_>, name: &str) -> Result<PointSet> {
+    let having = snapshot.having(name)?;
+    let mut missing = having.clone();
+    // Then nothing has been written since.
+    let is_same = snapshot.state_id() == Some(loader.stamp());
+    let mut keep = |number: PointNumber, revision| {
+        if loader.keep(number.get(), revision) {
+            missing.remove(number);
+        }
+    };
+    if is_same {
+        having.iter().for_each(|number| keep(number, None));
+    } else {
+        let revisions = snapshot.revisions(name, having)?;
+        revisions.into_iter().for_each(|(number, revision)| keep(number, Some(revision)));
+    }
+    Ok(missing)
 }
 
 /// The dense vectors that are to have a graph.

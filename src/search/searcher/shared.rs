@@ -125,6 +125,7 @@ impl Shared {
     pub fn save(&self) -> Result<()> {
         // Following saves too: a file is not to be written by two at once.
         let _alone = self.following.lock().unwrap_or_else(PoisonError::into_inner);
-        self.graphs().iter().try_for_each(|graph| graph.save())
+        let snapshot = self.collection.snapshot()?;
+        self.graphs().iter().try_for_each(|graph| graph.save(&snapshot))
     }
 }
