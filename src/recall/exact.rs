@@ -85,10 +85,10 @@ impl ExactIndex {
     ) -> Result<Vec<Candidate>> {
         match allowed {
             _ if limit == 0 => Ok(Vec::new()),
-            None => self.nearest(query, limit, (0..self.len()).into_par_iter()),
+            None => self.nearest(query, limit, self.len(), 0..self.len()),
             Some(allowed) => {
                 let documents: Vec<_> = allowed.iter().take_while(|&it| it < self.len()).collect();
-                self.nearest(query, limit, documents.into_par_iter())
+                self.nearest(query, limit, documents.len(), documents)
             }
         }
     }
@@ -97,9 +97,10 @@ impl ExactIndex {
         &self,
         query: &[f32],
         limit: usize,
-        documents: impl IndexedParallelIterator<Item = usize>,
+        count: usize,
+        documents: impl Items<usize>,
     ) -> Result<Vec<Candidate>> {
-        best(limit, self.dim(), documents, |document, top| {
+        best(limit, self.dim(), (count, documents), |document, top| {
             top.extend(self.candidate(query, document))
         })
     }
@@ -142,12 +143,23 @@ impl ExactIndex {
     }
 }
 
-/// The first `limit` of the candidates that `compare` pushes for the items, each of which stands for
-/// a vector of `dim` columns; in parallel if there are many.
+/// What can be gone through on one thread, and on several.
+pub(super) trait Items<I>:
+    IntoIterator<Item = I> + IntoParallelIterator<Item = I, Iter: IndexedParallelIterator>
+{
+}
+
+impl<I, T> Items<I> for T where
+    T: IntoIterator<Item = I> + IntoParallelIterator<Item = I, Iter: IndexedParallelIterator>
+{
+}
+
+/// The first `limit` of the candidates that `compare` pushes for so many items, each of which stands for
+/// a vector of `dim` columns; in parallel if there are many. Few don't wait for rayon's threads.
 pub(super) fn best<I: Send>(
     limit: usize,
     dim: usize,
-    items: impl IndexedParallelIterator<Item = I>,
+    (count, items): (usize, impl Items<I>),
     compare: impl Fn(I, &mut Top) + Sync + Send,
 ) -> Result<Vec<Candidate>> {
     let cancellation = Cancellation::current();
@@ -158,8 +170,13 @@ pub(super) fn best<I: Send>(
         }
         top
     };
-    let items = items.with_min_len(VALUES_PER_THREAD.div_ceil(dim));
-    let top = items.fold(top, compared).reduce(top, Top::merge);
+    let worth_a_thread = VALUES_PER_THREAD.div_ceil(dim);
+    let top = if count <= worth_a_thread {
+        items.into_iter().fold(top(), compared)
+    } else {
+        let items = items.into_par_iter().with_min_len(worth_a_thread);
+        items.fold(top, compared).reduce(top, Top::merge)
+    };
     cancellation.check()?;
     Ok(top.into_ranking())
 }

@@ -32,7 +32,8 @@ use crate::{Error, Result};
 /// as many threads as rayon's current pool has, so two graphs of the same vectors may differ. Memory:
 /// the vectors in f32, once, those of 48 values or more also in a byte a value (but not with the Manhattan
 /// distance), and about 0.14 KB of links a document with the default `m` (0.27 KB with the dot product),
-/// beside tables of documents and hashes.
+/// beside tables of documents and hashes. Of an index that was loaded, all but the tables are pages of its file, which
+/// the system reads when they are needed, and takes back.
 ///
 /// ```
 /// use maxfold::recall::{Distance, HnswIndex, HnswParams, SearchParams};

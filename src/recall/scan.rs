@@ -29,7 +29,7 @@ pub(super) fn nearest(
         false => documents,
     };
     let exact = from.exact();
-    best(limit, dim, documents.into_par_iter(), |(number, node), top| {
+    best(limit, dim, (documents.len(), documents), |(number, node), top| {
         top.push(Candidate { document: number as usize, score: exact.nearness(node) });
     })
 }
@@ -50,7 +50,10 @@ fn without_far(
         }
         bounds
     };
-    let bounds: Vec<Vec<_>> = documents.par_chunks(worth_a_thread).map(bounds).collect();
+    let bounds: Vec<Vec<_>> = match documents.len() <= worth_a_thread {
+        true => vec![bounds(&documents)],
+        false => documents.par_chunks(worth_a_thread).map(bounds).collect(),
+    };
     cancellation.check()?;
     let least = bounds.iter().flatten().map(|&[least, _]| least);
     // What is NaN says nothing.
