@@ -5,18 +5,17 @@ use super::reader::Reader;
 use crate::Result;
 use crate::filter::{PointNumber, PointSet};
 use crate::multivector::TokenMatrix;
-use crate::ranking::{Ranked, Scored, Wanted};
+use crate::ranking::{Bounding, Certified, Ranked, Scored, Wanted};
 use crate::rerank::Ranking;
-use crate::search::Certified;
 
-/// The points that are wanted, and how many were bounded; `None` where all have to be scored anyway: on a GPU, and where
+/// The points that are wanted; `None` where all have to be scored anyway: on a GPU, and where
 /// they are not kept in int8 or are too few.
 pub(super) fn certified(
     reader: &Reader<'_, '_>,
     using: &str,
     (query, points): (&TokenMatrix, &PointSet),
     wanted: Wanted,
-) -> Result<Option<(Ranking<PointNumber>, Option<Certified>)>> {
+) -> Result<Option<Ranking<PointNumber>>> {
     let Some(cpu) = reader.shared.reranker.cpu_alone() else { return Ok(None) };
     if !cpu.certifies(points.len() as usize, wanted.limit) {
         return Ok(None);
@@ -36,7 +35,10 @@ pub(super) fn certified(
     let scored_points = contenders.scored.into_iter();
     let hits = scored_points.map(|(at, score)| Scored { id: numbers[at], score }).collect();
     let execution = execution.unwrap_or_else(|| reader.shared.reranker.execution());
-    let ranking =
-        Ranking::new(Ranked { hits: wanted.hits_of(hits), matches: Vec::new() }, &execution);
-    Ok(Some((ranking, (bounded > 0).then_some(Certified { bounded, scored }))))
+    let bounding = match bounded {
+        0 => Bounding::NotAsked,
+        _ => Bounding::Certified(Certified { bounded, scored }),
+    };
+    let ranked = Ranked { hits: wanted.hits_of(hits), matches: Vec::new(), bounding };
+    Ok(Some(Ranking::new(ranked, &execution)))
 }

@@ -118,14 +118,15 @@ fn rounded(
     let left = asked.iter().zip(&each).filter(|(_, certified)| certified.is_none());
     let left: Vec<_> = left.map(|(it, _)| *it).collect();
     let ranked = if left.is_empty() { Vec::new() } else { rank(reader, using, &left, wanted)? };
-    let mut ranked = ranked.into_iter().map(|ranking| (ranking, None));
+    let mut ranked = ranked.into_iter();
     let rankings = each.into_iter().filter_map(|certified| certified.or_else(|| ranked.next()));
-    Ok(rankings.map(|(ranking, certified)| of(ranking, certified)).collect())
+    Ok(rankings.map(of).collect())
 }
 
-fn of(ranking: Ranking<PointNumber>, certified: Option<Certified>) -> Rounded {
-    let scored = ranking.hits.into_iter().map(|hit| (hit.id, hit.score)).collect();
-    Rounded { scored, execution: ranking.execution, certified }
+fn of(ranking: Ranking<PointNumber>) -> Rounded {
+    let Ranking { hits, execution, certified, .. } = ranking;
+    let scored = hits.into_iter().map(|hit| (hit.id, hit.score)).collect();
+    Rounded { scored, execution, certified }
 }
 
 /// For each query the scores of all `points`, in the order of their numbers: from f32 where it is kept, which
