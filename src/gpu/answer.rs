@@ -1,21 +1,15 @@
 //! Answers: the best of each query's candidates, and what they matched.
 
 use super::certified::certified;
+#[cfg(feature = "collection")]
+use super::certified::{Certification, Scorer};
 use super::context::GpuContext;
 use super::request::Request;
 use super::statistics::Statistics;
-use super::store::{QuantizedStore, ResidentStore};
+use super::store::{QuantizedStore, ResidentStore, Stores};
 use crate::Result;
 use crate::multivector::check_dimension;
-use crate::ranking::{Bounding, DocumentId, Matrices, Query, Ranked, Wanted};
-
-/// Stores that candidates of a request may be in.
-pub(crate) struct Stores<'a, Id> {
-    /// In f16.
-    pub exact: Option<&'a ResidentStore<Id>>,
-    /// In int8.
-    pub quantized: Option<&'a QuantizedStore<Id>>,
-}
+use crate::ranking::{DocumentId, Matrices, Query, Ranked, Wanted};
 
 impl GpuContext {
     /// Ranks each query's candidates, and tells what that cost. Blocks until it is done.
@@ -40,12 +34,16 @@ impl GpuContext {
     ) -> Result<(Vec<Ranked<Id>>, Statistics)> {
         check(queries, stores)?;
         let request = Request { gpu: &self.gpu, store: stores.exact, matrices };
-        let (found, bounding) = match stores.quantized {
-            Some(quantized) => certified(&request, quantized, queries, wanted)?,
-            None => (None, vec![Bounding::NotAsked; queries.len()]),
-        };
+        let mut of_scores: Option<Statistics> = None;
+        let (found, bounding) = certified(&self.gpu, stores, queries, wanted, &mut |chosen| {
+            let (scores, statistics) = request.scores(chosen)?;
+            // Candidates were counted when they were bounded.
+            let statistics = Statistics { resident: 0, ..statistics };
+            of_scores = Some(of_scores.map_or(statistics, |before| before.and(statistics)));
+            Ok(scores)
+        })?;
         let (hits, statistics) = match found {
-            Some(found) => found,
+            Some((hits, of_bounds)) => (hits, of_scores.map_or(of_bounds, |it| it.and(of_bounds))),
             None => request.hits(queries, wanted)?,
         };
         let (matches, more) = match wanted.matches {
@@ -57,6 +55,26 @@ impl GpuContext {
         let ranked = ranked.collect();
         let evictions = stores.exact.map_or(0, ResidentStore::evictions);
         Ok((ranked, Statistics { evictions, ..statistics.and(more) }))
+    }
+}
+
+impl GpuContext {
+    /// Hits of each query, of which `score` scores those that bounds from int8 leave, for some candidates of each query; `None`
+    /// where none are worth bounding. And what became of each query's bounds.
+    ///
+    /// # Errors
+    /// As [`GpuContext::answer`]; what `score` says.
+    #[cfg(feature = "collection")]
+    pub(crate) fn certify<Id: DocumentId>(
+        &self,
+        queries: &[Query<'_, Id>],
+        stores: &Stores<'_, Id>,
+        wanted: Wanted,
+        score: &mut Scorer<'_, Id>,
+    ) -> Result<Certification<Id>> {
+        check(queries, stores)?;
+        let (found, bounding) = certified(&self.gpu, stores, queries, wanted, score)?;
+        Ok((found.map(|(hits, _)| hits), bounding))
     }
 }
 

@@ -5,11 +5,13 @@
 //! that scores everything else, so the answer is the same to the bit, ties included.
 
 use super::bounds::bounds;
-use super::request::{Hits, Request};
+use super::device::Gpu;
+use super::request::Hits;
 use super::statistics::Statistics;
-use super::store::{QuantizedStore, ResidentStore};
+use super::store::{QuantizedStore, ResidentStore, Stores};
+use crate::Error::{DeviceLimit, NotResident, ProbeFailed};
+use crate::Result;
 use crate::ranking::{Bounding, Certified, DocumentId, Query, Scored, Wanted};
-use crate::{Error, Result};
 
 /// Candidates that may be worth bounding, at least.
 const LEAST_CANDIDATES: usize = 256;
@@ -21,33 +23,45 @@ const LEAST_RESIDENT_CANDIDATES: usize = 5_000;
 /// Bounds pay where one candidate of so many is asked for.
 const LEAST_CANDIDATES_OF_K: usize = 4;
 
-/// Hits of each query, and what they cost; `None` where no query has candidates that are worth bounding. And what became of
-/// the bounds of each.
+/// Scores of every candidate of each query, in their order.
+pub(crate) type Scorer<'s, Id> = dyn FnMut(&[Query<'_, Id>]) -> Result<Vec<Vec<f32>>> + 's;
+
+/// Hits of each query; `None` where all candidates have to be scored. And what became of the bounds of each.
+#[cfg(feature = "collection")]
+pub(crate) type Certification<Id> = (Option<Vec<Vec<Scored<Id>>>>, Vec<Bounding>);
+
+/// Hits of each query, and what their bounds cost; `None` where no query has candidates that are worth bounding. And what
+/// became of the bounds of each.
 type Outcome<Id> = (Option<(Vec<Hits<Id>>, Statistics)>, Vec<Bounding>);
 
 /// Ranks the candidates of each query, bounding them first where that promises to pay.
 ///
 /// # Errors
-/// A candidate is nowhere; what the request's matrices say; the device is lost or out of memory.
+/// What `score` says; the device is lost or out of memory.
 pub(super) fn certified<Id: DocumentId>(
-    request: &Request<'_, '_, Id>,
-    store: &QuantizedStore<Id>,
+    gpu: &Gpu,
+    stores: &Stores<'_, Id>,
     queries: &[Query<'_, Id>],
     wanted: Wanted,
+    score: &mut Scorer<'_, Id>,
 ) -> Result<Outcome<Id>> {
-    let contests = queries.iter().map(|it| Contest::new(*it, wanted.limit, request.store));
-    let mut contests: Vec<_> = contests.collect();
-    let Some(mut statistics) = bound(request, store, &mut contests)? else {
-        return Ok((None, contests.iter().map(Contest::bounding).collect()));
+    let Some(quantized) = stores.quantized else {
+        return Ok((None, vec![Bounding::NotAsked; queries.len()]));
     };
-    for chosen in [Contest::highest, Contest::reaching] {
-        let more = score(request, &mut contests, chosen)?;
-        // Candidates were counted when they were bounded.
-        statistics = statistics.and(Statistics { resident: 0, ..more });
-    }
+    let contests = queries.iter().map(|it| Contest::new(*it, wanted.limit, stores.exact));
+    let mut contests: Vec<_> = contests.collect();
+    let found = match bound(gpu, quantized, &mut contests)? {
+        None => None,
+        Some(statistics) => {
+            score_chosen(score, &mut contests, Contest::highest)?;
+            score_chosen(score, &mut contests, Contest::reaching)?;
+            Some(statistics)
+        }
+    };
     let bounding = contests.iter().map(Contest::bounding).collect();
-    let hits = contests.into_iter().map(|it| it.hits(wanted)).collect();
-    Ok((Some((hits, statistics)), bounding))
+    let hits =
+        |contests: Vec<Contest<'_, Id>>| contests.into_iter().map(|it| it.hits(wanted)).collect();
+    Ok((found.map(|statistics| (hits(contests), statistics)), bounding))
 }
 
 /// A query, and what is known of its candidates.
@@ -73,7 +87,9 @@ impl<'a, Id: DocumentId> Contest<'a, Id> {
             let there = |id: &&Id| exact.is_some_and(|store| store.contains(**id));
             2 * query.candidates.iter().filter(there).count() > count
         };
-        let left = if k > count / LEAST_CANDIDATES_OF_K {
+        let left = if k == 0 {
+            Some("no hits are wanted")
+        } else if k > count / LEAST_CANDIDATES_OF_K {
             Some("too many of the candidates are wanted for bounds to pay")
         } else if count < LEAST_CANDIDATES {
             Some("too few candidates for bounds to pay")
@@ -133,7 +149,7 @@ impl<'a, Id: DocumentId> Contest<'a, Id> {
 
 /// Bounds the candidates for which that promises to pay; `None` if there are none.
 fn bound<Id: DocumentId>(
-    request: &Request<'_, '_, Id>,
+    gpu: &Gpu,
     store: &QuantizedStore<Id>,
     contests: &mut [Contest<'_, Id>],
 ) -> Result<Option<Statistics>> {
@@ -145,20 +161,19 @@ fn bound<Id: DocumentId>(
     let there = |it: &Query<'_, Id>| {
         (0..it.candidates.len()).filter(|at| store.contains(it.candidates[*at])).collect()
     };
-    let (chosen, found): (Vec<Vec<usize>>, _) = match bounds(request.gpu, store, &queries) {
+    let (chosen, found): (Vec<Vec<usize>>, _) = match bounds(gpu, store, &queries) {
         // Nearly always all are there, so that is not asked first.
-        Err(Error::NotResident { .. }) => {
+        Err(NotResident { .. }) => {
             let chosen: Vec<Vec<usize>> = queries.iter().map(there).collect();
-            let found =
-                bounds(request.gpu, store, &chosen_of(&queries, &ids_of(&queries, &chosen)));
+            let found = bounds(gpu, store, &chosen_of(&queries, &ids_of(&queries, &chosen)));
             (chosen, found)
         }
         found => (queries.iter().map(all).collect(), found),
     };
     let (found, statistics) = match found {
         Ok(Some(found)) => found,
-        // The query is too long; a document made room for another meanwhile; the device is wrong.
-        Ok(None) | Err(Error::NotResident { .. } | Error::ProbeFailed { .. }) => {
+        // The query is too long; a document made room for another meanwhile; the device is wrong, or too small.
+        Ok(None) | Err(NotResident { .. } | ProbeFailed { .. } | DeviceLimit { .. }) => {
             contests.iter_mut().for_each(|it| it.left = it.left.or(Some("bounds cannot be had")));
             return Ok(None);
         }
@@ -172,19 +187,19 @@ fn bound<Id: DocumentId>(
 }
 
 /// Scores chosen candidates of each query.
-fn score<'a, Id: DocumentId>(
-    request: &Request<'_, '_, Id>,
+fn score_chosen<'a, Id: DocumentId>(
+    score: &mut Scorer<'_, Id>,
     contests: &mut [Contest<'a, Id>],
     choose: fn(&Contest<'a, Id>) -> Vec<usize>,
-) -> Result<Statistics> {
+) -> Result<()> {
     let chosen: Vec<Vec<usize>> = contests.iter().map(choose).collect();
     let queries: Vec<_> = contests.iter().map(|it| it.query).collect();
-    let (scores, statistics) = request.scores(&chosen_of(&queries, &ids_of(&queries, &chosen)))?;
+    let scores = score(&chosen_of(&queries, &ids_of(&queries, &chosen)))?;
     for ((contest, chosen), scores) in contests.iter_mut().zip(&chosen).zip(scores) {
         contest.scored.extend(chosen.iter().copied().zip(scores));
         chosen.iter().for_each(|at| contest.upper[*at] = f32::NEG_INFINITY);
     }
-    Ok(statistics)
+    Ok(())
 }
 
 /// The ids of chosen candidates of each query.

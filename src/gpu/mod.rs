@@ -85,11 +85,15 @@ mod wait;
 mod warm_up;
 
 pub use adapter::{AdapterDescription, adapters};
-pub(crate) use answer::Stores;
 pub use calibration::Calibration;
+#[cfg(feature = "collection")]
+pub(crate) use certified::{Certification, Scorer};
 pub use context::GpuContext;
 pub use options::GpuOptions;
 pub use shader::ShaderVariant;
 pub use statistics::Statistics;
+pub(crate) use store::Stores;
+#[cfg(feature = "collection")]
+pub(crate) use store::budget_of;
 pub use store::{LoadProgress, QuantizedStore, ResidentStore, StoreStatistics};
 pub use warm_up::Shape;

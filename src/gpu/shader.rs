@@ -163,6 +163,11 @@ impl Format {
         }
     }
 
+    /// Bytes of a row.
+    pub(super) fn row_bytes(self, dim: usize) -> usize {
+        self.octets(dim) * OCTET_BYTES + self.beside()
+    }
+
     /// Bytes of a row beside its octets.
     pub(super) fn beside(self) -> usize {
         match self {

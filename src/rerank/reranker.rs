@@ -8,6 +8,8 @@ use super::backend::{Backend, Execution, Processor};
 use super::options::RerankerOptions;
 use super::request::{Ranking, Rankings, Request, Scores};
 use crate::background::Cancellation;
+#[cfg(all(feature = "gpu", feature = "collection"))]
+use crate::gpu::{Certification, Scorer};
 #[cfg(feature = "gpu")]
 use crate::gpu::{GpuContext, Statistics, Stores};
 use crate::maxsim::CpuMaxSim;
@@ -137,6 +139,30 @@ impl Reranker {
             return None;
         }
         Some(&self.cpu)
+    }
+
+    /// Hits of each query, of which `score` scores those that bounds from int8 leave; `None` where all have to be scored: none
+    /// are worth bounding, or there is no GPU, or it failed. And what became of each query's bounds.
+    ///
+    /// # Errors
+    /// Queries or stores have different dimensions; what `score` says.
+    #[cfg(all(feature = "gpu", feature = "collection"))]
+    pub(crate) fn certify<Id: DocumentId>(
+        &self,
+        queries: &[Query<'_, Id>],
+        stores: &Stores<'_, Id>,
+        wanted: Wanted,
+        score: &mut Scorer<'_, Id>,
+    ) -> Result<Certification<Id>> {
+        let nothing = (None, vec![Bounding::NotAsked; queries.len()]);
+        let Some(gpu) = self.working_gpu() else { return Ok(nothing) };
+        match gpu.certify(queries, stores, wanted, score) {
+            Err(error) if error.is_of_the_gpu() => {
+                self.note_failure(&error);
+                Ok(nothing)
+            }
+            certified => certified,
+        }
     }
 
     /// The GPU, if requests go to one.

@@ -92,6 +92,14 @@ pub struct ResidentStore<Id = u64> {
     uploads: Mutex<Uploads>,
 }
 
+/// Stores that candidates of a request may be in.
+pub(crate) struct Stores<'a, Id> {
+    /// In f16.
+    pub exact: Option<&'a ResidentStore<Id>>,
+    /// In int8.
+    pub quantized: Option<&'a QuantizedStore<Id>>,
+}
+
 struct StorePage {
     rows: Buffer,
     /// A word a row, of rows in int8.
@@ -134,8 +142,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
     /// # Errors
     /// As [`ResidentStore::with_budget`].
     pub fn new(gpu: &GpuContext, dim: usize) -> Result<Self> {
-        let discrete = gpu.device().adapter_info().device_type == DeviceType::DiscreteGpu;
-        Self::with_budget(gpu, dim, if discrete { 4 << 30 } else { 1 << 30 })
+        Self::with_budget(gpu, dim, budget_of(gpu))
     }
 
     /// For documents of `dim` columns, in at most `budget` bytes of the GPU's memory.
@@ -154,7 +161,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
         }
         check_columns(gpu.limits, dim)?;
         let row_bytes = format.octets(dim) * OCTET_BYTES;
-        let stored_bytes = row_bytes + format.beside();
+        let stored_bytes = format.row_bytes(dim);
         let page_bytes = (gpu.limits.binding_bytes / row_bytes - ROW_SLACK) * stored_bytes;
         let space = Mutex::new(Space::new(stored_bytes, page_bytes, budget));
         let uploads = Mutex::new(gpu.checked(|| Uploads::new(&gpu))?);
@@ -189,6 +196,12 @@ impl<Id: DocumentId> ResidentStore<Id> {
     /// Returns `true` if a document is resident. It does not count as a use.
     pub fn contains(&self, id: Id) -> bool {
         self.documents().contains(&id)
+    }
+
+    /// Bytes of a row of `dim` columns.
+    #[cfg(feature = "collection")]
+    pub(crate) fn row_bytes_of(dim: usize) -> u64 {
+        Format::F16.row_bytes(dim) as u64
     }
 
     /// Number of resident documents.
@@ -247,6 +260,12 @@ impl<Id: DocumentId> ResidentStore<Id> {
     fn space(&self) -> MutexGuard<'_, Space> {
         self.space.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A budget that suits the adapter.
+pub(crate) fn budget_of(gpu: &GpuContext) -> u64 {
+    let discrete = gpu.device().adapter_info().device_type == DeviceType::DiscreteGpu;
+    if discrete { 4 << 30 } else { 1 << 30 }
 }
 
 impl<Id: DocumentId> fmt::Debug for ResidentStore<Id> {

@@ -79,6 +79,12 @@ impl<Id: DocumentId> QuantizedStore<Id> {
         self.0.contains(id)
     }
 
+    /// Bytes of a row of `dim` columns.
+    #[cfg(feature = "collection")]
+    pub(crate) fn row_bytes_of(dim: usize) -> u64 {
+        Format::Int8.row_bytes(dim) as u64
+    }
+
     /// Number of columns.
     pub fn dim(&self) -> usize {
         self.0.dim()

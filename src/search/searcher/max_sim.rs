@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::certified::certified;
+#[cfg(feature = "gpu")]
+use super::certified::certified_on_gpu;
 use super::outcome::Scored;
 use super::rank::rank;
 use super::reader::{Reader, Search};
@@ -113,6 +115,10 @@ fn rounded(
     limit: usize,
 ) -> Result<Vec<Rounded>> {
     let wanted = Wanted::best(limit).with_ties();
+    #[cfg(feature = "gpu")]
+    if let Some(rankings) = certified_on_gpu(reader, using, asked, wanted)? {
+        return Ok(rankings.into_iter().map(of).collect());
+    }
     let each = asked.iter().map(|it| certified(reader, using, *it, wanted));
     let each = each.collect::<Result<Vec<_>>>()?;
     let left = asked.iter().zip(&each).filter(|(_, certified)| certified.is_none());
