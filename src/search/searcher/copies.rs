@@ -11,8 +11,9 @@ use crate::multivector::{QuantizedMatrixRef, TokenMatrixRef};
 /// Points that are read from the map at once.
 const CHUNK_POINTS: usize = 256;
 
-/// Store of the GPU, by numbers.
-pub(super) trait Store {
+/// Format of a multivector, and its store on the GPU, by numbers.
+pub(super) trait Format {
+    type Store;
     type Matrix<'a>: Copy;
 
     /// The matrices of these points, in the order of their numbers; `None` where the collection doesn't have them, as one of an
@@ -23,33 +24,34 @@ pub(super) trait Store {
         points: &PointSet,
     ) -> Result<Option<Vec<Self::Matrix<'s>>>>;
 
-    fn tokens(matrix: &Self::Matrix<'_>) -> usize;
+    /// Bytes of a matrix in the store.
+    fn bytes(matrix: &Self::Matrix<'_>) -> u64;
 
-    /// Bytes of a row of so many columns.
-    fn row_bytes(dim: usize) -> u64;
+    fn load(store: &Self::Store, documents: &[(PointNumber, Self::Matrix<'_>)]) -> Result<()>;
 
-    fn dim(&self) -> usize;
+    fn remove(store: &Self::Store, number: PointNumber);
 
-    fn load(&self, documents: &[(PointNumber, Self::Matrix<'_>)]) -> Result<()>;
-
-    fn remove(&self, number: PointNumber);
-
-    fn statistics(&self) -> StoreStatistics;
+    fn statistics(store: &Self::Store) -> StoreStatistics;
 }
 
 /// What was loaded into a store.
-pub(super) struct Copies<S> {
-    pub store: S,
+pub(super) struct Copies<F: Format> {
+    pub store: F::Store,
     known: Mutex<PointSet>,
 }
 
-impl<S: Store> Copies<S> {
-    pub fn new(store: S) -> Self {
+impl<F: Format> Copies<F> {
+    pub fn new(store: F::Store) -> Self {
         Self { store, known: Mutex::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, PointSet> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Contents of the store.
+    pub fn statistics(&self) -> StoreStatistics {
+        F::statistics(&self.store)
     }
 
     /// Those of `numbers` that are not known to be resident.
@@ -63,18 +65,18 @@ impl<S: Store> Copies<S> {
         let having = snapshot.having(name)?;
         let known = self.known().clone();
         for gone in &(&known - having) {
-            self.store.remove(gone);
+            F::remove(&self.store, gone);
         }
         *self.known() &= having;
-        let (statistics, row_bytes) = (self.store.statistics(), S::row_bytes(self.store.dim()));
+        let statistics = self.statistics();
         let mut room = statistics.budget_bytes.saturating_sub(statistics.used_bytes);
         let new: Vec<PointNumber> = (having - &known).iter().collect();
         for numbers in new.chunks(CHUNK_POINTS) {
             let points = numbers.iter().copied().collect();
-            let Some(matrices) = S::read(snapshot, name, &points)? else { return Ok(true) };
+            let Some(matrices) = F::read(snapshot, name, &points)? else { return Ok(true) };
             let mut chunk: Vec<_> = points.iter().zip(matrices).collect();
-            let mut fits = |(_, matrix): &(PointNumber, S::Matrix<'_>)| {
-                let left = room.checked_sub(S::tokens(matrix) as u64 * row_bytes);
+            let mut fits = |(_, matrix): &(PointNumber, F::Matrix<'_>)| {
+                let left = room.checked_sub(F::bytes(matrix));
                 room = left.unwrap_or(room);
                 left.is_some()
             };
@@ -88,14 +90,18 @@ impl<S: Store> Copies<S> {
         Ok(true)
     }
 
-    fn load(&self, chunk: &[(PointNumber, S::Matrix<'_>)]) -> Result<()> {
-        self.store.load(chunk)?;
+    fn load(&self, chunk: &[(PointNumber, F::Matrix<'_>)]) -> Result<()> {
+        F::load(&self.store, chunk)?;
         self.known().extend(chunk.iter().map(|(number, _)| *number));
         Ok(())
     }
 }
 
-impl Store for ResidentStore<PointNumber> {
+/// As it is scored.
+pub(super) struct F16;
+
+impl Format for F16 {
+    type Store = ResidentStore<PointNumber>;
     type Matrix<'a> = TokenMatrixRef<'a>;
 
     fn read<'s>(
@@ -106,32 +112,28 @@ impl Store for ResidentStore<PointNumber> {
         snapshot.all_tokens(name, points).map(Some)
     }
 
-    fn tokens(matrix: &TokenMatrixRef<'_>) -> usize {
-        matrix.tokens()
+    fn bytes(matrix: &TokenMatrixRef<'_>) -> u64 {
+        matrix.tokens() as u64 * ResidentStore::<PointNumber>::row_bytes_of(matrix.dim())
     }
 
-    fn row_bytes(dim: usize) -> u64 {
-        Self::row_bytes_of(dim)
+    fn load(store: &Self::Store, documents: &[(PointNumber, TokenMatrixRef<'_>)]) -> Result<()> {
+        store.load(documents, |_| {})
     }
 
-    fn dim(&self) -> usize {
-        self.dim()
+    fn remove(store: &Self::Store, number: PointNumber) {
+        store.remove(number);
     }
 
-    fn load(&self, documents: &[(PointNumber, TokenMatrixRef<'_>)]) -> Result<()> {
-        self.load(documents, |_| {})
-    }
-
-    fn remove(&self, number: PointNumber) {
-        self.remove(number);
-    }
-
-    fn statistics(&self) -> StoreStatistics {
-        self.statistics()
+    fn statistics(store: &Self::Store) -> StoreStatistics {
+        store.statistics()
     }
 }
 
-impl Store for QuantizedStore<PointNumber> {
+/// As it is bounded.
+pub(super) struct Int8;
+
+impl Format for Int8 {
+    type Store = QuantizedStore<PointNumber>;
     type Matrix<'a> = QuantizedMatrixRef<'a>;
 
     fn read<'s>(
@@ -142,27 +144,22 @@ impl Store for QuantizedStore<PointNumber> {
         snapshot.quantized(name, points)
     }
 
-    fn tokens(matrix: &QuantizedMatrixRef<'_>) -> usize {
-        matrix.tokens()
+    fn bytes(matrix: &QuantizedMatrixRef<'_>) -> u64 {
+        matrix.tokens() as u64 * QuantizedStore::<PointNumber>::row_bytes_of(matrix.dim())
     }
 
-    fn row_bytes(dim: usize) -> u64 {
-        Self::row_bytes_of(dim)
+    fn load(
+        store: &Self::Store,
+        documents: &[(PointNumber, QuantizedMatrixRef<'_>)],
+    ) -> Result<()> {
+        store.load(documents, |_| {})
     }
 
-    fn dim(&self) -> usize {
-        self.dim()
+    fn remove(store: &Self::Store, number: PointNumber) {
+        store.remove(number);
     }
 
-    fn load(&self, documents: &[(PointNumber, QuantizedMatrixRef<'_>)]) -> Result<()> {
-        self.load(documents, |_| {})
-    }
-
-    fn remove(&self, number: PointNumber) {
-        self.remove(number);
-    }
-
-    fn statistics(&self) -> StoreStatistics {
-        self.statistics()
+    fn statistics(store: &Self::Store) -> StoreStatistics {
+        store.statistics()
     }
 }

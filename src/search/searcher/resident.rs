@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::copies::{Copies, Store};
+use super::copies::{Copies, F16, Int8};
 use crate::collection::{CollectionConfig, Snapshot, VectorConfig, VectorKind};
 use crate::filter::PointNumber;
 use crate::gpu::{GpuContext, QuantizedStore, ResidentStore, budget_of};
@@ -26,23 +26,20 @@ pub(super) struct Resident {
 /// Copies of a multivector.
 #[derive(Clone)]
 pub(super) struct Stores {
-    pub exact: Option<Arc<Copies<ResidentStore<PointNumber>>>>,
+    pub exact: Option<Arc<Copies<F16>>>,
     /// Of one that is kept in int8.
-    pub quantized: Option<Arc<Copies<QuantizedStore<PointNumber>>>>,
+    pub quantized: Option<Arc<Copies<Int8>>>,
 }
 
 impl Stores {
     /// In f16, and, if it is kept in int8, in that: the budget is shared so that both hold the same points.
     fn new(gpu: &GpuContext, dim: usize, budget: u64, int8: bool) -> Result<Self> {
-        let of_row =
-            [ResidentStore::<PointNumber>::row_bytes, QuantizedStore::<PointNumber>::row_bytes];
-        let [exact, quantized] = of_row.map(|bytes| bytes(dim));
-        let share = match int8 {
-            true => {
-                (u128::from(budget) * u128::from(quantized) / u128::from(exact + quantized)) as u64
-            }
-            false => 0,
-        };
+        let (exact, quantized) = (
+            ResidentStore::<PointNumber>::row_bytes_of(dim) as f64,
+            QuantizedStore::<PointNumber>::row_bytes_of(dim) as f64,
+        );
+        let share = quantized / (exact + quantized);
+        let share = if int8 { (budget as f64 * share) as u64 } else { 0 };
         let exact = ResidentStore::with_budget(gpu, dim, budget - share)?;
         let quantized = int8.then(|| QuantizedStore::with_budget(gpu, dim, share)).transpose()?;
         let quantized = quantized.map(|it| Arc::new(Copies::new(it)));
@@ -57,8 +54,8 @@ impl Stores {
 
     /// Bytes of their rows.
     pub fn used_bytes(&self) -> u64 {
-        let exact = self.exact.as_ref().map_or(0, |it| it.store.statistics().used_bytes);
-        exact + self.quantized.as_ref().map_or(0, |it| it.store.statistics().used_bytes)
+        let exact = self.exact.as_ref().map_or(0, |it| it.statistics().used_bytes);
+        exact + self.quantized.as_ref().map_or(0, |it| it.statistics().used_bytes)
     }
 }
 
