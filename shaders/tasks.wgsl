@@ -34,6 +34,8 @@ struct TokenBlock {
 struct Place {
     first_row: u32,
     rows: u32,
+    // Length of the longest row, where they are in int8.
+    longest: f32,
 }
 
 // A task: its rows, and where its result starts.
@@ -41,6 +43,7 @@ struct Task {
     first_row: u32,
     rows: u32,
     result: u32,
+    longest: f32,
 }
 
 // The lowest f32. f16 inputs can't reach it, so no similarity is below.
@@ -91,5 +94,5 @@ fn task_of(run: Run, block: TokenBlock, at: u32) -> Task {
         result = result * run.cells + block.first_cell;
     }
     let rows = min(step, place.rows - first);
-    return Task(place.first_row + first, rows, run.first_result + result);
+    return Task(place.first_row + first, rows, run.first_result + result, place.longest);
 }

@@ -1,6 +1,9 @@
 //! Multivectors kept in int8 beside f16: answers are those of a collection without, to the bit, whatever happens to it.
 #![cfg(feature = "collection")]
 
+#[cfg(feature = "gpu")]
+mod support;
+
 use maxfold::collection::{Collection, CollectionConfig, Datatype, Point, Vector, VectorConfig};
 use maxfold::filter::Filter;
 use maxfold::maxsim::{CpuMaxSim, InstructionSet};
@@ -42,8 +45,40 @@ fn searcher(collection: Collection, set: InstructionSet) -> Searcher {
     Searcher::with_options(collection, SearcherOptions::new().reranker(reranker)).unwrap()
 }
 
-/// Requests, some with a filter; how many of their answers were certified by both.
+/// On a GPU that keeps so much; `None` where there is none.
+#[cfg(feature = "gpu")]
+fn on_gpu(collection: Collection, resident_bytes: u64) -> Option<Searcher> {
+    let gpu = support::gpu_context(maxfold::gpu::GpuOptions::default())?;
+    let options = SearcherOptions::new().reranker(Reranker::on_gpu(gpu));
+    let options = options.resident_bytes(resident_bytes);
+    Some(Searcher::with_options(collection, options).unwrap())
+}
+
+/// Requests, some with a filter; how many of their answers were certified.
 fn check(exact: &Searcher, quantized: &Searcher, name: &str) -> usize {
+    compare(exact, quantized, name, |certified, allowed| {
+        let Certified { bounded, scored, .. } = certified;
+        assert!(bounded as u64 == allowed && scored < bounded / 2, "{name}");
+    })
+}
+
+/// The same where not all may be bounded.
+#[cfg(feature = "gpu")]
+fn check_gpu(exact: &Searcher, quantized: &Searcher, name: &str) -> usize {
+    compare(exact, quantized, name, |certified, allowed| {
+        assert!(
+            certified.bounded as u64 <= allowed && certified.scored as u64 <= allowed,
+            "{name}"
+        );
+    })
+}
+
+fn compare(
+    exact: &Searcher,
+    quantized: &Searcher,
+    name: &str,
+    check: impl Fn(Certified, u64),
+) -> usize {
     let mut certified = 0;
     for round in 0..12 {
         let filter: Filter = match round % 3 {
@@ -63,8 +98,9 @@ fn check(exact: &Searcher, quantized: &Searcher, name: &str) -> usize {
             panic!("{name}: {:?}", expected.plan.query.method)
         };
         let Method::MaxSim { certified: it, .. } = got.plan.query.method else { panic!() };
-        if let Some(Certified { bounded, scored, .. }) = it {
-            assert!(bounded as u64 == got.plan.query.allowed && scored < bounded / 2, "{name}");
+        if let Some(it) = it {
+            let Certified { bounded, scored, .. } = it;
+            check(it, got.plan.query.allowed);
             assert!(
                 got.plan.to_string().contains(&format!("certified: {bounded} bounded, {scored}"))
             );
@@ -196,4 +232,77 @@ fn a_backup_has_them() {
     let bytes = |it: &Collection| it.statistics().unwrap().bytes["quantized"];
     let copied = Collection::open_read_only(&copy).unwrap();
     assert!(bytes(&copied) > 0 && bytes(&copied) <= bytes(&collection));
+}
+
+/// Rows of all points.
+#[cfg(feature = "gpu")]
+const ROWS: u64 = POINTS * 5;
+
+/// Resident in both formats, in int8 alone, and in part.
+#[cfg(feature = "gpu")]
+#[test]
+fn answers_of_a_gpu_are_the_same() {
+    let vector = VectorConfig::multi(DIM, Distance::Cosine);
+    let collection = |vector: &VectorConfig, points: std::ops::Range<u64>| {
+        let collection = Collection::temporary(config(vector.clone())).unwrap();
+        collection.upsert(points.map(point).collect()).unwrap();
+        collection
+    };
+    let (int8_bytes, f16_bytes) = (ROWS * (DIM as u64 + 4), ROWS * 2 * DIM as u64);
+    for (name, budget, expected_bytes) in [
+        ("both", 2 * (int8_bytes + f16_bytes), Some(int8_bytes + f16_bytes)),
+        ("int8 alone", int8_bytes * 5 / 4, Some(int8_bytes)),
+        ("a part", int8_bytes / 2, None),
+    ] {
+        let Some(exact) = on_gpu(collection(&vector, 0..POINTS), 1 << 30) else { return };
+        let quantized = on_gpu(collection(&vector.clone().int8(), 0..POINTS), budget).unwrap();
+        let bytes = || quantized.statistics().unwrap().resident_bytes["t"];
+        match expected_bytes {
+            Some(expected) => assert_eq!(bytes(), expected, "{name}"),
+            None => assert!(bytes() <= budget && bytes() > budget * 9 / 10, "{name}"),
+        }
+        // What is in both is too few points for bounds to pay.
+        let certified = check_gpu(&exact, &quantized, name);
+        assert!(
+            if name == "both" { certified == 0 } else { certified >= 6 },
+            "{name}: {certified}"
+        );
+        change(exact.collection());
+        change(quantized.collection());
+        assert!(check_gpu(&exact, &quantized, name) >= certified, "{name}: before it follows");
+        exact.flush().unwrap();
+        quantized.flush().unwrap();
+        assert!(bytes() <= budget, "{name}");
+        check_gpu(&exact, &quantized, name);
+    }
+}
+
+/// Turned on and off while it is searched.
+#[cfg(feature = "gpu")]
+#[test]
+fn int8_comes_and_goes_on_a_gpu() {
+    let collection =
+        Collection::temporary(config(VectorConfig::multi(DIM, Distance::Dot))).unwrap();
+    collection.upsert((0..POINTS).map(point).collect()).unwrap();
+    let Some(searcher) = on_gpu(collection, 1 << 30) else { return };
+    let bytes = || searcher.statistics().unwrap().resident_bytes["t"];
+    let (int8_bytes, f16_bytes) = (ROWS * (DIM as u64 + 4), ROWS * 2 * DIM as u64);
+    assert_eq!(bytes(), f16_bytes);
+    let configured = |what: serde_json::Value| {
+        let change = json!({"vectors": {"t": {"quantization_config": what}}});
+        searcher.collection().update_config(&change.to_string().parse().unwrap()).unwrap();
+        searcher.flush().unwrap();
+    };
+    configured(json!({"scalar": {"type": "int8"}}));
+    assert_eq!(bytes(), f16_bytes + int8_bytes);
+    let request = QueryRequest::new(rows(1, 5)).using("t").limit(5);
+    let plan = searcher.query(&request).unwrap().plan.to_string();
+    assert!(
+        plan.contains("too few candidates for bounds to pay, as they are resident in f16"),
+        "{plan}"
+    );
+    configured(json!("Disabled"));
+    assert_eq!(bytes(), f16_bytes);
+    let plan = searcher.query(&request).unwrap().plan.to_string();
+    assert!(!plan.contains("bounds"), "{plan}");
 }

@@ -12,9 +12,9 @@ const FIELD: &str = "quantization_config";
 
 impl VectorConfig {
     /// Keeps a multivector in int8, too, in about half the bytes of f16, from which most candidates are known not to be
-    /// among the best: the answer is the same, and sooner there on the CPU. In JSON it is Qdrant's
-    /// `"quantization_config": {"scalar": {"type": "int8"}}`. Of other vectors, and of distances other than Cosine and
-    /// Dot, it is a hint.
+    /// among the best: the answer is the same, and sooner there on the CPU; a GPU holds about twice as many points. In JSON
+    /// it is Qdrant's `"quantization_config": {"scalar": {"type": "int8"}}`. Of other vectors, and of distances other than
+    /// Cosine and Dot, it is a hint.
     pub fn int8(mut self) -> Self {
         self.hints.insert(FIELD.into(), json!({"scalar": {"type": "int8"}}));
         self
@@ -23,7 +23,7 @@ impl VectorConfig {
 
 impl CollectionConfig {
     /// Tells whether a vector of it is kept in int8.
-    pub(super) fn is_quantized(&self, vector: &VectorConfig) -> bool {
+    pub(crate) fn is_quantized(&self, vector: &VectorConfig) -> bool {
         let said = vector.hints.get(FIELD).or_else(|| self.hints.get(FIELD));
         let is_product = !vector.distance.smaller_is_nearer();
         let is_int8 = said.is_some_and(|it| it["scalar"]["type"] == "int8");

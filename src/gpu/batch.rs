@@ -12,9 +12,29 @@ use crate::multivector::TokenMatrixRef;
 #[derive(Clone, Copy)]
 pub(super) struct Work<'a> {
     pub plan: &'a Plan,
-    pub queries: &'a [TokenMatrixRef<'a>],
+    pub queries: &'a [QueryTokens<'a>],
     pub groups: &'a [Group],
     pub source: &'a dyn Source,
+}
+
+/// Tokens of a query, in the format of the rows that they are compared with.
+#[derive(Clone, Copy)]
+pub(super) enum QueryTokens<'a> {
+    F16(TokenMatrixRef<'a>),
+    /// As a device takes them.
+    Int8 {
+        bytes: &'a [u8],
+        tokens: usize,
+    },
+}
+
+impl QueryTokens<'_> {
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::F16(matrix) => matrix.tokens(),
+            Self::Int8 { tokens, .. } => *tokens,
+        }
+    }
 }
 
 /// Slices whose results are read back together.

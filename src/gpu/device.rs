@@ -12,7 +12,7 @@ use super::adapter::AdapterDescription;
 use super::buffers::{Maker, Needs, Workspace};
 use super::kernels::Kernels;
 use super::plan::{DeviceLimits, Plan};
-use super::shader::ShaderVariant;
+use super::shader::{Format, ShaderVariant};
 use super::tuning::{Room, Shape, Tuning, Tunings};
 use crate::{Error, Result};
 
@@ -27,8 +27,8 @@ pub(super) struct Gpu {
     pub variant: ShaderVariant,
     pub tunings: Tunings,
     pub kernels: Kernels,
-    /// The kernels that were found right, each with numbers of columns.
-    proven: Mutex<HashSet<(Shape, Tuning, usize)>>,
+    /// Kernels that were found right, each with numbers of columns.
+    proven: Mutex<HashSet<(Format, Shape, Tuning, usize)>>,
     lost: Arc<OnceLock<String>>,
     idle: Mutex<Vec<Workspace>>,
 }
@@ -71,12 +71,12 @@ impl Gpu {
     /// Returns `true` if the kernel of a plan was found right.
     pub(super) fn is_proven(&self, plan: &Plan) -> bool {
         let proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
-        proven.contains(&(plan.shape, plan.tuning, plan.dim))
+        proven.contains(&(plan.format, plan.shape, plan.tuning, plan.dim))
     }
 
     pub(super) fn note_proven(&self, plan: &Plan) {
         let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
-        proven.insert((plan.shape, plan.tuning, plan.dim));
+        proven.insert((plan.format, plan.shape, plan.tuning, plan.dim));
     }
 
     /// Buffers for a batch: those of `old`, or of a request that has ended, where they are large enough.

@@ -11,7 +11,8 @@ use wgpu::{
     ShaderModuleDescriptorPassthrough, ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
-use super::shader::{Params, ShaderVariant};
+use super::plan::Plan;
+use super::shader::{Format, Params, ShaderVariant};
 use super::spirv;
 use super::tuning::{Room, Shape, Tuning};
 use crate::{Error, Result};
@@ -34,7 +35,7 @@ pub(super) struct Kernels {
     pub top_k_of_scores: ComputePipeline,
     pub top_k_of_entries: ComputePipeline,
     pub matches: ComputePipeline,
-    maxsim: Mutex<HashMap<(Shape, Tuning), ComputePipeline>>,
+    maxsim: Mutex<HashMap<(Format, Shape, Tuning), ComputePipeline>>,
 }
 
 /// Layouts of bind groups.
@@ -43,6 +44,8 @@ pub(super) struct Layouts {
     pub request: BindGroupLayout,
     /// Group 1 of it: rows, and where documents lie among them.
     pub page: BindGroupLayout,
+    /// The same of rows in int8, and what is beside each.
+    pub int8_page: BindGroupLayout,
     /// Parameters, sums, results.
     pub sum: BindGroupLayout,
     /// Parameters, blocks, scores, entries of the pass before, entries.
@@ -55,6 +58,7 @@ impl Layouts {
         Self {
             request: layout("request", &[UNIFORM, READ, READ, READ, READ, WRITE]),
             page: layout("page", &[READ, READ]),
+            int8_page: layout("int8 page", &[READ, READ, READ]),
             sum: layout("sum", &[UNIFORM, READ, WRITE]),
             top_k: layout("top-k", &[UNIFORM, READ, READ, READ, WRITE]),
         }
@@ -83,19 +87,25 @@ impl Kernels {
         }
     }
 
-    /// The pipeline that scores with a shape. Compiled by the first call.
+    /// The pipeline that scores, or bounds scores, as planned. Compiled by the first call.
     ///
     /// # Errors
     /// The kernel can't be compiled.
-    pub(super) fn maxsim(&self, shape: Shape, tuning: Tuning) -> Result<ComputePipeline> {
+    pub(super) fn maxsim(&self, plan: &Plan) -> Result<ComputePipeline> {
+        let Plan { format, shape, tuning, .. } = *plan;
         let mut compiled = self.maxsim.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = compiled.get(&(shape, tuning)) {
+        if let Some(pipeline) = compiled.get(&(format, shape, tuning)) {
             return Ok(pipeline.clone());
         }
-        let module = self.module(shape, tuning)?;
-        let groups = [&self.layouts.request, &self.layouts.page];
-        let pipeline = pipeline(&self.device, "maxsim", &module, &groups);
-        compiled.insert((shape, tuning), pipeline.clone());
+        let (module, page) = match format {
+            Format::F16 => (self.module(shape, tuning)?, &self.layouts.page),
+            Format::Int8 => {
+                let sizes = tuning.sizes(self.variant, shape, &self.room);
+                (self.trusted(ShaderVariant::bounds_source(&sizes)), &self.layouts.int8_page)
+            }
+        };
+        let pipeline = pipeline(&self.device, "maxsim", &module, &[&self.layouts.request, page]);
+        compiled.insert((format, shape, tuning), pipeline.clone());
         Ok(pipeline)
     }
 
@@ -105,19 +115,14 @@ impl Kernels {
         let sizes = tuning.sizes(self.variant, shape, &self.room);
         let source = self.variant.maxsim_source(&sizes);
         if !self.room.spirv {
-            let checks = ShaderRuntimeChecks::unchecked();
-            // SAFETY: its loops count to bounds that do not change meanwhile, and its indices are those of
-            // tables that `layout.rs` writes, whose rows lie within the page that is bound, slack included.
-            return Ok(unsafe {
-                self.device.create_shader_module_trusted(descriptor("maxsim", source), checks)
-            });
+            return Ok(self.trusted(source));
         }
         // A compiler for CPUs takes minutes over what is unrolled.
         let words = spirv::compile(&source, "maxsim", !self.room.software)
             .map_err(|reason| Error::KernelRefused { variant: self.variant.to_string(), reason })?;
         let entry =
             PassthroughShaderEntryPoint { name: "maxsim".into(), workgroup_size: (1, 1, 1) };
-        // SAFETY: as above; the words are valid SPIR-V for Vulkan, which a test asks of `spirv-val`.
+        // SAFETY: as in `trusted`; the words are valid SPIR-V for Vulkan, which a test asks of `spirv-val`.
         Ok(unsafe {
             self.device.create_shader_module_passthrough(ShaderModuleDescriptorPassthrough {
                 label: Some("maxsim"),
@@ -126,6 +131,14 @@ impl Kernels {
                 ..Default::default()
             })
         })
+    }
+
+    /// A kernel as WGSL, without the checks that wgpu would add.
+    fn trusted(&self, source: String) -> ShaderModule {
+        let checks = ShaderRuntimeChecks::unchecked();
+        // SAFETY: its loops count to bounds that do not change meanwhile, and its indices are those of
+        // tables that `layout.rs` writes, whose rows lie within the page that is bound, slack included.
+        unsafe { self.device.create_shader_module_trusted(descriptor("maxsim", source), checks) }
     }
 
     /// Binds resources in the order of a layout's bindings.

@@ -377,7 +377,7 @@ impl<'a> Builder<'a> {
         let unit = &mut self.layout.units[number];
         let slot = unit.places.len() as u32;
         let first_row = unit.streamed_rows as u32;
-        unit.places.push(Place { first_row, rows: count });
+        unit.places.push(Place { first_row, rows: count, longest: 0.0 });
         unit.streamed_rows += rows.len();
         unit.streamed.push(Streamed { candidate, rows });
         let key = Key { unit: number, page: Page::Streamed, pieces, parts };

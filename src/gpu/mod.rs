@@ -16,7 +16,9 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `request.rs` | a request, from queries and ids to hits |
+//! | `answer.rs` | an answer, from queries and ids to hits |
+//! | `request.rs` | a request for scores, for the best, or for matches |
+//! | `certified.rs`, `bounds.rs` | the best, of which bounds from int8 leave few to be scored |
 //! | `run.rs` | its batches and their units, one after the other |
 //! | `plan.rs` | how it is split so that every limit is kept; no GPU in it |
 //! | `layout.rs` | the tables that kernels read, and where results are; no GPU in it |
@@ -25,7 +27,8 @@
 //! | `record.rs` | one unit: what goes up, what is dispatched |
 //! | `results.rs`, `statistics.rs` | what came back, and what it cost |
 //! | `source.rs` | where candidates are found |
-//! | `store/` | [`ResidentStore`]: documents that stay in the GPU's memory |
+//! | `store/` | [`ResidentStore`]: documents that stay in the GPU's memory; [`QuantizedStore`]: the same in int8 |
+//! | `quantized/` | upper bounds of scores from int8, and why they hold |
 //! | `buffers.rs` | the buffers of a request, reused by the next |
 //! | `wait.rs` | waiting for the GPU, blocking or async |
 //! | `warm_up.rs` | paying for everything before the first request |
@@ -53,9 +56,12 @@
 //! | cell | the maximum, or match, of one query token over the rows of a task |
 
 mod adapter;
+mod answer;
 mod batch;
+mod bounds;
 mod buffers;
 mod calibration;
+mod certified;
 mod context;
 mod device;
 mod kernels;
@@ -63,6 +69,7 @@ mod layout;
 mod options;
 mod plan;
 mod probe;
+mod quantized;
 mod record;
 mod request;
 mod results;
@@ -79,9 +86,14 @@ mod warm_up;
 
 pub use adapter::{AdapterDescription, adapters};
 pub use calibration::Calibration;
+#[cfg(feature = "collection")]
+pub(crate) use certified::{Certification, Scorer};
 pub use context::GpuContext;
 pub use options::GpuOptions;
 pub use shader::ShaderVariant;
 pub use statistics::Statistics;
-pub use store::{LoadProgress, ResidentStore, StoreStatistics};
+pub(crate) use store::Stores;
+#[cfg(feature = "collection")]
+pub(crate) use store::budget_of;
+pub use store::{LoadProgress, QuantizedStore, ResidentStore, StoreStatistics};
 pub use warm_up::Shape;

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::shader::{OCTET_BYTES, OCTET_COLUMNS, ShaderVariant};
-use super::tuning::{Shape, Tuning, Tunings};
+use super::shader::{Format, OCTET_BYTES, ShaderVariant};
+use super::tuning::{BOUNDS, Shape, Tuning, Tunings};
 use crate::{Error, Result};
 
 /// Query tokens that are read past the last: a block has 64 at most.
@@ -96,6 +96,8 @@ pub(super) struct Slice {
 pub(super) struct Plan {
     pub limits: DeviceLimits,
     pub wish: Wish,
+    /// Format of the rows.
+    pub format: Format,
     /// Tokens of the longest query.
     pub tokens: usize,
     /// Columns of a row.
@@ -119,25 +121,42 @@ impl Plan {
         wish: Wish,
         (tokens, dim): (usize, usize),
     ) -> Result<Self> {
-        let most = limits.most_columns();
-        if dim > most {
-            let expected = format!("at most {most}, what one binding holds");
-            let got = dim.to_string();
-            return Err(Error::DeviceLimit { what: "the dimension", expected, got });
-        }
+        check_columns(limits, dim)?;
         Ok(Self {
             limits,
             wish,
+            format: Format::F16,
             tokens,
             dim,
-            row_octets: dim.div_ceil(OCTET_COLUMNS),
+            row_octets: Format::F16.octets(dim),
             query_octets: Shape::query_octets(variant, dim),
             shape: Shape::new(variant, tunings, dim, tokens),
             tuning: tunings.of(tokens),
         })
     }
 
-    /// Bytes of a row on the device.
+    /// For upper bounds of scores, from rows in int8.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub(super) fn of_bounds(limits: DeviceLimits, (tokens, dim): (usize, usize)) -> Result<Self> {
+        check_columns(limits, dim)?;
+        let row_octets = Format::Int8.octets(dim);
+        Ok(Self {
+            limits,
+            wish: Wish::Scores,
+            format: Format::Int8,
+            tokens,
+            dim,
+            row_octets,
+            // The constants of a token are one more.
+            query_octets: row_octets + 1,
+            shape: Shape::of_bounds(row_octets),
+            tuning: BOUNDS,
+        })
+    }
+
+    /// Bytes of a row on the device, without what is beside it.
     pub(super) fn row_bytes(&self) -> usize {
         self.row_octets * OCTET_BYTES
     }
@@ -225,6 +244,17 @@ impl Plan {
             && group.tokens.len() == 1
             && slice.tokens.len() <= self.shape.tokens
     }
+}
+
+/// Refuses rows that, with the slack that tiles need, exceed a binding.
+pub(super) fn check_columns(limits: DeviceLimits, dim: usize) -> Result<()> {
+    let most = limits.most_columns();
+    if dim > most {
+        let expected = format!("at most {most}, what one binding holds");
+        let got = dim.to_string();
+        return Err(Error::DeviceLimit { what: "the dimension", expected, got });
+    }
+    Ok(())
 }
 
 /// The halves of what doesn't fit one batch; `None` if it can't be halved.

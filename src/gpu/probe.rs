@@ -7,12 +7,13 @@
 //! more than twice what rounding a column of 0.1 to f16 did, and few columns of an embedding are so small:
 //! no reason to turn a GPU away.
 
+use std::fmt::Display;
 use std::ops::Range;
 use std::sync::RwLockReadGuard;
 
 use wgpu::BindGroup;
 
-use super::batch::Work;
+use super::batch::{QueryTokens, Work};
 use super::device::Gpu;
 use super::plan::{Plan, Wish};
 use super::results::Results;
@@ -112,7 +113,7 @@ impl Known {
     fn run(&self, gpu: &Gpu, (wish, candidates): (Wish, usize)) -> Result<(Results, Statistics)> {
         let plan = self.plan(gpu, wish)?;
         let ids: Vec<usize> = (0..candidates).map(|at| at % self.documents.len()).collect();
-        let queries = [self.query.view()];
+        let queries = [QueryTokens::F16(self.query.view())];
         let groups = plan.groups([(self.query.tokens(), ids.len())].into_iter(), |_| false);
         let source = &Given { documents: &self.documents, candidates: &ids };
         gpu.run(&Work { plan: &plan, queries: &queries, groups: &groups, source })
@@ -124,7 +125,7 @@ impl Known {
         let scores =
             if let Results::Scores(scores) = results { scores.concat() } else { Vec::new() };
         let expected: Vec<f32> = self.expected.iter().copied().cycle().take(candidates).collect();
-        compare(gpu, &expected, &scores)?;
+        compare(gpu.variant, &expected, &scores)?;
         Ok(statistics)
     }
 
@@ -136,14 +137,14 @@ impl Known {
         order.sort_by(|a, b| by_rank((self.expected[*a], *a), (self.expected[*b], *b)));
         let expected: Vec<f32> = order.iter().map(|at| self.expected[*at]).collect();
         let best: Vec<f32> = best.iter().map(|(_, score)| *score).collect();
-        compare(gpu, &expected[..count - 1], &best)
+        compare(gpu.variant, &expected[..count - 1], &best)
     }
 
     fn check_matches(&self, gpu: &Gpu) -> Result<()> {
         let (results, _) = self.run(gpu, (Wish::Matches, self.documents.len()))?;
         let matches = if let Results::Matches(all) = results { all.concat() } else { Vec::new() };
         let sums = matches.iter().map(|all| all.iter().map(|it| it.similarity).sum());
-        compare(gpu, &self.expected, &sums.collect::<Vec<f32>>())
+        compare(gpu.variant, &self.expected, &sums.collect::<Vec<f32>>())
     }
 }
 
@@ -173,13 +174,13 @@ impl Source for Given<'_> {
 }
 
 /// Refuses a device whose scores are not these.
-fn compare(gpu: &Gpu, expected: &[f32], got: &[f32]) -> Result<()> {
+pub(super) fn compare(kernel: impl Display, expected: &[f32], got: &[f32]) -> Result<()> {
     let nothing = std::iter::repeat(&f32::NAN);
     let wrong = expected.iter().zip(got.iter().chain(nothing)).position(|(a, b)| a != b);
     match wrong {
         None => Ok(()),
         Some(document) => {
-            let (variant, expected) = (gpu.variant.to_string(), expected[document]);
+            let (variant, expected) = (kernel.to_string(), expected[document]);
             let got = got.get(document).copied().unwrap_or(f32::NAN);
             Err(Error::ProbeFailed { variant, document, expected, got })
         }
@@ -187,7 +188,7 @@ fn compare(gpu: &Gpu, expected: &[f32], got: &[f32]) -> Result<()> {
 }
 
 /// The next of a fixed sequence of integers within bounds (Knuth's linear congruential generator).
-fn integer(state: &mut u64, lowest: i64, highest: i64) -> f32 {
+pub(super) fn integer(state: &mut u64, lowest: i64, highest: i64) -> f32 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     let range = (highest - lowest + 1) as u64;
     (lowest + ((*state >> 33) % range) as i64) as f32

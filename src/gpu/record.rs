@@ -9,7 +9,7 @@ use wgpu::{
     ComputePassDescriptor, ComputePassTimestampWrites, ComputePipeline, SubmissionIndex,
 };
 
-use super::batch::{Batch, Work, timestamps};
+use super::batch::{Batch, QueryTokens, Work, timestamps};
 use super::buffers::{ALIGNMENT, Section, Slot, TIMESTAMPS, Workspace, append_rows};
 use super::device::Gpu;
 use super::layout::{Page, PageWork, Unit};
@@ -107,7 +107,7 @@ impl<'a> Recorder<'a> {
         let kernels = &self.gpu.kernels;
         match self.plan().wish {
             Wish::Matches => Ok(kernels.matches.clone()),
-            Wish::Scores | Wish::Best(_) => kernels.maxsim(self.plan().shape, self.plan().tuning),
+            Wish::Scores | Wish::Best(_) => kernels.maxsim(self.plan()),
         }
     }
 
@@ -250,11 +250,19 @@ impl<'a> Recorder<'a> {
         for slice in &self.batch.slices {
             let mut first = 0;
             for query in &self.work.queries[self.work.groups[slice.group].queries.clone()] {
-                let tokens = first..first + query.tokens();
+                let tokens = first..first + query.count();
                 let start = slice.tokens.start.clamp(first, tokens.end) - first;
                 let end = slice.tokens.end.clamp(first, tokens.end) - first;
-                let values = &query.values()[start * dim..end * dim];
-                writer.append_rows(values, dim, self.plan().query_bytes());
+                let bytes_of_token = self.plan().query_bytes();
+                match query {
+                    QueryTokens::F16(matrix) => {
+                        let values = &matrix.values()[start * dim..end * dim];
+                        writer.append_rows(values, dim, bytes_of_token);
+                    }
+                    QueryTokens::Int8 { bytes, .. } => {
+                        writer.append(&bytes[start * bytes_of_token..end * bytes_of_token]);
+                    }
+                }
                 first = tokens.end;
             }
         }

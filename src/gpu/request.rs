@@ -1,9 +1,8 @@
 //! Many queries, each with candidates of its own, in one request.
 
-use super::batch::Work;
-use super::context::GpuContext;
+use super::batch::{QueryTokens, Work};
 use super::device::Gpu;
-use super::plan::{Plan, Wish};
+use super::plan::{Group, Plan, Wish};
 use super::probe;
 use super::results::Results;
 use super::source::Source;
@@ -11,69 +10,23 @@ use super::statistics::Statistics;
 use super::store::{ResidentStore, Stored};
 use super::top_k::MOST_KEPT;
 use crate::Result;
-use crate::multivector::{TokenMatrixRef, check_dimension};
-use crate::ranking::{DocumentId, Matrices, Query, Ranked, Scored, TokenMatch, Wanted, by_rank};
-
-impl GpuContext {
-    /// Ranks each query's candidates, and tells what that cost. Blocks until it is done.
-    ///
-    /// A candidate that is in `store` is read there; the matrix of another is asked of `matrices`,
-    /// after the store was looked at, and sent along. Scores are the same, to the bit. Neighbouring
-    /// queries with the same candidates read them once.
-    ///
-    /// Up to a limit of 1,023 hits the best are found on the GPU, and only they are read back; beyond
-    /// it, and where every candidate is a hit, all scores are.
-    ///
-    /// # Errors
-    /// Queries, documents or the store have different dimensions; a candidate is nowhere; what
-    /// `matrices` says; the device is lost or out of memory.
-    pub(crate) fn answer<Id: DocumentId>(
-        &self,
-        queries: &[Query<'_, Id>],
-        store: Option<&ResidentStore<Id>>,
-        matrices: &Matrices<'_, Id>,
-        wanted: Wanted,
-    ) -> Result<(Vec<Ranked<Id>>, Statistics)> {
-        check(queries, store)?;
-        let request = Request { gpu: &self.gpu, store, matrices };
-        let (hits, statistics) = request.hits(queries, wanted)?;
-        let (matches, more) = match wanted.matches {
-            true => request.matches(queries, &hits)?,
-            false => (vec![Vec::new(); queries.len()], Statistics::free(statistics)),
-        };
-        let ranked = hits.into_iter().zip(matches);
-        let ranked = ranked.map(|(hits, matches)| Ranked { hits, matches }).collect();
-        let evictions = store.map_or(0, ResidentStore::evictions);
-        Ok((ranked, Statistics { evictions, ..statistics.and(more) }))
-    }
-}
-
-/// Refuses queries of different dimensions.
-fn check<Id: DocumentId>(
-    queries: &[Query<'_, Id>],
-    store: Option<&ResidentStore<Id>>,
-) -> Result<()> {
-    let first = queries.first().map(|query| query.tokens.dim());
-    let Some(dim) = store.map(ResidentStore::dim).or(first) else { return Ok(()) };
-    for (number, query) in queries.iter().enumerate() {
-        check_dimension(|| format!("query {number}"), dim, query.tokens.dim())?;
-    }
-    Ok(())
-}
+use crate::multivector::TokenMatrixRef;
+use crate::ranking::{DocumentId, Matrices, Query, Scored, TokenMatch, Wanted, by_rank};
 
 /// Request, as far as its queries have it in common.
-struct Request<'a, 'm, Id: DocumentId> {
-    gpu: &'a Gpu,
-    store: Option<&'a ResidentStore<Id>>,
-    matrices: &'a Matrices<'m, Id>,
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a, 'm, Id: DocumentId> {
+    pub gpu: &'a Gpu,
+    pub store: Option<&'a ResidentStore<Id>>,
+    pub matrices: &'a Matrices<'m, Id>,
 }
 
 /// Hits of one query, in order.
-type Hits<Id> = Vec<Scored<Id>>;
+pub(super) type Hits<Id> = Vec<Scored<Id>>;
 
 impl<Id: DocumentId> Request<'_, '_, Id> {
     /// The best candidates of each query.
-    fn hits(
+    pub(super) fn hits(
         &self,
         queries: &[Query<'_, Id>],
         wanted: Wanted,
@@ -101,13 +54,12 @@ impl<Id: DocumentId> Request<'_, '_, Id> {
         if let Some(hits) = found {
             return Ok((hits, statistics));
         }
-        let (results, more) = self.run(queries, Wish::Scores)?;
-        let scores = if let Results::Scores(scores) = results { scores } else { Vec::new() };
+        let (scores, more) = self.scores(queries)?;
         Ok((all_ranked(queries, scores, wanted), statistics.and(more.of_same_candidates())))
     }
 
     /// The matches of each hit.
-    fn matches(
+    pub(super) fn matches(
         &self,
         queries: &[Query<'_, Id>],
         hits: &[Hits<Id>],
@@ -123,6 +75,14 @@ impl<Id: DocumentId> Request<'_, '_, Id> {
         }
     }
 
+    /// Scores of every candidate of each query, in their order.
+    pub(super) fn scores(&self, queries: &[Query<'_, Id>]) -> Result<(Vec<Vec<f32>>, Statistics)> {
+        match self.run(queries, Wish::Scores)? {
+            (Results::Scores(scores), statistics) => Ok((scores, statistics)),
+            (_, statistics) => Ok((Vec::new(), statistics)),
+        }
+    }
+
     fn run(&self, queries: &[Query<'_, Id>], wish: Wish) -> Result<(Results, Statistics)> {
         let tokens: Vec<TokenMatrixRef<'_>> = queries.iter().map(|query| query.tokens).collect();
         let Some(dim) = tokens.first().map(TokenMatrixRef::dim) else {
@@ -130,13 +90,10 @@ impl<Id: DocumentId> Request<'_, '_, Id> {
         };
         let plan = self.gpu.plan(wish, &tokens, dim)?;
         probe::prove(self.gpu, &plan)?;
-        let counts = queries.iter().map(|it| (it.tokens.tokens(), it.candidates.len()));
-        let same = |at: usize| same_candidates(queries[at - 1].candidates, queries[at].candidates);
-        let groups = plan.groups(counts, same);
-        let candidates = groups.iter().map(|group| queries[group.queries.start].candidates);
-        let candidates: Vec<&[Id]> = candidates.collect();
+        let (groups, candidates) = grouped(&plan, queries);
         let (store, matrices) = (self.store, self.matrices);
         let source: &dyn Source = &Stored { store, matrices, candidates: &candidates };
+        let tokens: Vec<_> = tokens.into_iter().map(QueryTokens::F16).collect();
         let work = Work { plan: &plan, queries: &tokens, groups: &groups, source };
         self.gpu.run(&work)
     }
@@ -160,6 +117,19 @@ impl Gpu {
         };
         Ok(Plan { wish, ..plan })
     }
+}
+
+/// The groups of some queries, and the candidates of each group.
+pub(super) fn grouped<'a, Id: DocumentId>(
+    plan: &Plan,
+    queries: &[Query<'a, Id>],
+) -> (Vec<Group>, Vec<&'a [Id]>) {
+    let counts = queries.iter().map(|it| (it.tokens.tokens(), it.candidates.len()));
+    let same = |at: usize| same_candidates(queries[at - 1].candidates, queries[at].candidates);
+    let groups = plan.groups(counts, same);
+    let candidates = groups.iter().map(|group| queries[group.queries.start].candidates);
+    let candidates = candidates.collect();
+    (groups, candidates)
 }
 
 /// Returns `true` if two lists are the same: often they are one.

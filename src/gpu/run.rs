@@ -188,9 +188,10 @@ impl<'a> Run<'a> {
         let statistics = &mut self.statistics;
         let query_bytes = layout.tokens * plan.query_bytes();
         let results = 2 * layout.results * size_of::<u32>();
-        statistics.kernel_bytes += layout.rows * plan.row_bytes() as u64;
+        let row_bytes = (plan.row_bytes() + plan.format.beside()) as u64;
+        statistics.kernel_bytes += layout.rows * row_bytes;
         statistics.kernel_bytes += (query_bytes + results) as u64;
-        statistics.fetched_bytes += layout.fetched_rows * plan.row_bytes() as u64;
+        statistics.fetched_bytes += layout.fetched_rows * row_bytes;
         statistics.kernel_flops += 2 * layout.work;
         if plan.wish != Wish::Matches {
             statistics.resident += layout.resident;

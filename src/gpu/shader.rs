@@ -76,9 +76,14 @@ impl ShaderVariant {
         let pieces: &[&str] = match self {
             Self::F16Matrix16 => &[ENABLE, sizes, MATRIX_16, COMMON, TASKS, SCORE, MATRIX],
             Self::F16Matrix8 => &[ENABLE, sizes, MATRIX_8, COMMON, TASKS, SCORE, MATRIX],
-            Self::PackedFma => &[sizes, ELEMENT, COMMON, TASKS, SCORE, FMA],
+            Self::PackedFma => &[sizes, ELEMENT, COMMON, TASKS, SCORE, TEAMS, FMA],
         };
         pieces.join("\n")
+    }
+
+    /// WGSL of the kernel that bounds scores from int8, entry point `maxsim`: the same for every variant.
+    pub(super) fn bounds_source(sizes: &str) -> String {
+        [sizes, COMMON, TASKS, SCORE, TEAMS, INT8].join("\n")
     }
 
     /// WGSL that sums up maxima, entry point `sum`: the same for every variant.
@@ -106,7 +111,9 @@ const TASKS: &str = include_str!("../../shaders/tasks.wgsl");
 const MATRIX_16: &str = include_str!("../../shaders/matrix_16.wgsl");
 const MATRIX_8: &str = include_str!("../../shaders/matrix_8.wgsl");
 const MATRIX: &str = include_str!("../../shaders/maxsim_matrix.wgsl");
+const TEAMS: &str = include_str!("../../shaders/maxsim_teams.wgsl");
 const FMA: &str = include_str!("../../shaders/maxsim_fma.wgsl");
+const INT8: &str = include_str!("../../shaders/maxsim_int8.wgsl");
 
 impl fmt::Display for ShaderVariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,6 +144,38 @@ pub(super) const OCTET_COLUMNS: usize = 8;
 
 /// Bytes of an octet.
 pub(super) const OCTET_BYTES: usize = 16;
+
+/// Format of rows on a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Format {
+    /// Two f16 a word.
+    F16,
+    /// Four integers a word, and a word a row beside them: its scale and its residual.
+    Int8,
+}
+
+impl Format {
+    /// Octets of a row.
+    pub(super) fn octets(self, dim: usize) -> usize {
+        match self {
+            Self::F16 => dim.div_ceil(OCTET_COLUMNS),
+            Self::Int8 => dim.div_ceil(OCTET_BYTES),
+        }
+    }
+
+    /// Bytes of a row.
+    pub(super) fn row_bytes(self, dim: usize) -> usize {
+        self.octets(dim) * OCTET_BYTES + self.beside()
+    }
+
+    /// Bytes of a row beside its octets.
+    pub(super) fn beside(self) -> usize {
+        match self {
+            Self::F16 => 0,
+            Self::Int8 => size_of::<u32>(),
+        }
+    }
+}
 
 /// `Params` in `common.wgsl`.
 #[repr(C)]
@@ -179,10 +218,11 @@ pub(super) struct TokenBlock {
 
 /// `Place` in `tasks.wgsl`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub(super) struct Place {
     pub first_row: u32,
     pub rows: u32,
+    pub longest: f32,
 }
 
 /// `Sum` in `sum.wgsl`.
@@ -288,7 +328,7 @@ mod tests {
             cells
         });
         let block = rust_layout!(TokenBlock { first_token, tokens, first_cell });
-        let place = rust_layout!(Place { first_row, rows });
+        let place = rust_layout!(Place { first_row, rows, longest });
         let cell = rust_layout!(MatchCell { similarity, token });
         let module = parsed(&ShaderVariant::matches_source());
         assert_eq!(layout(&module, "Params"), params);

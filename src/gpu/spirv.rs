@@ -206,12 +206,12 @@ mod tests {
     use std::io::{ErrorKind, Write};
     use std::process::{Command, Stdio};
 
-    use super::super::shader::ShaderVariant;
+    use super::super::shader::{Format, ShaderVariant};
     use super::super::tuning::tests::room;
-    use super::super::tuning::{Shape, Tunings};
+    use super::super::tuning::{BOUNDS, Shape, Tunings};
     use super::*;
 
-    /// WGSL of every variant with every tuning, for every shape of registers.
+    /// WGSL of every variant with every tuning, for every shape of registers, and of bounds.
     fn sources() -> HashSet<String> {
         let mut sources = HashSet::new();
         for variant in ShaderVariant::ALL {
@@ -227,6 +227,11 @@ mod tests {
                 }
             }
         }
+        sources.extend([1, 257].map(|dim| {
+            let shape = Shape::of_bounds(Format::Int8.octets(dim));
+            let sizes = BOUNDS.sizes(ShaderVariant::PackedFma, shape, &room(false));
+            ShaderVariant::bounds_source(&sizes)
+        }));
         sources
     }
 

@@ -18,10 +18,10 @@ const HELD_COLUMNS: usize = 256;
 /// Columns times query tokens that fit the registers of a subgroup.
 const HELD_VALUES: usize = 128 * 64;
 
-/// Query tokens of a block of multiply-adds: `TOKENS` in `maxsim_fma.wgsl`.
+/// Query tokens of a block of multiply-adds: `TOKENS` in `maxsim_teams.wgsl`.
 const FMA_TOKENS: usize = 32;
 
-/// Threads of a team: `TEAM` in `maxsim_fma.wgsl`.
+/// Threads of a team: `TEAM` in `maxsim_teams.wgsl`.
 const TEAM: u32 = 32;
 
 /// The sizes of a kernel.
@@ -41,6 +41,9 @@ pub(super) struct Tunings {
     pub short: Tuning,
     pub long: Tuning,
 }
+
+/// Sizes of the kernel that bounds scores from int8: every device has room for them.
+pub(super) const BOUNDS: Tuning = Tuning::Fma { threads: 64, rows: 4, octets: 16 };
 
 /// Properties of a device that sizes depend on.
 #[derive(Clone, Debug)]
@@ -76,6 +79,12 @@ impl Shape {
             }
             (None, Tuning::Matrix { .. }) => Self { tokens: FMA_TOKENS, held: false, tiles: 0 },
         }
+    }
+
+    /// Of the kernel that bounds scores from int8, for rows of so many octets.
+    pub(super) fn of_bounds(octets: usize) -> Self {
+        let held = matches!(BOUNDS, Tuning::Fma { octets: most, .. } if octets <= most as usize);
+        Self { tokens: FMA_TOKENS, held, tiles: 0 }
     }
 
     fn of_matrices(tile: usize, dim: usize, tokens: usize) -> Self {

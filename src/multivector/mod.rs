@@ -45,6 +45,8 @@ pub(crate) use element::{flatten, rows};
 pub use interchange::Interchange;
 pub use packed::MultiVectors;
 pub use pooling::Pooling;
+#[cfg(feature = "gpu")]
+pub(crate) use quantized::QuantizedRow;
 pub use quantized::{QuantizedMatrix, QuantizedMatrixRef};
 pub(crate) use quantized::{QuantizedRows, Quantizer};
 pub(crate) use token_matrix::check_dimensions;

@@ -133,6 +133,18 @@ impl Quantizer {
         row.convert_to_f32_slice(rotated);
         self.rotation.apply(rotated);
     }
+
+    /// The row whose rotation is nearest to `rotated`, in f16.
+    #[cfg(test)]
+    pub fn rotated_back(&self, rotated: &[f32]) -> Vec<f16> {
+        let column = |at: usize| {
+            let (mut one, mut column) = (vec![f16::ZERO; self.dim], vec![0.0; self.dim]);
+            one[at] = f16::ONE;
+            self.rotate(&one, &mut column);
+            f16::from_f32(column.iter().zip(rotated).map(|(a, b)| a * b).sum())
+        };
+        (0..self.dim).map(column).collect()
+    }
 }
 
 /// A row in codes.

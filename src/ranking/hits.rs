@@ -38,4 +38,29 @@ pub(crate) struct Ranked<Id> {
     pub hits: Vec<Scored<Id>>,
     /// For each hit, if asked for, one match a query token; else empty.
     pub matches: Vec<Vec<TokenMatch>>,
+    pub bounding: Bounding,
+}
+
+/// Numbers of documents of which bounds alone were computed first, and then scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Certified {
+    /// Those whose bounds were computed from int8.
+    pub bounded: usize,
+    /// Those that could be among the best, and were scored from f16.
+    pub scored: usize,
+}
+
+/// Outcome of bounding the candidates of a query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Bounding {
+    /// They are not in int8.
+    #[default]
+    NotAsked,
+    /// All were scored, and why.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    Left(&'static str),
+    /// Only some were scored.
+    #[cfg_attr(not(any(feature = "gpu", feature = "collection")), allow(dead_code))]
+    Certified(Certified),
 }

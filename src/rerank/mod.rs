@@ -31,7 +31,7 @@ mod options;
 mod request;
 mod reranker;
 
-pub use crate::ranking::{DocumentId, Matrices, Query, Scored, TokenMatch, Wanted};
+pub use crate::ranking::{Certified, DocumentId, Matrices, Query, Scored, TokenMatch, Wanted};
 pub use backend::{Backend, Execution, Processor};
 pub use options::RerankerOptions;
 pub use request::{Ranking, Rankings, Request, Scores};

@@ -2,8 +2,10 @@
 
 use super::backend::Execution;
 #[cfg(feature = "gpu")]
-use crate::gpu::{ResidentStore, Statistics};
-use crate::ranking::{DocumentId, Matrices, Query, Ranked, Scored, TokenMatch, Wanted};
+use crate::gpu::{QuantizedStore, ResidentStore, Statistics};
+use crate::ranking::{
+    Bounding, Certified, DocumentId, Matrices, Query, Ranked, Scored, TokenMatch, Wanted,
+};
 
 /// Queries, each with candidates of its own, and where the candidates' matrices are.
 ///
@@ -35,6 +37,8 @@ pub struct Request<'a, 'm, Id: DocumentId = u64> {
     pub(super) wanted: Wanted,
     #[cfg(feature = "gpu")]
     pub(super) store: Option<&'a ResidentStore<Id>>,
+    #[cfg(feature = "gpu")]
+    pub(super) quantized: Option<&'a QuantizedStore<Id>>,
 }
 
 impl<'a, 'm, Id: DocumentId> Request<'a, 'm, Id> {
@@ -51,6 +55,8 @@ impl<'a, 'm, Id: DocumentId> Request<'a, 'm, Id> {
             wanted,
             #[cfg(feature = "gpu")]
             store: None,
+            #[cfg(feature = "gpu")]
+            quantized: None,
         }
     }
 
@@ -59,6 +65,13 @@ impl<'a, 'm, Id: DocumentId> Request<'a, 'm, Id> {
     #[cfg(feature = "gpu")]
     pub fn with_store(self, store: &'a ResidentStore<Id>) -> Self {
         Self { store: Some(store), ..self }
+    }
+
+    /// With documents that are resident in int8 on the reranker's GPU, from which it knows for most candidates that they
+    /// are not among the best. A store of another GPU is not looked at.
+    #[cfg(feature = "gpu")]
+    pub fn with_quantized(self, quantized: &'a QuantizedStore<Id>) -> Self {
+        Self { quantized: Some(quantized), ..self }
     }
 }
 
@@ -72,11 +85,23 @@ pub struct Ranking<Id = u64> {
     pub matches: Vec<Vec<TokenMatch>>,
     /// Processor that computed the scores, with the reason.
     pub execution: Execution,
+    /// Numbers of candidates that were bounded from int8, and scored; none, where all were scored.
+    pub certified: Option<Certified>,
 }
 
 impl<Id> Ranking<Id> {
-    pub(crate) fn new(Ranked { hits, matches }: Ranked<Id>, execution: &Execution) -> Self {
-        Self { hits, matches, execution: execution.clone() }
+    pub(crate) fn new(ranked: Ranked<Id>, execution: &Execution) -> Self {
+        let Ranked { hits, matches, bounding } = ranked;
+        let mut execution = execution.clone();
+        let certified = match bounding {
+            Bounding::NotAsked => None,
+            Bounding::Certified(certified) => Some(certified),
+            Bounding::Left(why) => {
+                execution.reason = format!("{}; {why}", execution.reason).into();
+                None
+            }
+        };
+        Self { hits, matches, execution, certified }
     }
 }
 

@@ -8,11 +8,13 @@ use super::backend::{Backend, Execution, Processor};
 use super::options::RerankerOptions;
 use super::request::{Ranking, Rankings, Request, Scores};
 use crate::background::Cancellation;
+#[cfg(all(feature = "gpu", feature = "collection"))]
+use crate::gpu::{Certification, Scorer};
 #[cfg(feature = "gpu")]
-use crate::gpu::{GpuContext, Statistics};
+use crate::gpu::{GpuContext, Statistics, Stores};
 use crate::maxsim::CpuMaxSim;
 use crate::multivector::{TokenMatrixRef, check_dimension};
-use crate::ranking::{DocumentId, Matrices, Query, Ranked, Scored, Wanted};
+use crate::ranking::{Bounding, DocumentId, Matrices, Query, Ranked, Scored, Wanted};
 use crate::trace::span;
 use crate::{Error, Result};
 
@@ -139,6 +141,30 @@ impl Reranker {
         Some(&self.cpu)
     }
 
+    /// Hits of each query, of which `score` scores those that bounds from int8 leave; `None` where all have to be scored: none
+    /// are worth bounding, or there is no GPU, or it failed. And what became of each query's bounds.
+    ///
+    /// # Errors
+    /// Queries or stores have different dimensions; what `score` says.
+    #[cfg(all(feature = "gpu", feature = "collection"))]
+    pub(crate) fn certify<Id: DocumentId>(
+        &self,
+        queries: &[Query<'_, Id>],
+        stores: &Stores<'_, Id>,
+        wanted: Wanted,
+        score: &mut Scorer<'_, Id>,
+    ) -> Result<Certification<Id>> {
+        let nothing = (None, vec![Bounding::NotAsked; queries.len()]);
+        let Some(gpu) = self.working_gpu() else { return Ok(nothing) };
+        match gpu.certify(queries, stores, wanted, score) {
+            Err(error) if error.is_of_the_gpu() => {
+                self.note_failure(&error);
+                Ok(nothing)
+            }
+            certified => certified,
+        }
+    }
+
     /// The GPU, if requests go to one.
     #[cfg(feature = "gpu")]
     pub fn gpu(&self) -> Option<&GpuContext> {
@@ -194,9 +220,9 @@ impl Reranker {
             documents.iter().enumerate().map(|(at, &(id, _))| (id, at)).collect();
         let matrix = |(_, at): (Id, usize)| Ok(documents.get(at).map(|(_, matrix)| *matrix));
         let ranking = self.rank_one(query, &candidates, &matrix, Wanted::best(limit))?;
-        let Ranking { hits, matches, execution } = ranking;
+        let Ranking { hits, matches, execution, certified } = ranking;
         let hits = hits.into_iter().map(|hit| Scored { id: hit.id.0, score: hit.score }).collect();
-        Ok(Ranking { hits, matches, execution })
+        Ok(Ranking { hits, matches, execution, certified })
     }
 
     /// Scores documents; one score a document, in their order.
@@ -310,8 +336,10 @@ fn rank_on_gpu<Id: DocumentId>(
     gpu: &GpuContext,
     request: &Request<'_, '_, Id>,
 ) -> Result<(Vec<Ranked<Id>>, Statistics)> {
-    let Request { queries, matrices, wanted, store } = *request;
-    gpu.answer(queries, store.filter(|store| store.is_of(gpu)), matrices, wanted)
+    let Request { queries, matrices, wanted, store, quantized } = *request;
+    let exact = store.filter(|store| store.is_of(gpu));
+    let quantized = quantized.filter(|store| store.is_of(gpu));
+    gpu.answer(queries, &Stores { exact, quantized }, matrices, wanted)
 }
 
 fn rank_query<Id: DocumentId>(
@@ -329,7 +357,7 @@ fn rank_query<Id: DocumentId>(
     } else {
         Vec::new()
     };
-    Ok(Ranked { hits, matches })
+    Ok(Ranked { hits, matches, bounding: Bounding::NotAsked })
 }
 
 /// The matrices of some documents.

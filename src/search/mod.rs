@@ -21,6 +21,7 @@ mod query;
 mod query_response;
 mod searcher;
 
+pub use crate::ranking::Certified;
 pub use facet::{FacetHit, FacetRequest, FacetValue};
 pub use formula::{Decay, DecayShape, Expression, Fold, Formula, Function, Variable};
 pub use groups::{GroupId, GroupRequest, GroupResponse, PointGroup, WithLookup};
@@ -29,5 +30,5 @@ pub use query::{
     ContextPair, Direction, Example, Feedback, Fusion, Lookup, Mmr, OrderBy, OrderValue, Prefetch,
     QueryRequest, Recommend, RecommendStrategy, Scoring, WithVector,
 };
-pub use query_response::{Certified, Method, QueryPlan, QueryResponse, ScoredPoint, Stage};
+pub use query_response::{Method, QueryPlan, QueryResponse, ScoredPoint, Stage};
 pub use searcher::{Collections, Searcher, SearcherOptions, SearcherStatistics};

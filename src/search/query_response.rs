@@ -12,7 +12,7 @@ use crate::collection::{NamedVectors, Vector};
 use crate::decimal::spelled;
 use crate::filter::{Payload, PointId};
 use crate::json;
-use crate::ranking::TokenMatch;
+use crate::ranking::{Certified, TokenMatch};
 use crate::recall::{Distance, Strategy};
 use crate::rerank::Execution;
 
@@ -100,16 +100,6 @@ pub struct Stage {
     pub time: Duration,
     /// Tells whether an equal stage had been run before in the same call, so that this one cost nothing.
     pub shared: bool,
-}
-
-/// Numbers of points of which bounds alone were computed first, and then scores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Certified {
-    /// Those whose bounds were computed from int8.
-    pub bounded: usize,
-    /// Those that could be among the best, and were scored from f16.
-    pub scored: usize,
 }
 
 /// Method by which points were compared.

@@ -156,9 +156,9 @@ fn rank_together(asked: &[Rerank]) -> Result<Vec<Ranking>> {
     };
     let answer =
         first.reranker.rank(&Request::new(&queries, &matrix, Wanted::best(first.limit)))?;
-    let by_id = |Ranking { hits, matches, execution }: Ranking<Place>| {
+    let by_id = |Ranking { hits, matches, execution, certified }: Ranking<Place>| {
         let hits = hits.into_iter().map(|hit| Scored { id: hit.id.0, score: hit.score });
-        Ranking { hits: hits.collect(), matches, execution }
+        Ranking { hits: hits.collect(), matches, execution, certified }
     };
     Ok(answer.rankings.into_iter().map(by_id).collect())
 }

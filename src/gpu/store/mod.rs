@@ -4,8 +4,11 @@
 //! |---|---|
 //! | `documents.rs` | which documents there are, where, and which were used last; no GPU in it |
 //! | `space.rs` | which rows of which page are whose; no GPU in it |
+//! | `matrix.rs` | what is appended: rows in f16, or in int8 |
 //! | `upload.rs` | appending, in chunks |
+//! | `copies.rs` | their copies to the GPU |
 //! | `lookup.rs` | how a request finds what is resident |
+//! | `quantized.rs` | [`QuantizedStore`]: the same of documents in int8 |
 //!
 //! A *page* is a buffer no larger than a binding. Beside the pages there is a table of *places*, on the GPU:
 //! where the rows of each piece of a document are. A piece is named by its entry there, its *slot*.
@@ -15,8 +18,11 @@
 //! given to another document; that is what the gate is for. Readers share it; a writer has it alone for the
 //! moment in which it frees rows, and copies afterwards, while readers go on.
 
+mod copies;
 mod documents;
 mod lookup;
+mod matrix;
+mod quantized;
 #[cfg(test)]
 mod races;
 mod space;
@@ -30,12 +36,14 @@ use wgpu::{BindGroup, Buffer, DeviceType};
 
 use documents::Documents;
 pub(super) use lookup::Stored;
+pub use quantized::QuantizedStore;
 use space::Space;
 use upload::Uploads;
 
 use super::GpuContext;
 use super::device::Gpu;
-use super::plan::{Plan, ROW_SLACK, Wish};
+use super::plan::{ROW_SLACK, check_columns};
+use super::shader::{Format, OCTET_BYTES};
 use crate::multivector::TokenMatrixRef;
 use crate::ranking::DocumentId;
 use crate::{Error, Result};
@@ -71,6 +79,8 @@ use crate::{Error, Result};
 pub struct ResidentStore<Id = u64> {
     gpu: Arc<Gpu>,
     dim: usize,
+    format: Format,
+    /// Without what is beside a row.
     row_bytes: usize,
     /// See the module's documentation. Taken before what follows.
     gate: RwLock<()>,
@@ -82,9 +92,19 @@ pub struct ResidentStore<Id = u64> {
     uploads: Mutex<Uploads>,
 }
 
+/// Stores that candidates of a request may be in.
+pub(crate) struct Stores<'a, Id> {
+    /// In f16.
+    pub exact: Option<&'a ResidentStore<Id>>,
+    /// In int8.
+    pub quantized: Option<&'a QuantizedStore<Id>>,
+}
+
 struct StorePage {
     rows: Buffer,
-    /// Of the rows, and of the table of places.
+    /// A word a row, of rows in int8.
+    beside: Option<Buffer>,
+    /// Of the rows, of the table of places, and of what is beside the rows.
     bindings: BindGroup,
 }
 
@@ -122,8 +142,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
     /// # Errors
     /// As [`ResidentStore::with_budget`].
     pub fn new(gpu: &GpuContext, dim: usize) -> Result<Self> {
-        let discrete = gpu.device().adapter_info().device_type == DeviceType::DiscreteGpu;
-        Self::with_budget(gpu, dim, if discrete { 4 << 30 } else { 1 << 30 })
+        Self::with_budget(gpu, dim, budget_of(gpu))
     }
 
     /// For documents of `dim` columns, in at most `budget` bytes of the GPU's memory.
@@ -131,18 +150,23 @@ impl<Id: DocumentId> ResidentStore<Id> {
     /// # Errors
     /// No columns, or more than a binding holds; the device is lost.
     pub fn with_budget(gpu: &GpuContext, dim: usize, budget: u64) -> Result<Self> {
+        Self::of_format(gpu, Format::F16, dim, budget)
+    }
+
+    fn of_format(gpu: &GpuContext, format: Format, dim: usize, budget: u64) -> Result<Self> {
         let gpu = Arc::clone(&gpu.gpu);
         gpu.check_alive()?;
         if dim == 0 {
             return Err(Error::ZeroDimension);
         }
-        let compiled = (gpu.variant, gpu.tunings);
-        let row_bytes = Plan::new(gpu.limits, compiled, Wish::Scores, (1, dim))?.row_bytes();
-        let page_bytes = gpu.limits.binding_bytes - ROW_SLACK * row_bytes;
-        let space = Mutex::new(Space::new(row_bytes, page_bytes, budget));
+        check_columns(gpu.limits, dim)?;
+        let row_bytes = format.octets(dim) * OCTET_BYTES;
+        let stored_bytes = format.row_bytes(dim);
+        let page_bytes = (gpu.limits.binding_bytes / row_bytes - ROW_SLACK) * stored_bytes;
+        let space = Mutex::new(Space::new(stored_bytes, page_bytes, budget));
         let uploads = Mutex::new(gpu.checked(|| Uploads::new(&gpu))?);
         let (gate, documents, pages, evictions) = Default::default();
-        Ok(Self { gpu, dim, row_bytes, gate, documents, pages, space, evictions, uploads })
+        Ok(Self { gpu, dim, format, row_bytes, gate, documents, pages, space, evictions, uploads })
     }
 
     /// Appends a document, or replaces the one that has its id.
@@ -172,6 +196,12 @@ impl<Id: DocumentId> ResidentStore<Id> {
     /// Returns `true` if a document is resident. It does not count as a use.
     pub fn contains(&self, id: Id) -> bool {
         self.documents().contains(&id)
+    }
+
+    /// Bytes of a row of `dim` columns.
+    #[cfg(feature = "collection")]
+    pub(crate) fn row_bytes_of(dim: usize) -> u64 {
+        Format::F16.row_bytes(dim) as u64
     }
 
     /// Number of resident documents.
@@ -230,6 +260,12 @@ impl<Id: DocumentId> ResidentStore<Id> {
     fn space(&self) -> MutexGuard<'_, Space> {
         self.space.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A budget that suits the adapter.
+pub(crate) fn budget_of(gpu: &GpuContext) -> u64 {
+    let discrete = gpu.device().adapter_info().device_type == DeviceType::DiscreteGpu;
+    if discrete { 4 << 30 } else { 1 << 30 }
 }
 
 impl<Id: DocumentId> fmt::Debug for ResidentStore<Id> {

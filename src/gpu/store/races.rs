@@ -8,7 +8,7 @@ use std::time::Duration;
 use wgpu::BindGroup;
 
 use super::{ResidentStore, Stored};
-use crate::gpu::batch::Work;
+use crate::gpu::batch::{QueryTokens, Work};
 use crate::gpu::plan::Wish;
 use crate::gpu::results::Results;
 use crate::gpu::source::{Found, Source};
@@ -89,6 +89,7 @@ fn score_during(gpu: &GpuContext, store: &ResidentStore, change: impl Fn() + Sen
         };
         let stored = Stored { store: Some(store), matrices: &|_| Ok(None), candidates: &[&[0]] };
         let source = &Interrupted { stored, meanwhile };
+        let tokens = tokens.map(QueryTokens::F16);
         let work = Work { plan: &plan, queries: &tokens, groups: &groups, source };
         gpu.gpu.run(&work).unwrap().0
     });

@@ -3,26 +3,21 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use bytemuck::cast_slice;
-use half::f16;
-use wgpu::{
-    BindGroup, Buffer, BufferSize, BufferUsages, CommandEncoderDescriptor, SubmissionIndex,
-};
+use wgpu::{BindGroup, Buffer, BufferUsages, CommandEncoderDescriptor, SubmissionIndex};
 
 use super::documents::Pieces;
+use super::matrix::Matrix;
 use super::{LoadProgress, ResidentStore, StorePage};
-use crate::gpu::buffers::append_rows;
 use crate::gpu::device::Gpu;
 use crate::gpu::plan::ROW_SLACK;
 use crate::gpu::shader::Place;
-use crate::gpu::source::Piece;
 use crate::gpu::wait;
 use crate::multivector::{TokenMatrixRef, check_dimension};
 use crate::ranking::DocumentId;
 use crate::{Error, Result};
 
 /// Bytes of a chunk: what a request waits for at most, behind an append.
-const CHUNK_BYTES: usize = 8 << 20;
+pub(super) const CHUNK_BYTES: usize = 8 << 20;
 
 /// Entries of the table of places at first.
 const FIRST_SLOTS: usize = 1024;
@@ -33,7 +28,7 @@ const USAGE: BufferUsages =
 /// State of the writer.
 pub(super) struct Uploads {
     /// The table of places.
-    places: Buffer,
+    pub(super) places: Buffer,
     /// The last submission.
     last: Option<SubmissionIndex>,
 }
@@ -46,7 +41,7 @@ impl Uploads {
 
     /// Submits what was written, and waits for what was submitted before: so no more than two chunks are
     /// under way.
-    fn submit(&mut self, gpu: &Gpu) -> Result<()> {
+    pub(super) fn submit(&mut self, gpu: &Gpu) -> Result<()> {
         let submission = gpu.checked(|| gpu.queue.submit([]))?;
         wait::look(&gpu.maker.device)?;
         gpu.check_alive()?;
@@ -58,7 +53,7 @@ impl Uploads {
 }
 
 /// A document and its room.
-type Placed<'a, Id> = (Id, TokenMatrixRef<'a>, Pieces);
+pub(super) type Placed<'a, Id> = (Id, Matrix<'a>, Pieces);
 
 impl<Id: DocumentId> ResidentStore<Id> {
     /// Appends documents, or replaces those that have their ids; says how far it is after each
@@ -73,6 +68,16 @@ impl<Id: DocumentId> ResidentStore<Id> {
     pub fn load(
         &self,
         documents: &[(Id, TokenMatrixRef<'_>)],
+        progress: impl FnMut(LoadProgress),
+    ) -> Result<()> {
+        let documents = documents.iter().map(|&(id, matrix)| (id, Matrix::F16(matrix)));
+        self.load_all(&documents.collect::<Vec<_>>(), progress)
+    }
+
+    /// The same, of documents in the format of the store.
+    pub(super) fn load_all(
+        &self,
+        documents: &[(Id, Matrix<'_>)],
         mut progress: impl FnMut(LoadProgress),
     ) -> Result<()> {
         let rows: usize = documents.iter().map(|(_, matrix)| matrix.tokens()).sum();
@@ -87,7 +92,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
         Ok(())
     }
 
-    fn check(&self, documents: &[(Id, TokenMatrixRef<'_>)]) -> Result<()> {
+    fn check(&self, documents: &[(Id, Matrix<'_>)]) -> Result<()> {
         let longest = self.space().longest();
         for (id, matrix) in documents {
             check_dimension(|| format!("document {id:?}"), self.dim, matrix.dim())?;
@@ -100,7 +105,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
     }
 
     /// Appends a chunk of `documents`, at least one of them; says how many.
-    fn append(&self, documents: &[(Id, TokenMatrixRef<'_>)]) -> Result<usize> {
+    fn append(&self, documents: &[(Id, Matrix<'_>)]) -> Result<usize> {
         let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
         let placed = self.place(documents, &uploads.places)?;
         let copied = self.grow_places(&mut uploads).and_then(|()| self.copy(&placed, &mut uploads));
@@ -117,7 +122,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
     /// Finds room for a chunk of documents.
     fn place<'a>(
         &self,
-        documents: &[(Id, TokenMatrixRef<'a>)],
+        documents: &[(Id, Matrix<'a>)],
         places: &Buffer,
     ) -> Result<Vec<Placed<'a, Id>>> {
         let mut placed = Vec::new();
@@ -160,10 +165,13 @@ impl<Id: DocumentId> ResidentStore<Id> {
     fn grow(&self, waiting: usize, places: &Buffer) -> Result<bool> {
         let Some(rows) = self.space().next_page(waiting) else { return Ok(false) };
         let created = self.gpu.checked(|| {
-            let bytes = (rows + ROW_SLACK) * self.row_bytes;
-            let buffer = self.gpu.maker.buffer("store", bytes, USAGE);
-            let bindings = bind(&self.gpu, &buffer, places);
-            StorePage { rows: buffer, bindings }
+            let buffer = |row_bytes: usize| {
+                self.gpu.maker.buffer("store", (rows + ROW_SLACK) * row_bytes, USAGE)
+            };
+            let rows = buffer(self.row_bytes);
+            let beside = (self.format.beside() > 0).then(|| buffer(self.format.beside()));
+            let bindings = bind(&self.gpu, &rows, beside.as_ref(), places);
+            StorePage { rows, beside, bindings }
         });
         match created {
             Ok(page) => {
@@ -212,7 +220,7 @@ impl<Id: DocumentId> ResidentStore<Id> {
             let _alone = self.alone();
             self.gpu.queue.submit([encoder.finish()]);
             for page in self.pages_mut().iter_mut() {
-                page.bindings = bind(&self.gpu, &page.rows, &places);
+                page.bindings = bind(&self.gpu, &page.rows, page.beside.as_ref(), &places);
             }
             uploads.places = places;
         })
@@ -230,80 +238,11 @@ impl<Id: DocumentId> ResidentStore<Id> {
         }
         count
     }
-
-    /// Copies documents to their room, and where they are to the table.
-    fn copy(&self, placed: &[Placed<'_, Id>], uploads: &mut Uploads) -> Result<()> {
-        self.gpu.checked(|| self.write_places(placed, &uploads.places))?;
-        let chunk_rows = (CHUNK_BYTES / self.row_bytes).max(1);
-        let mut rows: Vec<Rows<'_>> = placed.iter().flat_map(|it| cut(it, chunk_rows)).collect();
-        rows.sort_unstable_by_key(|(piece, _)| (piece.page, piece.first_row));
-        let follows = |(a, _): &Rows<'_>, (b, _): &Rows<'_>| {
-            let small = (a.rows.max(b.rows) as usize) < chunk_rows;
-            small && (a.page, a.first_row + a.rows) == (b.page, b.first_row)
-        };
-        for neighbours in rows.chunk_by(follows) {
-            self.gpu.checked(|| self.write_rows(neighbours))?;
-            uploads.submit(&self.gpu)?;
-        }
-        Ok(())
-    }
-
-    /// Writes where documents lie: those of neighbouring slots at once.
-    fn write_places(&self, placed: &[Placed<'_, Id>], table: &Buffer) {
-        let pieces = placed.iter().flat_map(|(_, _, pieces)| pieces);
-        let place = |it: &Piece| (it.slot, Place { first_row: it.first_row, rows: it.rows });
-        let mut places: Vec<(u32, Place)> = pieces.map(place).collect();
-        places.sort_unstable_by_key(|(slot, _)| *slot);
-        for run in places.chunk_by(|(a, _), (b, _)| a + 1 == *b) {
-            let values: Vec<Place> = run.iter().map(|(_, place)| *place).collect();
-            let at = u64::from(run[0].0) * size_of::<Place>() as u64;
-            self.gpu.queue.write_buffer(table, at, cast_slice(&values));
-        }
-    }
-
-    /// Writes rows that follow one another in a page.
-    fn write_rows(&self, neighbours: &[Rows<'_>]) {
-        let (first, _) = neighbours[0];
-        let count = neighbours.iter().map(|(piece, _)| piece.rows as usize).sum::<usize>();
-        let pages = self.pages();
-        let (page, at) =
-            (&pages[first.page as usize].rows, first.first_row as usize * self.row_bytes);
-        let size = BufferSize::new((count * self.row_bytes) as u64);
-        let view = size.and_then(|size| self.gpu.queue.write_buffer_with(page, at as u64, size));
-        // There is none where the device is lost, which is said elsewhere.
-        let Some(mut view) = view else { return };
-        let mut end = 0;
-        for (_, values) in neighbours {
-            append_rows(values, self.dim, self.row_bytes, |bytes| {
-                view.slice(end..end + bytes.len()).copy_from_slice(bytes);
-                end += bytes.len();
-            });
-        }
-    }
 }
 
-/// Place of rows, and their values.
-type Rows<'a> = (Piece, &'a [f16]);
-
-/// The rows of a document, at most `most` at a time.
-fn cut<'a, Id>((_, matrix, pieces): &Placed<'a, Id>, most: usize) -> Vec<Rows<'a>> {
-    let mut rest = matrix.values();
-    let mut rows = Vec::new();
-    for piece in pieces {
-        for start in (0..piece.rows).step_by(most) {
-            let count = (piece.rows - start).min(most as u32);
-            let (values, others) = rest.split_at(count as usize * matrix.dim());
-            rows.push((
-                Piece { first_row: piece.first_row + start, rows: count, ..*piece },
-                values,
-            ));
-            rest = others;
-        }
-    }
-    rows
-}
-
-fn bind(gpu: &Gpu, rows: &Buffer, places: &Buffer) -> BindGroup {
-    let resources = vec![rows.as_entire_binding(), places.as_entire_binding()];
-    gpu.kernels.bind(&gpu.kernels.layouts.page, resources)
+fn bind(gpu: &Gpu, rows: &Buffer, beside: Option<&Buffer>, places: &Buffer) -> BindGroup {
+    let layouts = &gpu.kernels.layouts;
+    let layout = if beside.is_some() { &layouts.int8_page } else { &layouts.page };
+    let resources = [Some(rows), Some(places), beside].into_iter().flatten();
+    gpu.kernels.bind(layout, resources.map(Buffer::as_entire_binding).collect())
 }

@@ -74,14 +74,7 @@ fn every_kind_of_lanes_bounds_the_same() {
 
 /// The row whose rotation is nearest to `rotated`, in f16.
 fn rotated_back(rotated: &[f32]) -> Vec<f16> {
-    let (quantizer, dim) = (Quantizer::new(rotated.len()).unwrap(), rotated.len());
-    let column = |at: usize| {
-        let (mut one, mut column) = (vec![f16::ZERO; dim], vec![0.0; dim]);
-        one[at] = f16::ONE;
-        quantizer.rotate(&one, &mut column);
-        f16::from_f32(column.iter().zip(rotated).map(|(a, b)| a * b).sum())
-    };
-    (0..dim).map(column).collect()
+    Quantizer::new(rotated.len()).unwrap().rotated_back(rotated)
 }
 
 /// A query that integers stand for exactly, and a document of which all that codes leave out points the query's way.

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::certified::certified;
+#[cfg(feature = "gpu")]
+use super::certified::certified_on_gpu;
 use super::outcome::Scored;
 use super::rank::rank;
 use super::reader::{Reader, Search};
@@ -113,19 +115,24 @@ fn rounded(
     limit: usize,
 ) -> Result<Vec<Rounded>> {
     let wanted = Wanted::best(limit).with_ties();
+    #[cfg(feature = "gpu")]
+    if let Some(rankings) = certified_on_gpu(reader, using, asked, wanted)? {
+        return Ok(rankings.into_iter().map(of).collect());
+    }
     let each = asked.iter().map(|it| certified(reader, using, *it, wanted));
     let each = each.collect::<Result<Vec<_>>>()?;
     let left = asked.iter().zip(&each).filter(|(_, certified)| certified.is_none());
     let left: Vec<_> = left.map(|(it, _)| *it).collect();
     let ranked = if left.is_empty() { Vec::new() } else { rank(reader, using, &left, wanted)? };
-    let mut ranked = ranked.into_iter().map(|ranking| (ranking, None));
+    let mut ranked = ranked.into_iter();
     let rankings = each.into_iter().filter_map(|certified| certified.or_else(|| ranked.next()));
-    Ok(rankings.map(|(ranking, certified)| of(ranking, certified)).collect())
+    Ok(rankings.map(of).collect())
 }
 
-fn of(ranking: Ranking<PointNumber>, certified: Option<Certified>) -> Rounded {
-    let scored = ranking.hits.into_iter().map(|hit| (hit.id, hit.score)).collect();
-    Rounded { scored, execution: ranking.execution, certified }
+fn of(ranking: Ranking<PointNumber>) -> Rounded {
+    let Ranking { hits, execution, certified, .. } = ranking;
+    let scored = hits.into_iter().map(|hit| (hit.id, hit.score)).collect();
+    Rounded { scored, execution, certified }
 }
 
 /// For each query the scores of all `points`, in the order of their numbers: from f32 where it is kept, which

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `options.rs` | [`SearcherOptions`] |
 //! | `shared.rs` | what every search shares |
-//! | `graphs.rs`, `resident.rs` | what is derived from the collection: graphs, copies on the GPU |
+//! | `graphs.rs` | what is derived from the collection: graphs |
+//! | `resident.rs`, `copies.rs` | the same on the GPU: which multivectors in which formats; one in a store |
 //! | `upkeep.rs` | the threads that keep them in step, of all searchers |
 //! | `answer.rs` | a request, from its plan to its points |
 //! | `grouped.rs`, `grouping.rs` | one whose results are grouped; the points of groups |
@@ -21,6 +22,8 @@
 
 mod answer;
 mod certified;
+#[cfg(feature = "gpu")]
+mod copies;
 mod dense;
 mod examples;
 mod fusion;

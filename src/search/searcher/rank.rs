@@ -27,9 +27,9 @@ pub(super) fn rank(
     #[cfg(feature = "gpu")]
     let resident = residents.iter().find(|it| it.holds(using, dim));
     #[cfg(feature = "gpu")]
-    if let Some(resident) = resident {
-        let store = Some(resident.store());
-        return match max_sim.with(&resident.missing(&points), store) {
+    if let Some(copies) = resident.and_then(|it| it.stores().exact) {
+        let store = Some(&copies.store);
+        return match max_sim.with(&copies.missing(&points), store) {
             // It made room for another, or the GPU failed, and the CPU has nothing resident.
             Err(error) if is_missing(&error) => max_sim.with(&points, store),
             ranked => ranked,

@@ -2,25 +2,61 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::copies::{Copies, F16, Int8};
 use crate::collection::{CollectionConfig, Snapshot, VectorConfig, VectorKind};
-use crate::filter::{PointNumber, PointSet};
-use crate::gpu::{GpuContext, ResidentStore};
+use crate::filter::PointNumber;
+use crate::gpu::{GpuContext, QuantizedStore, ResidentStore, budget_of};
 use crate::{Error, Result};
-
-/// About what is read from the map at once.
-const CHUNK_BYTES: usize = 32 << 20;
 
 /// Those of all names.
 pub(super) type Residents = Arc<Vec<Resident>>;
 
 /// The resident multivectors of one name.
+///
+/// One that is kept in int8 is resident in both formats, as long as its budget has room for all in int8 beside f16; then in
+/// int8 alone, and what bounds leave is sent along.
 pub(super) struct Resident {
     name: String,
     dim: usize,
-    /// By number: a number's vectors never change.
-    store: ResidentStore<PointNumber>,
-    /// Those that were loaded, and those that would never fit.
-    known: Mutex<PointSet>,
+    gpu: GpuContext,
+    budget: u64,
+    stores: Mutex<Stores>,
+}
+
+/// Copies of a multivector.
+#[derive(Clone)]
+pub(super) struct Stores {
+    pub exact: Option<Arc<Copies<F16>>>,
+    /// Of one that is kept in int8.
+    pub quantized: Option<Arc<Copies<Int8>>>,
+}
+
+impl Stores {
+    /// In f16, and, if it is kept in int8, in that: the budget is shared so that both hold the same points.
+    fn new(gpu: &GpuContext, dim: usize, budget: u64, int8: bool) -> Result<Self> {
+        let (exact, quantized) = (
+            ResidentStore::<PointNumber>::row_bytes_of(dim) as f64,
+            QuantizedStore::<PointNumber>::row_bytes_of(dim) as f64,
+        );
+        let share = quantized / (exact + quantized);
+        let share = if int8 { (budget as f64 * share) as u64 } else { 0 };
+        let exact = ResidentStore::with_budget(gpu, dim, budget - share)?;
+        let quantized = int8.then(|| QuantizedStore::with_budget(gpu, dim, share)).transpose()?;
+        let quantized = quantized.map(|it| Arc::new(Copies::new(it)));
+        Ok(Self { exact: Some(Arc::new(Copies::new(exact))), quantized })
+    }
+
+    /// In int8 alone.
+    fn of_int8(gpu: &GpuContext, dim: usize, budget: u64) -> Result<Self> {
+        let quantized = QuantizedStore::with_budget(gpu, dim, budget)?;
+        Ok(Self { exact: None, quantized: Some(Arc::new(Copies::new(quantized))) })
+    }
+
+    /// Bytes of their rows.
+    pub fn used_bytes(&self) -> u64 {
+        let exact = self.exact.as_ref().map_or(0, |it| it.statistics().used_bytes);
+        exact + self.quantized.as_ref().map_or(0, |it| it.statistics().used_bytes)
+    }
 }
 
 impl Resident {
@@ -33,21 +69,20 @@ impl Resident {
         budget: Option<u64>,
     ) -> Result<Residents> {
         let multi: Vec<_> = config.vectors().filter(|(_, it)| is_ranked(it)).collect();
-        let holds = |(resident, (name, config)): (&Self, &(&str, &VectorConfig))| {
-            resident.holds(name, config.size)
+        let is_kept = |(resident, (name, vector)): (&Self, &(&str, &VectorConfig))| {
+            let int8 = resident.stores().quantized.is_some();
+            resident.holds(name, vector.size) && int8 == config.is_quantized(vector)
         };
-        if multi.len() == residents.len() && residents.iter().zip(&multi).all(holds) {
+        if multi.len() == residents.len() && residents.iter().zip(&multi).all(is_kept) {
             return Ok(residents.clone());
         }
         let count = multi.len().max(1) as u64;
-        let open = |name: &str, dim| {
-            let store = match budget {
-                Some(budget) => ResidentStore::with_budget(gpu, dim, budget / count)?,
-                None => ResidentStore::new(gpu, dim)?,
-            };
-            Ok(Self { name: name.into(), dim, store, known: Mutex::default() })
-        };
-        let residents = multi.into_iter().map(|(name, config)| open(name, config.size));
+        let budget = budget.map_or_else(|| budget_of(gpu), |all| all / count);
+        let residents = multi.into_iter().map(|(name, vector)| {
+            let stores = Stores::new(gpu, vector.size, budget, config.is_quantized(vector))?;
+            let (name, gpu, stores) = (name.into(), gpu.clone(), Mutex::new(stores));
+            Ok(Self { name, dim: vector.size, gpu, budget, stores })
+        });
         residents.collect::<Result<Vec<_>>>().map(Arc::new)
     }
 
@@ -61,49 +96,30 @@ impl Resident {
         &self.name
     }
 
-    /// The store, by numbers.
-    pub fn store(&self) -> &ResidentStore<PointNumber> {
-        &self.store
-    }
-
-    /// Those of `numbers` that are not known to be resident.
-    pub fn missing(&self, numbers: &PointSet) -> PointSet {
-        numbers - &*self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The copies as they are now.
+    pub fn stores(&self) -> Stores {
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Brings it to the state of a snapshot, as far as the budget goes. One caller at a time.
     pub fn follow(&self, snapshot: &Snapshot<'_>) -> Result<()> {
-        let having = snapshot.having(&self.name)?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for gone in &(&known - having) {
-            self.store.remove(gone);
-        }
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) &= having;
-        let (mut chunk, mut bytes) = (Vec::new(), 0);
-        let statistics = self.store.statistics();
-        let mut room = statistics.budget_bytes.saturating_sub(statistics.used_bytes);
-        for number in &(having - &known) {
-            let Some(matrix) = snapshot.tokens(&self.name, number)? else { continue };
-            let size = size_of_val(matrix.values());
-            if size as u64 > room {
-                break;
-            }
-            room -= size as u64;
-            bytes += size;
-            chunk.push((number, matrix));
-            if bytes >= CHUNK_BYTES {
-                self.load(&std::mem::take(&mut chunk))?;
-                bytes = 0;
+        let Stores { exact, quantized } = self.stores();
+        let all_in_int8 = match &quantized {
+            Some(quantized) => quantized.follow(snapshot, &self.name)?,
+            None => true,
+        };
+        match exact {
+            Some(exact) if all_in_int8 => exact.follow(snapshot, &self.name).map(drop),
+            None => Ok(()),
+            Some(exact) => {
+                // Readers may still have them, for as long as their requests take.
+                drop((exact, quantized));
+                let stores = Stores::of_int8(&self.gpu, self.dim, self.budget)?;
+                let quantized = stores.quantized.clone();
+                *self.stores.lock().unwrap_or_else(PoisonError::into_inner) = stores;
+                quantized.map_or(Ok(()), |it| it.follow(snapshot, &self.name).map(drop))
             }
         }
-        self.load(&chunk)
-    }
-
-    fn load(&self, chunk: &[(PointNumber, crate::multivector::TokenMatrixRef<'_>)]) -> Result<()> {
-        self.store.load(chunk, |_| {})?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(chunk.iter().map(|(number, _)| *number));
-        Ok(())
     }
 }
 
@@ -153,7 +169,8 @@ mod tests {
         let searcher = Searcher::with_options(collection, options).unwrap();
         let resident = || {
             searcher.flush().unwrap();
-            let statistics = searcher.shared.residents()[0].store().statistics();
+            let statistics =
+                searcher.shared.residents()[0].stores().exact.unwrap().store.statistics();
             (statistics.documents, statistics.used_bytes)
         };
         searcher.collection().upsert(points(0..100)).unwrap();
@@ -170,7 +187,9 @@ mod tests {
         assert_eq!(resident(), (10, bytes / 10));
 
         // Each of two has a half of the budget; of one that is dropped nothing stays.
-        let budget = || searcher.shared.residents()[0].store().statistics().budget_bytes;
+        let budget = || {
+            searcher.shared.residents()[0].stores().exact.unwrap().store.statistics().budget_bytes
+        };
         let whole = budget();
         let another = VectorConfig::multi(8, Distance::Dot);
         searcher.collection().create_vector("w", another).unwrap();

@@ -40,7 +40,7 @@ pub(super) fn statistics(shared: &Shared) -> Result<SearcherStatistics> {
 fn resident_bytes(shared: &Shared) -> BTreeMap<String, u64> {
     let residents = shared.residents();
     let residents = residents.iter();
-    residents.map(|it| (it.name().to_owned(), it.store().statistics().used_bytes)).collect()
+    residents.map(|it| (it.name().to_owned(), it.stores().used_bytes())).collect()
 }
 
 #[cfg(not(feature = "gpu"))]
