@@ -308,7 +308,7 @@ fn json(criterion: &mut Criterion) {
     let text = json!({"upsert": {"points": points}}).to_string();
     let mut group = criterion.benchmark_group("JSON of 100 points of 180x128");
     group.sample_size(10);
-    let numbers: [(_, fn(&f32) -> String); 3] = [
+    let numbers: [(_, Spelling); 3] = [
         ("read", |value| value.to_string()),
         ("read, digits of f64", |value| f64::from(*value).to_string()),
         ("read, four digits", |value| format!("{value:.4}")),
@@ -331,6 +331,8 @@ fn json(criterion: &mut Criterion) {
         bencher.iter(|| serde_json::to_vec(&points).unwrap());
     });
 }
+
+type Spelling = fn(&f32) -> String;
 
 fn point_of_rows((id, values): (u64, &[f32])) -> Point {
     Point::new(id).vector("tokens", Vector::Multi { values: values.to_vec(), dim: 128 })
