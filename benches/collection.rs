@@ -8,7 +8,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use half::f16;
 use half::slice::HalfFloatSliceExt;
 use maxfold::collection::{
     Collection, CollectionConfig, Datatype, Modifier, Operation, PayloadIndex, Point, SparseConfig,
@@ -16,9 +15,10 @@ use maxfold::collection::{
 };
 use maxfold::filter::{Filter, IndexKind, Payload, PointNumber};
 use maxfold::maxsim::CpuMaxSim;
+use maxfold::multivector::{Interchange, MultiVectors, TokenMatrix, TokenMatrixRef};
 use maxfold::recall::{Distance, SearchParams};
 use maxfold::rerank::Reranker;
-use maxfold::search::{Prefetch, QueryRequest, Searcher, SearcherOptions};
+use maxfold::search::{Method, Prefetch, QueryRequest, Searcher, SearcherOptions};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
@@ -299,67 +299,128 @@ fn sparse(criterion: &mut Criterion) {
     }
 }
 
-/// Points of 180 × 128 as Qdrant's clients send them, and as they are answered.
+/// Points of 180 × 128 as Qdrant's clients send them, and as they are answered: numbers with all digits of f32, those
+/// of f64, as Python writes f32, and four.
 fn json(criterion: &mut Criterion) {
     let mut rng = StdRng::seed_from_u64(5);
-    let mut values = || (0..180 * 128).map(|_| rng.random_range(-0.3..0.3)).collect();
-    let point =
-        |id: u64| Point::new(id).vector("tokens", Vector::Multi { values: values(), dim: 128 });
-    let points: Vec<_> = (0..100).map(point).collect();
+    let values: Vec<f32> = (0..100 * 180 * 128).map(|_| rng.random_range(-0.3..0.3)).collect();
+    let points: Vec<_> = (0..).zip(values.chunks(180 * 128)).map(point_of_rows).collect();
     let text = json!({"upsert": {"points": points}}).to_string();
     let mut group = criterion.benchmark_group("JSON of 100 points of 180x128");
-    group.throughput(Throughput::Bytes(text.len() as u64)).sample_size(10);
-    group.bench_function("read", |bencher| bencher.iter(|| text.parse::<Operation>().unwrap()));
+    group.sample_size(10);
+    let numbers: [(_, Spelling); 3] = [
+        ("read", |value| value.to_string()),
+        ("read, digits of f64", |value| f64::from(*value).to_string()),
+        ("read, four digits", |value| format!("{value:.4}")),
+    ];
+    for (name, number) in numbers {
+        let rows = |values: &[f32]| {
+            let row = |row: &[f32]| row.iter().map(number).collect::<Vec<_>>().join(",");
+            values.chunks(128).map(row).collect::<Vec<_>>().join("],[")
+        };
+        let point = |(id, values): (u64, &[f32])| {
+            format!(r#"{{"id":{id},"vector":{{"tokens":[[{}]]}}}}"#, rows(values))
+        };
+        let points: Vec<_> = (0..).zip(values.chunks(180 * 128)).map(point).collect();
+        let text = format!(r#"{{"upsert":{{"points":[{}]}}}}"#, points.join(","));
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(name, |bencher| bencher.iter(|| text.parse::<Operation>().unwrap()));
+    }
+    group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("write", |bencher| {
         bencher.iter(|| serde_json::to_vec(&points).unwrap());
     });
 }
 
-/// Multivectors of 25 × 128 with and without int8 beside them: written, opened, and the best 10 of all, without recall.
-/// `MAXFOLD_INT8_POINTS` says how many.
-fn int8(criterion: &mut Criterion) {
+type Spelling = fn(&f32) -> String;
+
+fn point_of_rows((id, values): (u64, &[f32])) -> Point {
+    Point::new(id).vector("tokens", Vector::Multi { values: values.to_vec(), dim: 128 })
+}
+
+/// Multivectors in f16 and f32, with and without int8 beside them: around topics and at random, 25 × 128, and those of
+/// the folder of an embedded collection in `MAXFOLD_VECTORS`. `MAXFOLD_INT8_POINTS` says how many of 25 × 128.
+fn multivectors(criterion: &mut Criterion) {
     let count = std::env::var("MAXFOLD_INT8_POINTS").map_or(2_000, |it| it.parse().unwrap());
-    let (query, documents) = support::around_topics(Shape::new(32, 25, 128, count));
-    let multi = |values: &[f16]| Vector::Multi { values: values.to_f32_vec(), dim: 128 };
-    let mut group = criterion.benchmark_group(format!("{count} multivectors, 32x25x128, 1 thread"));
+    let shape = Shape::new(32, 25, 128, count);
+    for (name, (query, documents)) in
+        [("around topics", support::around_topics(shape)), ("random", shape.inputs())]
+    {
+        let name = format!("{count} multivectors {name}, 32x25x128");
+        kept(criterion, &name, &[query], &documents);
+    }
+    let Ok(folder) = std::env::var("MAXFOLD_VECTORS") else { return };
+    let read = |name: &str| Interchange::read(format!("{folder}/{name}.safetensors")).unwrap();
+    let queries: Vec<_> = read("queries").tokens.iter().map(|it| it.to_owned()).collect();
+    kept(criterion, &folder, &queries[..queries.len().min(50)], &read("docs").tokens);
+}
+
+/// Rows of unit length in f32, which f16 holds only about.
+fn unit_rows(matrix: TokenMatrixRef<'_>) -> Vector {
+    let (mut values, dim) = (matrix.values().to_f32_vec(), matrix.dim());
+    for row in values.chunks_mut(dim) {
+        let norm = row.iter().map(|it| it * it).sum::<f32>().sqrt();
+        row.iter_mut().for_each(|it| *it /= norm.max(f32::MIN_POSITIVE));
+    }
+    Vector::Multi { values, dim }
+}
+
+/// Multivectors, in each way in which they may be kept: written, opened, and the best 10 of all, without recall.
+fn kept(criterion: &mut Criterion, name: &str, queries: &[TokenMatrix], documents: &MultiVectors) {
+    let mut group = criterion.benchmark_group(format!("{name}, 1 thread"));
     group.sample_size(10);
+    let requests = queries.iter().map(|it| QueryRequest::new(unit_rows(it.view())).limit(10));
+    let requests: Vec<_> = requests.collect();
     for datatype in [Datatype::Float16, Datatype::Float32] {
-        let config = VectorConfig::multi(128, Distance::Dot).datatype(datatype);
-        for (name, config) in [("", config.clone()), (" and int8", config.int8())] {
-            let name = format!("{datatype:?}{name}");
+        let config = VectorConfig::multi(documents.dim(), Distance::Dot).datatype(datatype);
+        for (beside, config) in [("", config.clone()), (" and int8", config.int8())] {
+            let name = format!("{datatype:?}{beside}");
             let directory = tempfile::tempdir().unwrap();
-            let config = CollectionConfig::new().vector("", config);
-            let collection = Collection::create(directory.path(), config).unwrap();
-            let mut points = (0..).zip(documents.iter());
-            let mut took = Duration::ZERO;
-            loop {
-                let batch = points.by_ref().take(BATCH as usize);
-                let batch: Vec<Point> = batch
-                    .map(|(id, it): (u64, _)| Point::new(id).vector("", multi(it.values())))
-                    .collect();
-                if batch.is_empty() {
-                    break;
-                }
-                let begin = Instant::now();
-                collection.upsert(batch).unwrap();
-                took += begin.elapsed();
-            }
-            let bytes = collection.statistics().unwrap().file_bytes as f64 / count as f64;
-            drop(collection);
+            let took = write_multivectors(directory.path(), config, documents);
             let begin = Instant::now();
             let collection = Collection::open(directory.path()).unwrap();
             let opened = begin.elapsed();
-            println!("{name}: written in {took:?}, {bytes:.0} bytes a point, opened in {opened:?}");
+            let bytes = collection.statistics().unwrap().file_bytes as f64;
+            let bytes = bytes / documents.len() as f64;
             let reranker = Reranker::on_cpu(CpuMaxSim::new().with_threads(1).unwrap());
             let options = SearcherOptions::new().reranker(reranker);
             let searcher = Searcher::with_options(collection, options).unwrap();
-            let request = QueryRequest::new(multi(query.values())).limit(10);
-            println!("{}", searcher.query(&request).unwrap().plan);
-            let run = || searcher.query(&request).unwrap();
-            group.bench_function(name, |bencher| bencher.iter(run));
+            let again = |request| match searcher.query(request).unwrap().plan.query.method {
+                Method::MaxSim { rescored, .. } => rescored as f64,
+                other => panic!("{other}"),
+            };
+            let again = requests.iter().map(again).sum::<f64>() / requests.len() as f64;
+            println!(
+                "{name}: written in {took:?}, {bytes:.0} bytes a point, opened in {opened:?}, \
+                 {again:.1} scored again a query"
+            );
+            println!("{}", searcher.query(&requests[0]).unwrap().plan);
+            let mut requests = requests.iter().cycle();
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| searcher.query(requests.next().unwrap()).unwrap());
+            });
         }
     }
 }
 
-criterion_group!(benches, write, read, filtered, two_stages, sparse, json, int8);
+/// Writes them in batches: the time that it takes.
+fn write_multivectors(path: &Path, config: VectorConfig, documents: &MultiVectors) -> Duration {
+    let config = CollectionConfig::new().vector("", config);
+    let collection = Collection::create(path, config).unwrap();
+    let mut points = (0_u64..).zip(documents.iter());
+    let mut took = Duration::ZERO;
+    loop {
+        let batch = points.by_ref().take(BATCH as usize);
+        let batch: Vec<_> =
+            batch.map(|(id, it)| Point::new(id).vector("", unit_rows(it))).collect();
+        if batch.is_empty() {
+            return took;
+        }
+        let begin = Instant::now();
+        collection.upsert(batch).unwrap();
+        took += begin.elapsed();
+    }
+}
+
+criterion_group!(benches, write, read, filtered, two_stages, sparse, json, multivectors);
 criterion_main!(benches);

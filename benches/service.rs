@@ -1,9 +1,15 @@
 //! The service under load, beside what a host would do without it: a blocking thread a call, and as many at once as
 //! there are cores. Requests come whether or not those before are answered, and are timed from when they were to come.
+//! With the feature `cli` also through a server, and what one client waits for, who has the machine for himself. Of the
+//! ways those that `MAXFOLD_WAYS` names, or all.
 //!
 //! ```sh
-//! MAXFOLD_POINTS=5000,100000 MAXFOLD_SECONDS=10 cargo bench --features service --bench service
+//! MAXFOLD_POINTS=5000,100000 MAXFOLD_SECONDS=10 cargo bench --features cli --bench service
 //! ```
+
+#[cfg(feature = "cli")]
+#[path = "support/http.rs"]
+mod http;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +23,7 @@ use maxfold::recall::Distance;
 use maxfold::rerank::Reranker;
 use maxfold::search::{Prefetch, QueryRequest, Searcher, SearcherOptions};
 use maxfold::service::{Service, ServiceOptions};
-use maxfold::{ErrorKind, QueryResponse, Result};
+use maxfold::{ErrorKind, Result};
 use rand::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
@@ -31,69 +37,112 @@ fn values(rng: &mut StdRng, count: usize) -> Vec<f32> {
     (0..count).map(|_| rng.random_range(-1.0..1.0)).collect()
 }
 
-fn searcher(points: u64) -> Arc<Searcher> {
+fn config() -> CollectionConfig {
     let tokens = VectorConfig::multi(DIM, Distance::Cosine).datatype(Datatype::Float16);
-    let config = CollectionConfig::new()
+    CollectionConfig::new()
         .vector("dense", VectorConfig::dense(DENSE, Distance::Cosine))
-        .vector("tokens", tokens);
-    let collection = Collection::temporary(config).unwrap();
-    let rng = &mut StdRng::seed_from_u64(1);
-    for first in (0..points).step_by(1000) {
+        .vector("tokens", tokens)
+}
+
+/// The points, in batches.
+fn batches(points: u64, batch: u64) -> impl Iterator<Item = Vec<Point>> {
+    let mut rng = StdRng::seed_from_u64(1);
+    (0..points).step_by(batch as usize).map(move |first| {
         let point = |id: u64| {
             let rows = 60 + (id * 7919 % 121) as usize;
-            let tokens = Vector::Multi { values: values(rng, rows * DIM), dim: DIM };
-            Point::new(id).vector("dense", values(rng, DENSE)).vector("tokens", tokens)
+            let tokens = Vector::Multi { values: values(&mut rng, rows * DIM), dim: DIM };
+            Point::new(id).vector("dense", values(&mut rng, DENSE)).vector("tokens", tokens)
         };
-        collection.upsert((first..points.min(first + 1000)).map(point).collect()).unwrap();
-    }
+        (first..points.min(first + batch)).map(point).collect()
+    })
+}
+
+fn searcher(points: u64) -> Arc<Searcher> {
+    let collection = Collection::temporary(config()).unwrap();
+    batches(points, 1000).for_each(|it| collection.upsert(it).unwrap());
     let options = SearcherOptions::new().reranker(Reranker::on_cpu(CpuMaxSim::new()));
     Arc::new(Searcher::with_options(collection, options).unwrap())
 }
 
-fn requests() -> Vec<QueryRequest> {
+/// A request, and its JSON.
+struct Asked {
+    request: QueryRequest,
+    #[cfg_attr(not(feature = "cli"), expect(dead_code))]
+    json: String,
+}
+
+fn requests() -> Vec<Arc<Asked>> {
     let rng = &mut StdRng::seed_from_u64(2);
     let request = |_| {
         let prefetch = Prefetch::new(values(rng, DENSE)).using("dense").limit(CANDIDATES);
         let tokens = Vector::Multi { values: values(rng, 32 * DIM), dim: DIM };
-        QueryRequest::new(tokens).using("tokens").prefetch(prefetch).limit(10)
+        let request = QueryRequest::new(tokens).using("tokens").prefetch(prefetch).limit(10);
+        let json = serde_json::to_string(&request).unwrap();
+        Arc::new(Asked { request, json })
     };
     (0..256).map(request).collect()
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<QueryResponse>> + Send>>;
+/// The number of points that were found.
+type Answer = Pin<Box<dyn Future<Output = Result<usize>> + Send>>;
 
 /// A way of answering.
 struct Way {
     name: &'static str,
-    ask: Box<dyn Fn(QueryRequest) -> Answer + Send + Sync>,
+    ask: Box<dyn Fn(Arc<Asked>) -> Answer + Send + Sync>,
+}
+
+/// A call, where one client waits.
+fn library(searcher: &Arc<Searcher>) -> Way {
+    let searcher = searcher.clone();
+    let ask = move |asked: Arc<Asked>| -> Answer {
+        let found = searcher.query(&asked.request);
+        Box::pin(async { Ok(found?.points.len()) })
+    };
+    Way { name: "a call", ask: Box::new(ask) }
 }
 
 fn ways(searcher: &Arc<Searcher>, service: &Service) -> Vec<Way> {
-    let blocking = |searcher: &Arc<Searcher>, request: QueryRequest| {
+    let blocking = |searcher: &Arc<Searcher>, asked: Arc<Asked>| {
         let searcher = Arc::clone(searcher);
-        spawn_blocking(move || searcher.query(&request))
+        spawn_blocking(move || Ok(searcher.query(&asked.request)?.points.len()))
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (bare, limited, permits) =
         (searcher.clone(), searcher.clone(), Arc::new(Semaphore::new(cores)));
     let handle = service.collection(searcher.clone());
-    let bare = move |request| -> Answer {
-        let call = blocking(&bare, request);
+    let bare = move |asked| -> Answer {
+        let call = blocking(&bare, asked);
         Box::pin(async move { call.await.unwrap() })
     };
-    let limited = move |request| -> Answer {
+    let limited = move |asked| -> Answer {
         let (searcher, permits) = (limited.clone(), permits.clone());
         Box::pin(async move {
             let _permit = permits.acquire().await.unwrap();
-            blocking(&searcher, request).await.unwrap()
+            blocking(&searcher, asked).await.unwrap()
         })
     };
-    let service = move |request| -> Answer { Box::pin(handle.query(request)) };
+    let service = move |asked: Arc<Asked>| -> Answer {
+        let answer = handle.query(asked.request.clone());
+        Box::pin(async { Ok(answer.await?.points.len()) })
+    };
     vec![
         Way { name: "spawn_blocking", ask: Box::new(bare) },
         Way { name: "semaphore", ask: Box::new(limited) },
         Way { name: "service", ask: Box::new(service) },
     ]
+}
+
+/// Through a server, on connections that stay open.
+#[cfg(feature = "cli")]
+fn server(points: u64) -> Way {
+    let batches = batches(points, 100);
+    let client = Arc::new(http::serve(&serde_json::to_string(&config()).unwrap(), batches));
+    let ask = move |asked: Arc<Asked>| -> Answer {
+        let client = client.clone();
+        Box::pin(async move { client.query(&asked.json).await })
+    };
+    Way { name: "server", ask: Box::new(ask) }
 }
 
 /// Times of calls.
@@ -104,10 +153,10 @@ struct Times {
 }
 
 impl Times {
-    fn add(&mut self, answer: &Result<QueryResponse>, intended: Instant, begun: Instant) {
+    fn add(&mut self, answer: &Result<usize>, intended: Instant, begun: Instant) {
         match answer {
-            Ok(answer) => {
-                assert_eq!(answer.points.len(), 10, "a wrong answer is not worth timing");
+            Ok(found) => {
+                assert_eq!(*found, 10, "a wrong answer is not worth timing");
                 self.answered.push(intended.elapsed());
             }
             Err(error) if error.kind() == ErrorKind::Busy => self.refused.push(begun.elapsed()),
@@ -123,7 +172,7 @@ impl Times {
         let refusal = quantile(&mut self.refused, 0.99);
         let cost = cpu.as_secs_f64() * 1e3 / self.answered.len().max(1) as f64;
         println!(
-            "| {way} | {load} | {wanted:.0} | {rate:.0} | {cost:.2} | {p50:.1} | {p99:.1} | {p999:.1} | {percent:.0} % | {refusal:.3} |"
+            "| {way} | {load} | {wanted:.0} | {rate:.0} | {cost:.2} | {p50:.2} | {p99:.1} | {p999:.1} | {percent:.0} % | {refusal:.3} |"
         );
     }
 }
@@ -148,7 +197,7 @@ fn quantile(times: &mut [Duration], part: f64) -> f64 {
 fn closed(
     way: &Way,
     runtime: &Runtime,
-    requests: &[QueryRequest],
+    requests: &[Arc<Asked>],
     clients: usize,
     time: Duration,
 ) -> f64 {
@@ -180,7 +229,7 @@ fn closed(
 fn open(
     way: &Arc<Way>,
     runtime: &Runtime,
-    requests: &[QueryRequest],
+    requests: &[Arc<Asked>],
     (load, rate): (&str, f64),
     time: Duration,
 ) {
@@ -230,12 +279,25 @@ fn measure(points: u64, time: Duration) {
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let service = Service::new(ServiceOptions::new()).unwrap();
     let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
-    for way in ways(&searcher, &service).into_iter().map(Arc::new) {
-        closed(&way, &runtime(), &requests, 8, time);
+    let mut ways = ways(&searcher, &service);
+    #[cfg(feature = "cli")]
+    ways.push(server(points));
+    if let Ok(names) = std::env::var("MAXFOLD_WAYS") {
+        ways.retain(|way| names.split(',').any(|name| name == way.name));
+    }
+    let ways: Vec<_> = ways.into_iter().map(|way| (Arc::new(way), runtime())).collect();
+    let library = (Arc::new(library(&searcher)), runtime());
+    for _ in 0..3 {
+        for (way, runtime) in [&library].into_iter().chain(&ways) {
+            closed(way, runtime, &requests, 1, time / 2);
+        }
+    }
+    for (way, runtime) in &ways {
+        closed(way, runtime, &requests, 8, time);
         // Of each way its own, and just before: what else the machine does may change.
-        let saturation = closed(&way, &runtime(), &requests, 64, time);
+        let saturation = closed(way, runtime, &requests, 64, time);
         for (load, part) in [("half", 0.5), ("saturation", 1.0), ("twice", 2.0)] {
-            open(&way, &runtime(), &requests, (load, part * saturation), time);
+            open(way, runtime, &requests, (load, part * saturation), time);
         }
     }
     let statistics = service.statistics();

@@ -3,9 +3,11 @@
 //! The shapes that we read are unions without tags: derived readers say that "no variant matched".
 //! Here every error names its place, what was expected there, and what came.
 
+mod fields;
 mod foreign;
 mod integers;
 mod parse;
+mod quick;
 mod tree;
 mod values;
 

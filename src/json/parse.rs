@@ -4,15 +4,15 @@
 //! gone without a word. Here it is an error that names the place.
 
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
+use super::fields::{DEEPEST, Fields, NUMBER};
 use super::integers::Huge;
 use super::tree::Packed;
-use super::{Field, Node, Tree};
+use super::{Node, Tree, quick};
 use crate::text::without_mark;
 use crate::{Error, Result};
 
@@ -28,8 +28,12 @@ pub(crate) fn read<T>(
 
 /// A document of text, as it is.
 pub(crate) fn parse(text: &str, what: &'static str, name: &'static str) -> Result<Tree> {
+    let document = without_mark(text);
+    if let Some(tree) = quick::parse(document) {
+        return Ok(tree);
+    }
     let found = Found::default();
-    let mut from = serde_json::Deserializer::from_str(without_mark(text));
+    let mut from = serde_json::Deserializer::from_str(document);
     let tree = At::root(&Place::Root(name), &found).deserialize(&mut from);
     let tree = tree.and_then(|tree| from.end().map(|()| tree));
     match (tree, found.twice.take()) {
@@ -81,9 +85,6 @@ struct Found {
     /// Numbers in the last array of them: rows are mostly of one length.
     row: Cell<usize>,
 }
-
-/// serde_json's own limit of levels, which other formats don't have.
-const DEEPEST: usize = 128;
 
 /// Reads the value at a place, with so many levels left below.
 #[derive(Clone, Copy)]
@@ -193,36 +194,3 @@ impl<'de> Visitor<'de> for At<'_> {
         Ok(Tree::Object(fields.list.into()))
     }
 }
-
-/// Fields of an object while it is read.
-#[derive(Default)]
-struct Fields {
-    list: Vec<Field>,
-    /// The names of all, where there are many.
-    names: HashSet<Box<str>>,
-}
-
-impl Fields {
-    /// Fields that are sooner looked through than hashed.
-    const FEW: usize = 16;
-
-    fn have(&self, key: &str) -> bool {
-        match self.names.is_empty() {
-            true => self.list.iter().any(|(name, _)| **name == *key),
-            false => self.names.contains(key),
-        }
-    }
-
-    fn push(&mut self, key: Box<str>, value: Tree) {
-        if self.list.len() >= Self::FEW {
-            if self.names.is_empty() {
-                self.names.extend(self.list.iter().map(|(name, _)| name.clone()));
-            }
-            self.names.insert(key.clone());
-        }
-        self.list.push((key, value));
-    }
-}
-
-/// The key of a number in serde_json, where a host turned on its feature for arbitrary precision.
-const NUMBER: &str = "$serde_json::private::Number";

@@ -92,14 +92,23 @@ impl Packed {
         }
     }
 
-    pub fn push(&mut self, element: Tree) {
-        match (&mut *self, element) {
-            (Self::Numbers { list, likely }, Tree::Number(number)) => {
+    /// Adds a number; without the way by [`Tree`], as there are millions of them.
+    #[inline]
+    pub fn push_number(&mut self, number: Number) {
+        match self {
+            Self::Numbers { list, likely } => {
                 if list.is_empty() {
                     list.reserve(*likely);
                 }
                 list.push(number);
             }
+            Self::Any(elements) => elements.push(Tree::Number(number)),
+        }
+    }
+
+    pub fn push(&mut self, element: Tree) {
+        match (&mut *self, element) {
+            (Self::Numbers { .. }, Tree::Number(number)) => self.push_number(number),
             (Self::Any(elements), element) => elements.push(element),
             (Self::Numbers { list, .. }, element) => {
                 let before = std::mem::take(list).into_iter().map(Tree::Number);
