@@ -187,8 +187,9 @@ pub(super) fn parse_point_id(body: &[u8]) -> Option<PointId> {
     read_id(body).map(|(id, _)| id)
 }
 
-pub(super) fn parse_version(body: &[u8]) -> Option<u64> {
-    read_point(body).map(|(_, version, _)| version)
+/// The id and the version of a point.
+pub(super) fn parse_head(body: &[u8]) -> Option<(PointId, u64)> {
+    read_point(body).map(|(id, version, _)| (id, version))
 }
 
 pub(super) fn parse_point(body: &[u8]) -> Option<(PointId, Payload)> {

@@ -172,9 +172,13 @@ impl<'c> Snapshot<'c> {
     /// # Errors
     /// As [`Snapshot::payload`].
     pub fn version(&self, number: PointNumber) -> Result<u64> {
+        Ok(self.head(number)?.1)
+    }
+
+    /// The id and the version of a point.
+    pub(crate) fn head(&self, number: PointNumber) -> Result<(PointId, u64)> {
         let (key, body) = self.point(number)?;
-        record::parse_version(body)
-            .ok_or_else(|| self.collection.store.damaged(Table::Points, &key))
+        record::parse_head(body).ok_or_else(|| self.collection.store.damaged(Table::Points, &key))
     }
 
     /// The record of a point, with its key.

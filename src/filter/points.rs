@@ -104,7 +104,7 @@ struct Search<'a, P> {
 impl<P: Points> Search<'_, P> {
     fn filter(&self, filter: &Filter) -> Result<Bounds> {
         let Filter { must, should, must_not, min_should } = filter;
-        let mut bounds = self.exactly(self.all.clone());
+        let mut bounds = self.everything();
         for condition in must {
             bounds.intersect(&self.condition(condition)?);
         }
@@ -149,9 +149,10 @@ impl<P: Points> Search<'_, P> {
         let Some((kind, lookups)) = kinds.iter().find_map(|it| Some((it, it.lookup(test)?))) else {
             return Ok(self.unknown());
         };
-        let mut bounds = self.exactly(self.all.clone());
-        for lookup in lookups {
-            bounds.intersect(&self.found(key, kind, &lookup)?);
+        let mut found = lookups.iter().map(|lookup| self.found(key, kind, lookup));
+        let mut bounds = found.next().unwrap_or_else(|| Ok(self.everything()))?;
+        for other in found {
+            bounds.intersect(&other?);
         }
         Ok(bounds)
     }
@@ -162,6 +163,10 @@ impl<P: Points> Search<'_, P> {
             bounds.possible |= self.points.with_keys(key, kind, &lookup.possible)? & self.all;
         }
         Ok(if lookup.inverted { bounds.inverted(self.all) } else { bounds })
+    }
+
+    fn everything(&self) -> Bounds {
+        Bounds { sure: self.all.clone(), possible: self.all.clone() }
     }
 
     fn exactly(&self, points: PointSet) -> Bounds {

@@ -112,14 +112,11 @@ fn point(
     (number, score): Scored,
     matches: Option<Vec<TokenMatch>>,
 ) -> Result<ScoredPoint> {
-    let (id, payload) = match &request.with_payload {
-        PayloadSelector::None => (reader.snapshot.id(number)?, None),
-        some => {
-            let (id, payload) = reader.snapshot.payload(number)?;
-            (id, some.select(payload))
-        }
+    let (id, version) = reader.snapshot.head(number)?;
+    let payload = match &request.with_payload {
+        PayloadSelector::None => None,
+        some => some.select(reader.snapshot.payload(number)?.1),
     };
     let vectors = request.with_vector.of(&reader.snapshot, number)?;
-    let version = reader.snapshot.version(number)?;
     Ok(ScoredPoint { id, version, score, order_value: None, payload, vectors, matches })
 }
