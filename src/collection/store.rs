@@ -1,7 +1,6 @@
 //! Records, read and written with checksums.
 
 use std::fs::File;
-use std::io::Write;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -224,26 +223,19 @@ impl Store {
     }
 
     pub fn put(&self, txn: &mut RwTxn<'_>, table: Table, key: &[u8], body: &[u8]) -> Result<()> {
-        if table.is_by_number() && self.append(txn, table, key, body)? {
-            return Ok(());
-        }
-        let checksum = table.checksum(key, body);
-        let size = checksum.len() + body.len();
-        let put = self.table(table).put_reserved(txn, key, size, |space| {
-            space.write_all(&checksum).and_then(|()| space.write_all(body))
-        });
+        let (value, database) = (table.seal(key, body), self.table(table));
+        // After all others, if that is its place: so LMDB fills pages. It would put every other of large records on a
+        // page of its own.
+        let appended = table
+            .is_by_number()
+            .then(|| database.put_with_flags(txn, PutFlags::APPEND, key, &value));
+        let put = match appended {
+            None | Some(Err(heed::Error::Mdb(MdbError::KeyExist))) => {
+                database.put(txn, key, &value)
+            }
+            Some(put) => put,
+        };
         put.map_err(|source| self.error("write", source))
-    }
-
-    /// Puts a record after all others, if that is its place: so LMDB fills pages. It would put every other of large
-    /// records on a page of its own.
-    fn append(&self, txn: &mut RwTxn<'_>, table: Table, key: &[u8], body: &[u8]) -> Result<bool> {
-        let value = table.seal(key, body);
-        match self.table(table).put_with_flags(txn, PutFlags::APPEND, key, &value) {
-            Ok(()) => Ok(true),
-            Err(heed::Error::Mdb(MdbError::KeyExist)) => Ok(false),
-            Err(source) => Err(self.error("write", source)),
-        }
     }
 
     pub fn delete(&self, txn: &mut RwTxn<'_>, table: Table, key: &[u8]) -> Result<bool> {
