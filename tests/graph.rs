@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use maxfold::Error;
 use maxfold::multivector::DenseVectors;
 use maxfold::recall::{
-    Allowed, Distance, ExactIndex, HnswIndex, HnswLoader, HnswParams, LoadedIndex, SearchParams,
-    Strategy,
+    Allowed, Candidate, Distance, ExactIndex, HnswIndex, HnswLoader, HnswParams, LoadedIndex,
+    SearchParams, Strategy,
 };
 use rand::prelude::*;
 use twox_hash::XxHash3_64;
@@ -92,7 +92,7 @@ fn load(path: &Path, index: &HnswIndex, model: &Model, stamp: u64) -> LoadedInde
     loader.finish(stamp).unwrap()
 }
 
-/// Batches published and dropped, rebuilds, snapshots as old as may be.
+/// Batches published and dropped, linked at once or later, rebuilds, snapshots as old as may be.
 #[test]
 fn a_long_life_agrees_with_a_model() {
     let folder = tempfile::tempdir().unwrap();
@@ -111,7 +111,11 @@ fn a_long_life_agrees_with_a_model() {
             for _ in 0..rng.random_range(0..3) {
                 let point = |_| (rng.random_range(0..400) * 7_919_777, integers(&mut rng, 4));
                 let points: Vec<_> = (0..20).map(point).collect();
-                batch.insert(points.iter().map(|(number, vector)| (*number, &vector[..]))).unwrap();
+                let vectors = points.iter().map(|(number, vector)| (*number, &vector[..]));
+                match rng.random_bool(0.5) {
+                    true => batch.insert(vectors).unwrap(),
+                    false => batch.append(vectors).unwrap(),
+                }
                 next.extend(points);
                 for number in numbers(&next, &mut rng, 12).into_iter().chain([5]) {
                     batch.remove(number);
@@ -129,11 +133,64 @@ fn a_long_life_agrees_with_a_model() {
                 0 => index.rebuild().unwrap(),
                 1 => index.save(&path).unwrap(),
                 2 => index = load(&path, &index, &model, step).index,
+                3..6 => drop(index.link(rng.random_range(0..30))),
                 _ => {}
             }
             walks += check(&index, &model, &mut rng);
         }
         assert!(walks > 100 || m == 0, "{walks} walks");
+    }
+}
+
+/// Vectors that nobody has linked are compared one by one, so none of the nearest of them is missed.
+#[test]
+fn appended_vectors_are_found_at_once_and_linked_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("graph");
+    for (distance, dim) in [(Distance::Cosine, 64), (Distance::Dot, 8), (Distance::Manhattan, 16)] {
+        let mut rng = StdRng::seed_from_u64(11);
+        let vectors = clustered(&mut rng, 6000, dim);
+        let index = HnswIndex::new(distance, DENSER, dim).unwrap();
+        index.insert((0..).zip(vectors[..4000].iter().map(|vector| &vector[..]))).unwrap();
+        let mut batch = index.batch();
+        batch.append((4000..).zip(vectors[4000..].iter().map(|vector| &vector[..]))).unwrap();
+        assert_eq!(index.len(), 4000);
+        batch.publish(5);
+        assert_eq!(index.len(), 6000);
+
+        let appended: Allowed = (4000..6000).collect();
+        let some: Allowed = (0..6000).step_by(2).collect();
+        let walk = SearchParams::new().hnsw_ef(60);
+        for left in [2000, 1300, 600, 0] {
+            for query in vectors.iter().step_by(200) {
+                let found = index.search(query, 10, walk, None).unwrap();
+                assert!(matches!(found.strategy, Strategy::Graph { .. }), "{}", found.strategy);
+                assert_eq!(found.unlinked, left);
+                // All of the nearest that are not linked are there.
+                let nearest = index.search(query, 10, EXACT, None).unwrap().candidates;
+                let unlinked = |it: &&Candidate| 6000 - it.document <= left;
+                let missed =
+                    nearest.iter().filter(unlinked).find(|it| !found.candidates.contains(it));
+                assert_eq!(missed, None);
+
+                let found = index.search(query, 10, walk, Some(&some)).unwrap();
+                assert!(found.candidates.iter().all(|it| some.contains(it.document)));
+                let walked = matches!(found.strategy, Strategy::Graph { .. });
+                assert_eq!(found.unlinked, if walked { left / 2 } else { 0 });
+                let all = index.search(query, 2000, walk, Some(&appended)).unwrap().candidates;
+                assert_eq!(all.len(), 2000);
+            }
+            assert!(recall(&index, &of(&vectors)).0 > 0.95);
+            if left == 1300 {
+                // A file has what is linked; the rest is given again.
+                index.save(&path).unwrap();
+                let loaded = load(&path, &index, &of(&vectors), 6);
+                assert_eq!((loaded.kept, loaded.inserted), (4700, 1300));
+                assert!(recall(&loaded.index, &of(&vectors)).0 > 0.95);
+            }
+            assert_eq!(index.link(700), left.saturating_sub(700));
+        }
+        assert_eq!(index.view().stamp(), 5);
     }
 }
 

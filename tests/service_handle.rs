@@ -163,12 +163,16 @@ async fn a_full_queue_refuses_at_once_and_says_how_long() {
     assert!(refused.retry_after().unwrap() >= Duration::from_millis(1));
     let batch = handle.query_batch(vec![request(&mut StdRng::seed_from_u64(4)); 3]).await;
     assert!(matches!(batch, Err(Error::QueueFull { .. })), "{batch:?}");
+    // Who asks first makes no request in vain.
+    let room = service.check_room();
+    assert!(matches!(room, Err(Error::QueueFull { .. })), "{room:?}");
     drop(release);
     held.await.unwrap().unwrap();
     for call in waiting {
         assert_eq!(call.await.unwrap().unwrap(), [1]);
     }
-    assert_eq!(service.statistics().refused, 2);
+    assert_eq!(service.statistics().refused, 3);
+    service.check_room().unwrap();
     assert!(handle.query(request(&mut StdRng::seed_from_u64(4))).await.is_ok());
 }
 

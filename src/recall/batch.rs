@@ -6,13 +6,10 @@ use std::sync::Arc;
 
 use parking_lot::MutexGuard;
 
-use super::HnswView;
 use super::documents::Documents;
-use super::gauge::Gauge;
-use super::graph::Graph;
 use super::hnsw::{HnswIndex, Writer};
 use super::vectors::NodeId;
-use super::{Distance, HnswParams};
+use super::{Distance, HnswParams, HnswView};
 use crate::Result;
 use crate::multivector::DenseVectors;
 
@@ -20,6 +17,7 @@ use crate::multivector::DenseVectors;
 ///
 /// The work is done before: [`HnswBatch::insert`] links vectors into the graph, where no search
 /// finds them yet. So a batch can go along with a transaction of a store: insert, commit, publish.
+/// [`HnswBatch::append`] leaves most of it for [later](HnswIndex::link).
 /// A batch that is dropped leaves vectors in the graph that are never found, like those removed.
 ///
 /// In a job of rayon's, don't wait for other jobs while there is a batch: one that is taken up
@@ -27,8 +25,8 @@ use crate::multivector::DenseVectors;
 pub struct HnswBatch<'i> {
     index: &'i HnswIndex,
     writer: MutexGuard<'i, Writer>,
-    graph: Arc<Graph>,
-    gauge: Gauge,
+    /// Index before, with what is linked since.
+    view: HnswView,
     /// The vector that a document will have; `None` to remove it.
     changes: HashMap<u32, Option<NodeId>>,
 }
@@ -71,13 +69,24 @@ impl HnswIndex {
         batch.publish(stamp);
         Ok(())
     }
+
+    /// Links vectors that were [appended](HnswBatch::append), so many at most; gives the number of those that
+    /// are left. Batches wait meanwhile, searches don't.
+    pub fn link(&self, most: usize) -> usize {
+        let _writer = self.writer.lock();
+        let mut view = self.view();
+        if view.graph.linked() < view.graph.len() {
+            view.link(most);
+            self.show(view.clone());
+        }
+        view.graph.len() - view.graph.linked()
+    }
 }
 
 impl<'i> HnswBatch<'i> {
     pub(super) fn new(index: &'i HnswIndex) -> Self {
         let writer = index.writer.lock();
-        let HnswView { graph, gauge, .. } = index.view();
-        Self { index, writer, graph, gauge, changes: HashMap::new() }
+        Self { index, writer, view: index.view(), changes: HashMap::new() }
     }
 
     /// Gives documents their vectors, new ones or others than before. Of several for a document, the
@@ -87,17 +96,48 @@ impl<'i> HnswBatch<'i> {
     /// [`Error::InPoint`](crate::Error::InPoint) with the number of a document whose vector has another dimension, or NaN
     /// or infinity: then the batch is as before. More than 2³² − 1 vectors.
     pub fn insert<'v>(&mut self, points: impl IntoIterator<Item = (u32, &'v [f32])>) -> Result<()> {
-        let graph = &*self.graph;
-        let prepare = |(number, vector): (u32, &'v [f32])| {
-            graph
-                .prepared(vector)
-                .map(|vector| (number, Held::Vector(vector)))
-                .map_err(|error| error.in_point(number))
-        };
-        let points: Vec<_> = points.into_iter().map(prepare).collect::<Result<_>>()?;
-        let linked = self.link(points)?;
-        self.changes.extend(linked.into_iter().map(|(number, node)| (number, Some(node))));
+        let points = self.prepared(points)?;
+        let nodes = self.link(points)?;
+        self.change(nodes);
         Ok(())
+    }
+
+    /// Gives documents their vectors, as [`HnswBatch::insert`], but doesn't link them: until
+    /// [`HnswIndex::link`] has done so, or the next [`HnswBatch::insert`], a search compares them one by one. Thousands of
+    /// vectors are so found within milliseconds, and no search waits for the graph to grow.
+    ///
+    /// # Errors
+    /// As [`HnswBatch::insert`].
+    pub fn append<'v>(&mut self, points: impl IntoIterator<Item = (u32, &'v [f32])>) -> Result<()> {
+        let points = self.prepared(points)?;
+        let nodes = points.into_iter().map(|(number, held)| Ok((number, self.node(held)?)));
+        let nodes = nodes.collect::<Result<_>>()?;
+        self.change(nodes);
+        Ok(())
+    }
+
+    fn prepared<'v>(
+        &self,
+        points: impl IntoIterator<Item = (u32, &'v [f32])>,
+    ) -> Result<Vec<(u32, Held<'v>)>> {
+        let prepare = |(number, vector): (u32, &'v [f32])| {
+            let prepared = self.view.graph.prepared(vector);
+            let held = prepared.map(|vector| (number, Held::Vector(vector)));
+            held.map_err(|error| error.in_point(number))
+        };
+        points.into_iter().map(prepare).collect()
+    }
+
+    fn change(&mut self, nodes: Vec<(u32, NodeId)>) {
+        self.changes.extend(nodes.into_iter().map(|(number, node)| (number, Some(node))));
+    }
+
+    /// The node of a vector, a new one if there is none yet.
+    fn node(&mut self, held: Held<'_>) -> Result<NodeId> {
+        match held {
+            Held::Vector(vector) => self.writer.node(&self.view.graph, &vector),
+            Held::Node(node) => Ok(node),
+        }
     }
 
     /// Links those vectors that are new; gives the nodes of all.
@@ -105,16 +145,10 @@ impl<'i> HnswBatch<'i> {
         let mut nodes = Vec::with_capacity(points.len());
         let mut points = points.into_iter().peekable();
         while points.peek().is_some() {
-            let mut new = Vec::new();
             for (number, held) in points.by_ref().take(AT_ONCE) {
-                let node = match held {
-                    Held::Vector(vector) => self.writer.node(&self.graph, &vector, &mut new)?,
-                    Held::Node(node) => node,
-                };
-                nodes.push((number, node));
+                nodes.push((number, self.node(held)?));
             }
-            self.graph.link_all(&new);
-            self.gauge = self.gauge.after(&self.graph);
+            self.view.link(usize::MAX);
         }
         Ok(nodes)
     }
@@ -127,20 +161,20 @@ impl<'i> HnswBatch<'i> {
     /// Lets everything show at once. The stamp says which state of the caller's data this is, the
     /// number of a transaction for example.
     pub fn publish(self, stamp: u64) {
-        // What is there is copied, as searches go on with it: they wait for no more than an exchange.
-        let mut documents = Documents::clone(&self.index.view().documents);
-        self.changes.into_iter().for_each(|(number, node)| documents.set(number, node));
-        documents.stamp = stamp;
-        let documents = Arc::new(documents);
-        self.index.show(HnswView { graph: self.graph, documents, gauge: self.gauge });
+        let Self { index, writer: _writer, mut view, changes } = self;
+        if !changes.is_empty() {
+            // What is there is copied, as searches go on with it: they wait for no more than an exchange.
+            let documents = Arc::make_mut(&mut view.documents);
+            changes.into_iter().for_each(|(number, node)| documents.set(number, node));
+        }
+        index.show(HnswView { stamp, ..view });
     }
 
     /// Lets [linked](HnswBatch::link) documents show, and no others.
     pub(super) fn publish_only(self, linked: Vec<(u32, NodeId)>, stamp: u64) {
+        let Self { index, writer: _writer, view, .. } = self;
         let mut documents = Documents::with_capacity(linked.len());
         linked.into_iter().for_each(|(number, node)| documents.set(number, Some(node)));
-        documents.stamp = stamp;
-        let documents = Arc::new(documents);
-        self.index.show(HnswView { graph: self.graph, documents, gauge: self.gauge });
+        index.show(HnswView { documents: Arc::new(documents), stamp, ..view });
     }
 }

@@ -20,8 +20,6 @@ pub(super) struct Documents {
     numbers: RoaringBitmap,
     /// Nodes that have a document.
     nodes: usize,
-    /// The caller's transaction that this state belongs to.
-    pub(super) stamp: u64,
 }
 
 /// Spreads numbers over 64 bits by a multiplication: many are looked up.
@@ -127,6 +125,12 @@ impl Documents {
     /// The documents that have a node's vector, ascending.
     pub(super) fn of(&self, node: NodeId) -> impl Iterator<Item = u32> {
         self.holders.get(node as usize).into_iter().flat_map(Holders::iter)
+    }
+
+    /// The documents of all nodes from `first` on.
+    pub(super) fn from(&self, first: usize) -> impl Iterator<Item = (u32, NodeId)> {
+        let nodes = self.holders.iter().zip(0..).skip(first);
+        nodes.flat_map(|(holders, node)| holders.iter().map(move |number| (number, node)))
     }
 
     pub(super) fn node_of(&self, number: u32) -> Option<NodeId> {

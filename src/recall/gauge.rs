@@ -28,7 +28,7 @@ const LEAST_EF: usize = 16;
 pub(super) struct Gauge {
     /// The `ef` of a walk that finds enough.
     pub(super) ef: u32,
-    /// Number of nodes that there were; 0 before the first time.
+    /// Number of nodes that were linked; 0 before the first time.
     pub(super) nodes: u32,
     /// Walks look at coded vectors first: they do unless that has them go much farther.
     pub(super) is_rough: bool,
@@ -40,12 +40,13 @@ impl Gauge {
         (self.nodes > 0).then_some(self.ef as usize)
     }
 
-    /// The same, or what is measured now if the graph has grown by half. Nobody may add nodes.
+    /// The same, or what is measured now if the linked part of the graph has grown by half. Nobody may link
+    /// nodes.
     pub(super) fn after(self, graph: &Graph) -> Self {
-        let (before, nodes) = (u64::from(self.nodes), graph.len() as u32);
+        let (before, nodes) = (u64::from(self.nodes), graph.linked() as u32);
         let has_grown = 2 * u64::from(nodes) >= 3 * before.max(1);
         // Where a scan is always cheaper, nobody walks.
-        if !has_grown || graph.params.is_scan_cheaper(LEAST_EF, graph.len()) {
+        if !has_grown || graph.params.is_scan_cheaper(LEAST_EF, graph.linked()) {
             return self;
         }
         let measured = |is_rough| (enough(graph, is_rough), is_rough);
@@ -63,11 +64,11 @@ impl Gauge {
 
 /// The least `ef` that finds enough; or if there is none, one that is dearer than a scan.
 fn enough(graph: &Graph, is_rough: bool) -> u32 {
-    let is_scan_cheaper = |&ef: &u32| graph.params.is_scan_cheaper(ef as usize, graph.len());
+    let is_scan_cheaper = |&ef: &u32| graph.params.is_scan_cheaper(ef as usize, graph.linked());
     let efs = std::iter::successors(Some(LEAST_EF as u32), |ef| ef.checked_mul(2));
     let efs: Vec<u32> = efs.take_while(|ef| !is_scan_cheaper(ef)).collect();
     let found: Vec<_> = efs.iter().map(|_| AtomicUsize::new(0)).collect();
-    let sample = (0..SAMPLE).map(|at| (at * graph.len() / SAMPLE) as NodeId);
+    let sample = (0..SAMPLE).map(|at| (at * graph.linked() / SAMPLE) as NodeId);
     let sample: Vec<_> = sample.collect();
     each(&sample, 1, |&node| {
         let mut best = 0;
@@ -91,7 +92,7 @@ fn enough(graph: &Graph, is_rough: bool) -> u32 {
 fn last_of_nearest(graph: &Graph, node: NodeId) -> Option<f32> {
     let mut top = Top::new(NEAREST);
     let from = graph.vectors.from(graph.vectors.distance, graph.vector(node)?);
-    let others = 0..graph.len() as NodeId;
+    let others = 0..graph.linked() as NodeId;
     let others = others.filter(|&other| other != node);
     top.extend(
         others.map(|other| Candidate { document: other as usize, score: from.nearness(other) }),

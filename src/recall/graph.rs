@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -36,6 +36,8 @@ pub(super) struct Graph {
     pub(super) uppers: RwLock<Arc<Uppers>>,
     /// The lowest layer. None where `m` is 0.
     pub(super) webs: Vec<Web>,
+    /// Number of nodes that are linked: the first ones. Those after them are found by no walk.
+    linked: AtomicU32,
     /// Returns `true` if walks look at [coded](super::codes) vectors first.
     is_rough: AtomicBool,
     /// The memory of walks, for those to come.
@@ -56,7 +58,7 @@ impl Graph {
         Ok(Self::from_parts(params, vectors, Uppers::default(), webs))
     }
 
-    /// One that was built before.
+    /// One that was built before, with all its nodes linked.
     pub(super) fn from_parts(
         params: HnswParams,
         vectors: Vectors,
@@ -64,8 +66,9 @@ impl Graph {
         webs: Vec<Web>,
     ) -> Self {
         let (is_rough, walks) = Default::default();
+        let linked = AtomicU32::new(vectors.len() as u32);
         let (vectors, uppers) = (Arc::new(vectors), RwLock::new(Arc::new(uppers)));
-        Self { params, vectors, uppers, webs, is_rough, walks }
+        Self { params, vectors, uppers, webs, linked, is_rough, walks }
     }
 
     /// One without nodes, and otherwise the same.
@@ -105,22 +108,30 @@ impl Graph {
         Ok(self.vectors.distance.prepare(vector))
     }
 
-    /// Links nodes that were [pushed](Graph::push), on as many threads as rayon has here.
+    /// Links the next nodes that were [pushed](Graph::push), so many at most, on as many threads as rayon has
+    /// here. One caller at a time.
+    pub(super) fn link_next(&self, most: usize) {
+        let linked = self.linked();
+        let end = self.len().min(linked.saturating_add(most));
+        if !self.webs.is_empty() {
+            self.link_all((linked as NodeId..end as NodeId).collect());
+        }
+        self.linked.store(end as u32, Ordering::Release);
+    }
+
+    /// Links nodes, after all those before them.
     ///
     /// They come in an order of their own: in a file, neighbours are often alike, and would see
     /// little but each other.
-    pub(super) fn link_all(&self, nodes: &[NodeId]) {
-        if self.webs.is_empty() {
-            return;
-        }
-        let mut nodes = nodes.to_vec();
+    fn link_all(&self, mut nodes: Vec<NodeId>) {
+        let mut linked = self.linked();
         nodes.sort_unstable_by_key(|&node| scattered(node));
         for nodes in nodes.chunks(AT_ONCE) {
             self.begin_at(|uppers| uppers.with(nodes));
-            let linked = self.len() - nodes.len();
             let (alone, rest) = nodes.split_at(ALONE.saturating_sub(linked).min(nodes.len()));
             alone.iter().for_each(|&node| self.link(node));
             each(rest, WORTH_A_THREAD, |&node| self.link(node));
+            linked += nodes.len();
             self.begin_at(|uppers| uppers.built(self.params, &self.vectors));
         }
     }
@@ -186,7 +197,7 @@ impl Graph {
         for built in &uppers.built {
             built.nearest(from, upper).for_each(|near| walk.meet(&ground, near));
         }
-        walk.visit(&ground, uppers.fresh.iter().copied().chain(beacons(nodes)));
+        walk.visit(&ground, uppers.fresh.iter().copied().chain(beacons(self.linked())));
         walk.run(&ground);
         let near = exactly(from, walk.kept());
         self.walks.lock().push(walks);
@@ -196,6 +207,11 @@ impl Graph {
     /// Number of nodes.
     pub(super) fn len(&self) -> usize {
         self.vectors.len()
+    }
+
+    /// Number of nodes that are linked, the first ones.
+    pub(super) fn linked(&self) -> usize {
+        self.linked.load(Ordering::Acquire) as usize
     }
 
     /// A node's vector, [prepared](Distance::prepare).

@@ -91,20 +91,14 @@ impl NodesByHash {
 }
 
 impl Writer {
-    /// The node of a vector; a new one, noted in `new`, if there is none yet.
-    pub(super) fn node(
-        &mut self,
-        graph: &Graph,
-        vector: &[f32],
-        new: &mut Vec<NodeId>,
-    ) -> Result<NodeId> {
+    /// The node of a vector, a new one if there is none yet.
+    pub(super) fn node(&mut self, graph: &Graph, vector: &[f32]) -> Result<NodeId> {
         let hash = hash(vector);
         let known = self.nodes.get(hash);
         if let Some(known) = known.filter(|&it| graph.vector(it) == Some(vector)) {
             return Ok(known);
         }
         let node = graph.push(vector).ok_or(Error::TooMany { what: "vectors", most: u32::MAX })?;
-        new.push(node);
         self.nodes.insert(hash, node);
         Ok(node)
     }
@@ -121,7 +115,8 @@ impl HnswIndex {
     }
 
     fn of(graph: Graph, gauge: Gauge, writer: Writer) -> Self {
-        let view = HnswView { graph: Arc::new(graph), documents: Arc::default(), gauge };
+        let (linked, graph, documents) = (graph.linked(), Arc::new(graph), Arc::default());
+        let view = HnswView { graph, documents, linked, gauge, stamp: 0 };
         let (published, writer) = (RwLock::new(view), Mutex::new(writer));
         Self { published, writer, replaced: Mutex::default() }
     }
@@ -138,7 +133,11 @@ impl HnswIndex {
 
     /// Shows a view from now on.
     pub(super) fn show(&self, view: HnswView) {
+        let documents = Arc::as_ptr(&view.documents);
         let before = mem::replace(&mut *self.published.write(), view);
+        if Arc::as_ptr(&before.documents) == documents {
+            return;
+        }
         // Whoever holds a table last frees it, which may take a while: that shall be no search.
         let mut replaced = self.replaced.lock();
         replaced.push(before.documents);
@@ -270,16 +269,16 @@ impl Rebuilt {
     /// Takes the vectors of a view's documents that it doesn't have yet.
     fn take(&mut self, view: &HnswView, stop: &AtomicBool) -> Result<()> {
         self.graph.be_rough(view.gauge.is_rough);
-        let mut new = Vec::new();
         for (_, node) in view.documents.iter() {
             if let Some(vector) = view.graph.vector(node)
                 && !self.moved.contains_key(&node)
             {
-                self.moved.insert(node, self.writer.node(&self.graph, vector, &mut new)?);
+                self.moved.insert(node, self.writer.node(&self.graph, vector)?);
             }
         }
-        let chunks = new.chunks(CHUNK).take_while(|_| !stop.load(Ordering::Relaxed));
-        chunks.for_each(|chunk| self.graph.link_all(chunk));
+        while self.graph.linked() < self.graph.len() && !stop.load(Ordering::Relaxed) {
+            self.graph.link_next(CHUNK);
+        }
         if !stop.load(Ordering::Relaxed) {
             self.gauge = self.gauge.after(&self.graph);
         }
@@ -289,12 +288,12 @@ impl Rebuilt {
     /// A view's documents, on this graph.
     fn view_of(&self, view: &HnswView) -> HnswView {
         let mut documents = Documents::default();
-        documents.stamp = view.stamp();
         for (number, node) in view.documents.iter() {
             documents.set(number, self.moved.get(&node).copied());
         }
         let (graph, documents) = (Arc::clone(&self.graph), Arc::new(documents));
-        HnswView { graph, documents, gauge: self.gauge }
+        let (linked, gauge) = (graph.linked(), self.gauge);
+        HnswView { graph, documents, linked, gauge, stamp: view.stamp }
     }
 }
 

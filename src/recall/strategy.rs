@@ -12,6 +12,8 @@ pub struct Recalled {
     pub candidates: Vec<Candidate>,
     /// Plan that found them.
     pub strategy: Strategy,
+    /// Number of documents that were scanned beside a walk, as they are [not linked](crate::recall::HnswBatch::append) yet.
+    pub unlinked: usize,
 }
 
 /// Strategy by which candidates are found.

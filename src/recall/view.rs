@@ -30,6 +30,7 @@ use crate::Result;
 ///   says that less than 95 % of the ten nearest would be found. Queries that are unlike the vectors may
 ///   fare otherwise.
 /// - It scans after a walk that found fewer documents than asked for, though more are allowed.
+/// - Beside a walk it scans what was [appended](super::HnswBatch::append) and is not linked yet.
 ///
 /// So a search always returns as many documents as are allowed, up to its limit, and with the same
 /// scores as a scan.
@@ -37,7 +38,11 @@ use crate::Result;
 pub struct HnswView {
     pub(super) graph: Arc<Graph>,
     pub(super) documents: Arc<Documents>,
+    /// Number of nodes that are linked, the first ones.
+    pub(super) linked: usize,
     pub(super) gauge: Gauge,
+    /// The caller's state that this belongs to.
+    pub(super) stamp: u64,
 }
 
 impl HnswView {
@@ -58,6 +63,13 @@ impl HnswView {
         search.run(params)
     }
 
+    /// Links the next nodes, so many at most.
+    pub(super) fn link(&mut self, most: usize) {
+        self.graph.link_next(most);
+        self.linked = self.graph.linked();
+        self.gauge = self.gauge.after(&self.graph);
+    }
+
     /// Those allowed documents that there are; `None` if there are no others.
     fn allowed(&self, allowed: Option<&Allowed>) -> Option<RoaringBitmap> {
         let there = self.documents.numbers();
@@ -67,7 +79,7 @@ impl HnswView {
 
     /// Stamp that the batch was published with; 0 before the first.
     pub fn stamp(&self) -> u64 {
-        self.documents.stamp
+        self.stamp
     }
 
     /// The numbers of all documents.
@@ -141,16 +153,16 @@ impl Search<'_> {
         let reason = match strategy {
             Strategy::Scan { reason, .. } => reason,
             Strategy::Graph { ef, .. } => {
-                let candidates = self.walk(ef);
+                let (candidates, unlinked) = self.walk(ef)?;
                 let (found, wanted) = (candidates.len(), self.limit.min(documents));
                 if found == wanted {
-                    return Ok(Recalled { candidates, strategy });
+                    return Ok(Recalled { candidates, strategy, unlinked });
                 }
                 ScanReason::WalkFellShort { found, wanted }
             }
         };
-        let candidates = self.scan()?;
-        Ok(Recalled { candidates, strategy: Strategy::Scan { documents, reason } })
+        let candidates = self.scan(self.held())?;
+        Ok(Recalled { candidates, strategy: Strategy::Scan { documents, reason }, unlinked: 0 })
     }
 
     /// Number of allowed documents.
@@ -204,7 +216,8 @@ impl Search<'_> {
         (wanted.max(ef as f64) / part).ceil() as usize
     }
 
-    fn walk(&self, ef: usize) -> Vec<Candidate> {
+    /// The best of a walk, and of those documents that no walk finds; and the number of these.
+    fn walk(&self, ef: usize) -> Result<(Vec<Candidate>, usize)> {
         let mut top = Top::new(self.limit);
         let graph = &self.view.graph;
         let found = if self.allowed.is_some() && self.part() < FEW {
@@ -213,12 +226,31 @@ impl Search<'_> {
         } else {
             graph.nearest(self.query, ef)
         };
-        for near in found {
+        let linked = self.view.linked;
+        for near in found.into_iter().filter(|near| (near.node() as usize) < linked) {
             let candidate =
                 |number| Candidate { document: number as usize, score: near.nearness() };
             top.extend(self.documents_of(near.node()).map(candidate));
         }
-        top.into_ranking()
+        let unlinked = self.unlinked();
+        let count = unlinked.len();
+        top.extend(self.scan(unlinked)?);
+        Ok((top.into_ranking(), count))
+    }
+
+    /// The allowed documents that are not linked yet, and their nodes.
+    fn unlinked(&self) -> Vec<(u32, NodeId)> {
+        let allows = |number| self.allowed.as_ref().is_none_or(|set| set.contains(number));
+        let unlinked = self.view.documents.from(self.view.linked);
+        unlinked.filter(|&(number, _)| allows(number)).collect()
+    }
+
+    /// All allowed documents, and their nodes.
+    fn held(&self) -> Vec<(u32, NodeId)> {
+        let documents = &self.view.documents;
+        let numbers = self.allowed.as_ref().unwrap_or(documents.numbers());
+        let held = |number| Some((number, documents.node_of(number)?));
+        numbers.iter().filter_map(held).collect()
     }
 
     /// The allowed documents that have a node's vector.
@@ -227,14 +259,11 @@ impl Search<'_> {
         self.view.documents.of(node).filter(allowed)
     }
 
-    fn scan(&self) -> Result<Vec<Candidate>> {
-        if self.limit == 0 {
+    /// The best of some documents.
+    fn scan(&self, held: Vec<(u32, NodeId)>) -> Result<Vec<Candidate>> {
+        if self.limit == 0 || held.is_empty() {
             return Ok(Vec::new());
         }
-        let documents = &self.view.documents;
-        let numbers = self.allowed.as_ref().unwrap_or(documents.numbers());
-        let held = |number| Some((number, documents.node_of(number)?));
-        let held: Vec<_> = numbers.iter().filter_map(held).collect();
         let (graph, by) = (&self.view.graph, self.view.distance());
         let from = graph.vectors.from(by, self.query);
         let coded = if graph.is_rough() { from.coded() } else { None };

@@ -72,12 +72,14 @@ impl App {
         }
     }
 
-    /// Reads a body, away from the executor's threads if it is long; with texts for models on a thread of the service.
+    /// Reads the body of a request for the service, unless that has no room: then nothing is read. Away from the
+    /// executor's threads if it is long; with texts for models on a thread of the service.
     pub async fn read<T: Send + 'static>(
         &self,
         text: Text,
         read: impl FnOnce(&Text) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
+        self.registry.service().check_room()?;
         let text = text.in_turn(self).await;
         if text.needs_models() {
             let read = move || Ok(read(&text));

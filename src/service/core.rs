@@ -42,6 +42,11 @@ impl Core {
         self.queue().waiting()
     }
 
+    /// Checks that there is room for one more search.
+    pub fn check_room(&self) -> Result<()> {
+        self.queue().check_room(Crew::Searchers, 1)
+    }
+
     /// Adds a job, if there is room.
     pub fn push(&self, job: Job) -> Result<Place> {
         let crew = job.work.crew();

@@ -92,16 +92,23 @@ impl Queue {
         self.stopped = true;
     }
 
-    /// Adds a job, if there is room. A batch of more requests than may wait is alone.
-    pub fn push(&mut self, job: Job) -> Result<Place> {
+    /// Checks that there is room for a job of so many requests. A batch of more than may wait is alone.
+    pub fn check_room(&self, crew: Crew, weight: usize) -> Result<()> {
         if self.stopped {
             return Err(Error::ServiceStopped);
         }
         let waiting = self.waiting();
-        let line = &mut self.lines[job.work.crew() as usize];
-        if waiting > 0 && waiting + job.weight > self.options.queue {
-            return Err(Error::QueueFull { retry_after: line.wait() });
+        if waiting > 0 && waiting + weight > self.options.queue {
+            return Err(Error::QueueFull { retry_after: self.lines[crew as usize].wait() });
         }
+        Ok(())
+    }
+
+    /// Adds a job, if there is room.
+    pub fn push(&mut self, job: Job) -> Result<Place> {
+        let crew = job.work.crew();
+        self.check_room(crew, job.weight)?;
+        let line = &mut self.lines[crew as usize];
         let place = (Reverse(job.priority), self.next);
         self.next += 1;
         line.waiting += job.weight;

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
@@ -54,6 +54,19 @@ impl Service {
     /// Counts since the service was made.
     pub fn statistics(&self) -> ServiceStatistics {
         self.0.core.counters.statistics(self.0.core.waiting())
+    }
+
+    /// Checks that a search would be accepted now: for callers to whom it is work to make one, as reading its text is.
+    /// A refusal counts as that of a call.
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`], [`Error::ServiceStopped`].
+    pub fn check_room(&self) -> Result<()> {
+        let room = self.0.core.check_room();
+        if room.is_err() {
+            self.0.core.counters.answered(&room, Duration::ZERO);
+        }
+        room
     }
 
     /// Takes no more requests, and waits until those that were accepted are answered.

@@ -10,16 +10,18 @@ use crate::recall::upper::Upper;
 use crate::recall::vectors::hash;
 use crate::recall::{HnswView, NodeId};
 
-/// Writes an index, with those of its documents of which there is a revision.
+/// Writes what is linked of an index, with those of its documents of which there is a revision.
 pub(super) fn encode(
     view: &HnswView,
     revision: impl Fn(u32) -> Option<u32>,
     to: impl Write,
 ) -> io::Result<()> {
     let (graph, gauge) = (&view.graph, view.gauge);
+    let nodes = 0..graph.linked() as NodeId;
     let mut documents = [const { Vec::new() }; 3];
     for number in view.documents.numbers() {
-        if let (Some(node), Some(revision)) = (view.documents.node_of(number), revision(number)) {
+        let node = view.documents.node_of(number).filter(|node| nodes.contains(node));
+        if let (Some(node), Some(revision)) = (node, revision(number)) {
             let fields = [number, node, revision];
             documents.iter_mut().zip(fields).for_each(|(column, field)| column.push(field));
         }
@@ -28,14 +30,13 @@ pub(super) fn encode(
     out.bytes(MAGIC)?;
     out.numbers(header(graph))?;
     out.bytes(&view.stamp().to_le_bytes())?;
-    let counts = [graph.len(), documents[0].len()].map(|count| count as u32);
+    let counts = [nodes.len(), documents[0].len()].map(|count| count as u32);
     out.numbers([gauge.ef, gauge.nodes, gauge.is_rough.into()].into_iter().chain(counts))?;
     let uppers = graph.uppers.read().clone();
     out.numbers([uppers.built.len() as u32])?;
     uppers.built.iter().try_for_each(|upper| out.upper(upper))?;
     out.list(&uppers.fresh)?;
 
-    let nodes = 0..graph.len() as NodeId;
     out.section(nodes.clone(), |out, node| {
         out.bytes(&graph.vector(node).map_or(0, hash).to_le_bytes())
     })?;

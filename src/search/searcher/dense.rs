@@ -29,9 +29,9 @@ pub(super) fn contenders(
     };
     // Numbers that the graph doesn't have yet, or not any more if it is ahead.
     let unindexed = PointSet::from(allowed.bitmap() - view.numbers());
-    let (mut scored, strategy) = walk(view, search, query, allowed - &unindexed)?;
+    let (mut scored, strategy, unlinked) = walk(view, search, query, allowed - &unindexed)?;
     scored.extend(scan(reader, search.using, query, &unindexed)?);
-    Ok((scored, Method::Dense { strategy, unindexed: unindexed.len() }))
+    Ok((scored, Method::Dense { strategy, unindexed: unindexed.len() + unlinked as u64 }))
 }
 
 /// All of the `allowed` points, compared where they lie in the file.
@@ -48,19 +48,19 @@ fn scan(
 }
 
 /// The best of the `allowed` points, which the graph has: with all that tie for the last place, as
-/// it is not their numbers that decide between them.
+/// it is not their numbers that decide between them. And the number of points that are not linked yet.
 fn walk(
     view: &HnswView,
     search: &Search<'_>,
     query: &[f32],
     allowed: PointSet,
-) -> Result<(Vec<Scored>, Strategy)> {
+) -> Result<(Vec<Scored>, Strategy, usize)> {
     let exact = search.params.exact || search.candidates;
     let params = SearchParams { exact, ..search.params };
     let allowed = Allowed::from(RoaringBitmap::from(allowed));
     let mut limit = search.limit.saturating_add(1);
     loop {
-        let Recalled { candidates, mut strategy } =
+        let Recalled { candidates, mut strategy, unlinked } =
             view.search(query, limit, params, Some(&allowed))?;
         let tied = candidates.get(search.limit - 1).zip(candidates.last());
         let cut =
@@ -74,6 +74,6 @@ fn walk(
         }
         let number = |document| PointNumber::new(document as u32);
         let scored = candidates.iter().map(|it| (number(it.document), it.score)).collect();
-        return Ok((scored, strategy));
+        return Ok((scored, strategy, unlinked));
     }
 }

@@ -18,8 +18,8 @@ const CHUNK: usize = 1024;
 /// A graph is saved after this many changes, or a quarter of its size if that is more.
 const CHANGES_WORTH_SAVING: u64 = 10_000;
 
-/// The stamp of a graph that is on its way from the state of one transaction to that of another.
-const BETWEEN_STATES: u64 = 0;
+/// Stamp of a graph of a state that has no id.
+const NO_STATE: u64 = 0;
 
 /// Graphs of all dense vectors that have one.
 pub(super) type Graphs = Arc<Vec<Arc<Graph>>>;
@@ -125,27 +125,27 @@ impl Graph {
         self.index.view()
     }
 
-    /// Brings it to the state of a snapshot, unless told to stop before. One caller at a time.
-    pub fn follow(&self, snapshot: &Snapshot<'_>, stop: &AtomicBool) -> Result<()> {
+    /// Brings it to the state of a snapshot: with new vectors to be scanned until they are [linked](Graph::link).
+    /// One caller at a time.
+    pub fn follow(&self, snapshot: &Snapshot<'_>) -> Result<()> {
         let (new, gone) = self.differences(snapshot.having(&self.name)?);
         let vector = self.name.as_str();
         let _span = span!("follow graph", vector = vector, new = new.len(), gone = gone.len());
-        for chunk in chunks(&new) {
-            if stop.load(Ordering::Relaxed) {
-                return Ok(());
-            }
-            let points = snapshot.read_dense(&self.name, &chunk)?;
-            let mut batch = self.index.batch();
-            batch
-                .insert(points.iter().map(|(number, vector)| (number.get(), vector.as_slice())))?;
-            batch.publish(BETWEEN_STATES);
-            self.unsaved.fetch_add(chunk.len(), Ordering::Relaxed);
-        }
         let mut batch = self.index.batch();
+        for chunk in chunks(&new) {
+            let points = snapshot.read_dense(&self.name, &chunk)?;
+            batch
+                .append(points.iter().map(|(number, vector)| (number.get(), vector.as_slice())))?;
+        }
         gone.iter().for_each(|number| batch.remove(number.get()));
         batch.publish(stamp(snapshot));
-        self.unsaved.fetch_add(gone.len(), Ordering::Relaxed);
-        self.tend(snapshot, stop)
+        self.unsaved.fetch_add(new.len() + gone.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Links some of the vectors that are not linked yet; `false` if that was all.
+    pub fn link(&self) -> bool {
+        self.index.link(CHUNK) > 0
     }
 
     /// Numbers that it lacks, and numbers that it has too many.
@@ -156,7 +156,7 @@ impl Graph {
     }
 
     /// Does what is due after changes.
-    fn tend(&self, snapshot: &Snapshot<'_>, stop: &AtomicBool) -> Result<()> {
+    pub fn tend(&self, collection: &Collection, stop: &AtomicBool) -> Result<()> {
         if self.index.wants_rebuild() {
             log::debug!("graph of {:?}: rebuilt, as many of its vectors are gone", self.name);
             let _span = span!("rebuild graph", vector = self.name.as_str());
@@ -164,7 +164,7 @@ impl Graph {
         }
         let due = CHANGES_WORTH_SAVING.max(self.index.len() as u64 / 4);
         if self.unsaved.load(Ordering::Relaxed) >= due {
-            self.save(snapshot)?;
+            self.save(&collection.snapshot()?)?;
         }
         Ok(())
     }
@@ -215,7 +215,7 @@ fn loader(path: &Path, config: &VectorConfig, params: HnswParams) -> Result<Hnsw
 
 /// The stamp of a graph that is as a snapshot.
 fn stamp(snapshot: &Snapshot<'_>) -> u64 {
-    snapshot.state_id().unwrap_or(BETWEEN_STATES)
+    snapshot.state_id().unwrap_or(NO_STATE)
 }
 
 /// The points whose vectors a loader doesn't have, after it has kept the others.

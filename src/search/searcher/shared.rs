@@ -93,20 +93,39 @@ impl Shared {
         let newest = self.collection.snapshot()?.transaction();
         let tried = self.tried.fetch_max(newest, Ordering::Relaxed);
         match self.behind(newest) > 0 && (asked || tried < newest) {
-            true => self.follow(),
+            true => self.follow_on(),
             false => Ok(()),
         }
     }
 
-    /// Brings what is derived up to date. Nothing here uses rayon, as a thread of rayon that waits takes
-    /// up other jobs, and those may come here, too.
+    /// Brings what is derived up to date with what has been written by now.
     pub fn follow(&self) -> Result<()> {
         let _alone = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = self.take_in()?;
+        while self.link() {}
+        self.finish(transaction)
+    }
+
+    /// Brings what is derived up to date, also with what is written meanwhile: it is compared one by one
+    /// until it is linked, and nowhere faster than in the graph's memory.
+    fn follow_on(&self) -> Result<()> {
+        let _alone = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut transaction = self.take_in()?;
+        while self.link() {
+            self.tend()?;
+            transaction = self.take_in()?;
+        }
+        self.finish(transaction)
+    }
+
+    /// Has graphs and copies take in what is new; gives the transaction that they have come to. Nothing here uses
+    /// rayon, as a thread of rayon that waits takes up other jobs, and those may come here, too.
+    fn take_in(&self) -> Result<u64> {
         let snapshot = self.collection.snapshot()?;
         let _span = span!("upkeep", transaction = snapshot.transaction());
         self.renew(&snapshot)?;
         for graph in self.graphs().iter() {
-            graph.follow(&snapshot, &self.stop)?;
+            graph.follow(&snapshot)?;
         }
         #[cfg(feature = "gpu")]
         for resident in self.residents().iter() {
@@ -115,8 +134,27 @@ impl Shared {
                 log::warn!("{:?} is not resident as a whole: {error}", resident.name());
             }
         }
+        Ok(snapshot.transaction())
+    }
+
+    /// Links some of what graphs have taken in; `false` if that was all, or it is time to stop.
+    fn link(&self) -> bool {
+        let graphs = self.graphs();
+        // Each some, so that none waits for another.
+        let left = graphs.iter().filter(|graph| graph.link()).count();
+        left > 0 && !self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Rebuilds and saves graphs, where that is due.
+    fn tend(&self) -> Result<()> {
+        self.graphs().iter().try_for_each(|graph| graph.tend(&self.collection, &self.stop))
+    }
+
+    /// Graphs are linked as of a transaction, unless they were stopped.
+    fn finish(&self, transaction: u64) -> Result<()> {
+        self.tend()?;
         if !self.stop.load(Ordering::Relaxed) {
-            self.followed.store(snapshot.transaction(), Ordering::Relaxed);
+            self.followed.store(transaction, Ordering::Relaxed);
         }
         Ok(())
     }
