@@ -47,7 +47,7 @@ thread_local! {
 /// ```
 ///
 /// # Errors
-/// What the closure returns; no thread can be started.
+/// Errors of the closure; no thread can be started.
 ///
 /// # Panics
 /// If the closure does.

@@ -41,7 +41,8 @@ const BESIDE_VECTOR: &[Foreign] =
     &[Foreign::flag("on_disk"), Foreign::hint("memory"), Foreign::hint("quantization_config")];
 
 const SPARSE: &[&str] = &["modifier"];
-/// What an index takes, and how it rounds: ours is exact.
+/// Fields of others in a sparse vector. `index` says where its index is kept and how it rounds: ours
+/// is exact.
 const BESIDE_SPARSE: &[Foreign] = &[Foreign::hint("index")];
 
 impl CollectionConfig {
@@ -60,7 +61,8 @@ impl CollectionConfig {
         config.check().map_err(|error| node.wrong(error)).map(|()| config)
     }
 
-    /// What was given, field for field; and what was set in Rust, where it isn't the default.
+    /// Writes JSON: what was given, field for field, and what was set in Rust, where it isn't the
+    /// default.
     pub(crate) fn to_json(&self) -> Value {
         let all = GivenHnsw::of(&self.hints);
         json::merged(&self.hints, &self.written(|config| config.to_json(all)))
@@ -96,7 +98,7 @@ impl CollectionConfig {
         json::object([("vectors", written(dense).into()), ("sparse_vectors", json!(sparse))])
     }
 
-    /// In what another configuration differs first, if it does, for example
+    /// Difference from another configuration, the first if there are several, for example
     /// `config.vectors.dense.size is 384, not 768`. A default is the same whether or not it is written.
     pub fn difference(&self, other: &Self) -> Option<String> {
         json::difference("config", &self.meaning(), &other.meaning())
@@ -111,7 +113,7 @@ impl PartialEq for CollectionConfig {
 }
 
 impl VectorConfig {
-    /// What was given, or set where it isn't the default; `all` is said of all vectors.
+    /// Writes JSON: what was given, or set where it isn't the default; `all` is said of all vectors.
     pub(super) fn to_json(&self, all: GivenHnsw) -> Value {
         let own = match self.kind {
             VectorKind::Dense(hnsw) => {

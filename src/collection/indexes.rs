@@ -51,7 +51,7 @@ impl Collection {
     /// Drops all payload indexes of a field; gives how many there were, which may be none.
     ///
     /// # Errors
-    /// What the operating system or LMDB says.
+    /// Errors of the operating system or of LMDB.
     pub fn drop_indexes(&self, field: &FieldPath) -> Result<usize> {
         self.write(|batch| batch.drop_indexes_of(field))
     }

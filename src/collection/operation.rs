@@ -78,7 +78,7 @@ pub struct PointVectors {
     pub vectors: BTreeMap<String, Vector>,
 }
 
-/// Which points an upsert leaves as they are. By default none.
+/// Options of an upsert: which points it leaves as they are. By default none.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UpsertOptions {
@@ -95,9 +95,9 @@ pub enum UpdateMode {
     /// All.
     #[default]
     Upsert,
-    /// Those whose ids no point has; `insert_only` in JSON.
+    /// Points whose ids no point has yet; `insert_only` in JSON.
     InsertOnly,
-    /// Those whose ids points have; `update_only` in JSON.
+    /// Points whose ids points have already; `update_only` in JSON.
     UpdateOnly,
 }
 

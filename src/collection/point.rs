@@ -73,9 +73,9 @@ impl Point {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Selector {
-    /// Those of these ids.
+    /// Points of these ids.
     Ids(Vec<PointId>),
-    /// Those that match a filter.
+    /// Points that match a filter.
     Filter(Filter),
 }
 

@@ -36,7 +36,7 @@ impl Collection {
     /// that were taken before go on as they are.
     ///
     /// # Errors
-    /// What the operating system or LMDB says.
+    /// Errors of the operating system or of LMDB.
     pub fn delete_vector(&self, name: &str) -> Result<bool> {
         let _span = span!("delete vector", name = name);
         self.write(|batch| match batch.state.schema.slot(name) {

@@ -102,12 +102,12 @@ pub(super) fn point_key(number: PointNumber) -> [u8; 4] {
     number.get().to_be_bytes()
 }
 
-/// What the keys of a slot begin with.
+/// Prefix of the keys of a slot.
 pub(super) fn slot_key(slot: u8) -> [u8; 2] {
     u16::from(slot).to_be_bytes()
 }
 
-/// What is greater than all keys of a slot, and than none of the next.
+/// End of the keys of a slot: greater than all of them, and than none of the next.
 pub(super) fn slot_key_end(slot: u8) -> [u8; 2] {
     (u16::from(slot) + 1).to_be_bytes()
 }

@@ -27,7 +27,7 @@ impl Schema {
         Self { config: Arc::new(config), slots }
     }
 
-    /// That of a collection whose format is ours.
+    /// Reads the schema of a collection whose format is ours.
     pub fn read(store: &Store, txn: &RoTxn<'_, AnyTls>) -> Result<Self> {
         let damaged = |key| store.damaged(Table::Meta, key);
         let record = |key: &[u8]| store.get(txn, Table::Meta, key);

@@ -197,7 +197,7 @@ fn longest_key(slot: usize) -> Vec<u8> {
     [b"longest".as_slice(), &[slot as u8]].concat()
 }
 
-/// What stands under [`STATE_KEY`].
+/// Record under [`STATE_KEY`].
 struct Counters {
     transaction: u64,
     next: u64,

@@ -247,7 +247,7 @@ impl Store {
         deleted.map(drop).map_err(|source| self.error("write", source))
     }
 
-    /// That a record is not what was written.
+    /// Error that says that a record is not what was written.
     pub fn damaged(&self, table: Table, key: &[u8]) -> Error {
         let what = format!("record {} of {:?} with a wrong checksum", shown(key), table.name());
         self.damage(what)
@@ -279,7 +279,7 @@ mod tests {
     use crate::collection::{Collection, CollectionConfig, Point, VectorConfig};
     use crate::recall::Distance;
 
-    /// What was written before stays, and a process that opens it again goes on.
+    /// Points written before stay, and a process that opens the collection again goes on.
     #[test]
     fn a_full_map_is_an_error_that_says_what_to_do() {
         let directory = tempfile::tempdir().unwrap();

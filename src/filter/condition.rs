@@ -34,11 +34,11 @@ pub struct Filter {
     pub should: Vec<Condition>,
     /// None of these holds.
     pub must_not: Vec<Condition>,
-    /// So many of these hold.
+    /// At least [`MinShould::min_count`] of these hold.
     pub min_should: Option<MinShould>,
 }
 
-/// That at least `min_count` of some conditions hold.
+/// Conditions of which at least `min_count` have to hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MinShould {
     /// The conditions.
@@ -68,8 +68,8 @@ pub enum Condition {
 
 /// Test of the values of a payload field.
 ///
-/// Where a value is an array, its elements are asked, and one that passes is enough; an array in
-/// that array is a value.
+/// Elements of an array are tested, and one that passes is enough; an array in that array is a
+/// value.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Test {
@@ -202,12 +202,12 @@ impl Condition {
         Ok(Self::Nested(key.parse()?, filter))
     }
 
-    /// That the id is one of `ids`.
+    /// Condition that the id is one of `ids`.
     pub fn has_id<I: Into<PointId>>(ids: impl IntoIterator<Item = I>) -> Self {
         Self::HasId(ids.into_iter().map(I::into).collect())
     }
 
-    /// That the point has the vector `name`.
+    /// Condition that the point has the vector `name`.
     pub fn has_vector(name: impl Into<String>) -> Self {
         Self::HasVector(name.into())
     }

@@ -17,38 +17,38 @@ pub trait Points {
     /// Every point there is.
     ///
     /// # Errors
-    /// What the storage finds; as with all of these.
+    /// Errors of the storage; as with all of these.
     fn all(&self) -> Result<PointSet>;
 
     /// The kinds of the indexes of a field.
     ///
     /// # Errors
-    /// What the storage finds.
+    /// Errors of the storage.
     fn indexes(&self, field: &FieldPath) -> Result<Vec<IndexKind>>;
 
     /// The points that stand in an index under any key in these spans; an index that
     /// [`Points::indexes`] named.
     ///
     /// # Errors
-    /// What the storage finds.
+    /// Errors of the storage.
     fn with_keys(&self, field: &FieldPath, kind: &IndexKind, spans: &[Span]) -> Result<PointSet>;
 
     /// The points with these ids.
     ///
     /// # Errors
-    /// What the storage finds.
+    /// Errors of the storage.
     fn with_ids(&self, ids: &BTreeSet<PointId>) -> Result<PointSet>;
 
     /// The points that have a vector of this name; none, if there is no such vector.
     ///
     /// # Errors
-    /// What the storage finds.
+    /// Errors of the storage.
     fn with_vector(&self, name: &str) -> Result<PointSet>;
 
     /// A point's id and payload.
     ///
     /// # Errors
-    /// What the storage finds.
+    /// Errors of the storage.
     fn payload(&self, point: PointNumber) -> Result<(PointId, Payload)>;
 }
 
@@ -238,7 +238,7 @@ impl Counts {
         }
     }
 
-    /// Those of `all` that are in `count` sets or more.
+    /// Points of `all` that are in `count` sets or more.
     fn at_least(&self, count: usize, all: &PointSet) -> PointSet {
         let (mut more, mut equal) = (PointSet::new(), all.clone());
         let places = self.0.len().max(count.checked_ilog2().map_or(0, |last| last as usize + 1));

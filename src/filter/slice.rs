@@ -49,7 +49,7 @@ impl Slice {
         self.total
     }
 
-    /// Which of them it is.
+    /// Index of the part, counted from 0.
     pub fn index(self) -> u32 {
         self.index
     }

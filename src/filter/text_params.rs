@@ -12,11 +12,11 @@ use super::Language;
 use crate::Result;
 use crate::json::{Foreign, Json, Node, Object};
 
-/// How text is divided into the tokens that are compared, in Qdrant's terms.
+/// Rules by which text is divided into the tokens that are compared, in Qdrant's terms.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct TextParams {
-    /// What a token is.
+    /// Rule by which text is divided.
     pub tokenizer: Tokenizer,
     /// Compares tokens without regard to case.
     pub lowercase: bool,

@@ -149,7 +149,7 @@ fn improve(best: &mut Option<(Tuning, f64)>, tuning: Tuning, seconds: f64) {
     }
 }
 
-/// So many candidates that scoring them takes long enough.
+/// Number of candidates with which scoring takes long enough to be timed.
 fn enough(gpu: &Gpu, known: &Known) -> Result<usize> {
     let mut candidates = known.documents();
     while candidates < MOST_CANDIDATES && time(gpu, known, candidates)? < LONG_ENOUGH {

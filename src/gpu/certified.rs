@@ -37,7 +37,7 @@ type Outcome<Id> = (Option<(Vec<Hits<Id>>, Statistics)>, Vec<Bounding>);
 /// Ranks the candidates of each query, bounding them first where that promises to pay.
 ///
 /// # Errors
-/// What `score` says; the device is lost or out of memory.
+/// Errors of `score`; the device is lost or out of memory.
 pub(super) fn certified<Id: DocumentId>(
     gpu: &Gpu,
     stores: &Stores<'_, Id>,

@@ -42,18 +42,18 @@ impl<'a> Node<'a> {
         self.json
     }
 
-    /// That something else was expected here.
+    /// Error that says that something else was expected here.
     pub fn expected(&self, expected: impl Into<String>) -> Error {
         let (path, expected) = (self.path.clone(), expected.into());
         Error::InvalidJson { path, expected, got: excerpt(self.json) }
     }
 
-    /// That what stands here is wrong in another way than by its shape.
+    /// Error that says that what stands here is wrong in another way than by its shape.
     pub fn wrong(&self, source: Error) -> Error {
         Error::InJson { path: self.path.clone(), source: Box::new(source) }
     }
 
-    /// That what stands here is Qdrant's, and not ours.
+    /// Error that says that what stands here is Qdrant's, and not ours.
     pub fn unsupported(&self, what: &'static str) -> Error {
         Error::Unsupported { path: self.path.clone(), what }
     }

@@ -71,7 +71,7 @@ impl From<&Value> for Tree {
 pub(super) enum Packed {
     Numbers {
         list: Vec<Number>,
-        /// How many there may be in the end.
+        /// Number of elements that there may be in the end.
         likely: usize,
     },
     Any(Vec<Tree>),
@@ -182,7 +182,7 @@ impl<'a> Json<'a> {
         if let Self::Number(number) = self { number.as_f64() } else { None }
     }
 
-    /// What f32 holds of a number, if it holds it.
+    /// Number rounded to f32, if that is finite.
     pub fn as_f32(self) -> Option<f32> {
         if let Self::Number(number) = self { narrowed(number) } else { None }
     }

@@ -1,6 +1,6 @@
 //! The last few query tokens: columns in the lanes.
 //!
-//! Where query tokens would fill less than half of a register, the lanes hold columns instead, and
+//! Lanes hold columns instead where query tokens would fill less than half of a register, and
 //! each similarity is a sum over lanes at the end. A tile multiplies `R` document tokens, widened in
 //! registers, with `Q` query tokens and keeps its `R · Q` sums in registers over the whole dimension.
 

@@ -41,8 +41,8 @@ impl<'q> PreciseQuery<'q> {
         self.rows.chunks(self.dim).zip(&self.norms).map(best).sum()
     }
 
-    /// How far the score that a backend computes of `rounded`, this query in f16, and a document in f16
-    /// may be from the score in f32, if no row of the document is longer than `longest`.
+    /// Bounds how far the score that a backend computes of `rounded`, this query in f16, and a document
+    /// in f16 may be from the score in f32, if no row of the document is longer than `longest`.
     ///
     /// For a row q and a row d, which are q' and d' in f16,
     ///

@@ -1,4 +1,4 @@
-//! What rounding may do to sums of f32, for bounds on scores.
+//! Rounding errors of sums of f32, for bounds on scores.
 
 /// Largest rounding error of an f32, relative to it.
 pub(super) const UNIT_ROUNDOFF: f64 = 1.0 / (1 << 24) as f64;

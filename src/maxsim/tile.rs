@@ -4,7 +4,7 @@
 //! in registers over the columns, so that each value loaded is used `R` or `C` times; then it folds
 //! them into the query tokens' maxima. No similarity is written to memory.
 //!
-//! What a value is, the lanes say: an f32, or two integers of 16 bits. A column is a value.
+//! Lanes say what a value is: an f32, or two integers of 16 bits. A column is a value.
 
 use std::ops::Range;
 

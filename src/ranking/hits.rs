@@ -45,9 +45,9 @@ pub(crate) struct Ranked<Id> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Certified {
-    /// Those whose bounds were computed from int8.
+    /// Documents whose bounds were computed from int8.
     pub bounded: usize,
-    /// Those that could be among the best, and were scored from f16.
+    /// Documents that could be among the best, and were scored from f16.
     pub scored: usize,
 }
 

@@ -49,7 +49,7 @@ impl Allowed {
         self.0.iter().map(|document| document as usize)
     }
 
-    /// Those that a point number of 32 bits can name.
+    /// Documents that a point number of 32 bits can name.
     pub(super) fn numbers(&self) -> Option<&RoaringBitmap> {
         self.0.bitmaps().next().filter(|(high, _)| *high == 0).map(|(_, numbers)| numbers)
     }

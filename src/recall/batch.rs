@@ -34,7 +34,7 @@ pub struct HnswBatch<'i> {
 /// Vectors that are linked before it is tried how far walks have to go.
 const AT_ONCE: usize = 8192;
 
-/// What a document is to have.
+/// Vector that a document is to have.
 pub(super) enum Held<'v> {
     /// A vector, [prepared](Distance::prepare).
     Vector(Cow<'v, [f32]>),

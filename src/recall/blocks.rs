@@ -29,7 +29,7 @@ pub(super) struct Blocks {
 
 struct Block {
     memory: Box<[AtomicU32]>,
-    /// Where its first line begins.
+    /// Place of the first row in `memory`, at the beginning of a line of the cache.
     start: usize,
 }
 

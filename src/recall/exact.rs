@@ -143,7 +143,7 @@ impl ExactIndex {
     }
 }
 
-/// What can be gone through on one thread, and on several.
+/// Items that can be gone through on one thread, and on several.
 pub(super) trait Items<I>:
     IntoIterator<Item = I> + IntoParallelIterator<Item = I, Iter: IndexedParallelIterator>
 {

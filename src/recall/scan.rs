@@ -34,7 +34,7 @@ pub(super) fn nearest(
     })
 }
 
-/// Those of the documents that may be among the nearest.
+/// Documents that may be among the nearest.
 fn without_far(
     from: Outlook<'_>,
     dim: usize,

@@ -22,7 +22,7 @@ pub(super) struct Upper {
 /// The links of the nodes of a layer.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Layer {
-    /// Where the links of each node end.
+    /// End of the links of each node.
     pub(super) ends: Vec<u32>,
     pub(super) links: Vec<u32>,
 }

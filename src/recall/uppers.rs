@@ -9,7 +9,7 @@ use super::{HnswParams, NodeId, links};
 /// One node of so many is in the upper layers too.
 const NODES_PER_UPPER: u32 = 16;
 
-/// So many nodes are worth layers of their own.
+/// Number of new nodes that are worth layers of their own.
 const WORTH_BUILDING: usize = 64;
 
 /// Nodes in which walks begin.

@@ -57,7 +57,7 @@ impl Vectors {
         self.codes.is_some()
     }
 
-    /// How they are coded, if they are.
+    /// Codes of the vectors, if they are coded.
     pub(super) fn codes(&self) -> Option<&Codes> {
         self.codes.as_ref()
     }
@@ -102,7 +102,7 @@ pub(super) struct Outlook<'v> {
 }
 
 impl<'v> Outlook<'v> {
-    /// What it takes to see them in a rough way, which is faster.
+    /// Query coded, to see vectors in a rough way, which is faster; if they are coded.
     pub(super) fn coded(&self) -> Option<CodedQuery> {
         self.vectors.codes.as_ref().map(|_| CodedQuery::new(self.vector))
     }

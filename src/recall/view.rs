@@ -132,8 +132,8 @@ impl fmt::Debug for HnswView {
     }
 }
 
-/// Where less than this part is allowed, a walk looks at nothing else. At a third, that takes as long as
-/// a walk past all vectors.
+/// Part of the documents: where less is allowed, a walk looks at nothing else. At a third, that takes
+/// as long as a walk past all vectors.
 const FEW: f64 = 0.3;
 
 /// One search.

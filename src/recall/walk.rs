@@ -129,7 +129,7 @@ impl Walk {
         self.look(ground);
     }
 
-    /// What it has kept, in no order.
+    /// Nodes that it has kept, in no order.
     pub(super) fn kept(&self) -> impl Iterator<Item = Near> {
         self.kept.iter().map(|&Reverse(near)| near)
     }

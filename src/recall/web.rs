@@ -43,7 +43,7 @@ impl Web {
         Self { lists, ..Self::new(by, 0) }
     }
 
-    /// By which distance it links.
+    /// Distance by which it links.
     pub(super) fn by(&self) -> Distance {
         self.by
     }

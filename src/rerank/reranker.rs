@@ -173,7 +173,7 @@ impl Reranker {
 
     /// Ranks each query's candidates.
     ///
-    /// Where the GPU fails, the CPU answers. For that, and for candidates that are not resident,
+    /// The CPU answers where the GPU fails. For that, and for candidates that are not resident,
     /// `matrices` of the request should know every candidate.
     ///
     /// # Errors

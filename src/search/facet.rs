@@ -75,7 +75,7 @@ impl FacetRequest {
         Self { filter: Some(filter), ..self }
     }
 
-    /// So many values at most.
+    /// Limits the number of values.
     pub fn limit(self, limit: usize) -> Self {
         Self { limit, ..self }
     }

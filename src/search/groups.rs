@@ -90,7 +90,7 @@ impl GroupRequest {
         Ok(Self { request, group_by, group_size: DEFAULT_GROUP_SIZE, with_lookup: None })
     }
 
-    /// So many results of a group at most.
+    /// Limits the number of results of a group.
     pub fn group_size(self, group_size: usize) -> Self {
         Self { group_size, ..self }
     }

@@ -122,7 +122,7 @@ pub enum Method {
     },
     /// By MaxSim, every allowed point.
     MaxSim {
-        /// On which backend, and why.
+        /// Backend that scored, and why.
         execution: Execution,
         /// Number of points that were scored again from f32, as rounding to f16 might have changed
         /// whether they are among the best.
@@ -141,7 +141,7 @@ pub enum Method {
     Examples {
         /// Number of examples.
         count: usize,
-        /// On which backend, and why, if they are multivectors.
+        /// Backend that scored, and why, if they are multivectors.
         execution: Option<Execution>,
     },
     /// By similarity and diversity, among the nearest.

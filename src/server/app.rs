@@ -13,7 +13,7 @@ use super::registry::Registry;
 /// Snapshots that are made, received or recovered at once.
 const APART: usize = 4;
 
-/// What all requests share.
+/// State that all requests share.
 #[derive(Clone)]
 pub(super) struct App(Arc<Shared>);
 

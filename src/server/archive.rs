@@ -1,4 +1,4 @@
-//! What a snapshot is: a tar file with the file of a collection, or of all, as they are at one moment.
+//! Snapshots: a tar file with the file of a collection, or of all, as they are at one moment.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -80,7 +80,7 @@ fn write(to: &Path, fill: impl FnOnce(&mut Builder<Hashed<File>>) -> io::Result<
     })
 }
 
-/// Where the checksum of a snapshot is written.
+/// File in which the checksum of a snapshot is written.
 pub(super) fn checksum_file(snapshot: &Path) -> std::path::PathBuf {
     snapshot.with_extension("snapshot.sha256")
 }

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// Models by their names, beside BM25.
 pub(super) type Models = BTreeMap<String, Arc<dyn Encoder>>;
 
-/// What the texts of a body are.
+/// Use of the texts of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Texts {
     /// To be found.

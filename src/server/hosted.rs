@@ -50,7 +50,7 @@ impl Hosted {
         self.searcher().map(|it| it.collection())
     }
 
-    /// Why it can't be opened, if so.
+    /// Reason why it can't be opened, if so.
     pub fn fault(&self) -> Option<&str> {
         self.handle.is_none().then_some(&*self.fault)
     }

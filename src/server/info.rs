@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 use crate::collection::{PayloadIndex, Snapshot};
 use crate::json::merge;
 
-/// What Qdrant's clients are told of a collection.
+/// Information that Qdrant's clients get of a collection.
 pub(super) fn info(hosted: &Hosted) -> Result<Value, Refusal> {
     if let Some(fault) = hosted.fault() {
         return Ok(failed(fault));

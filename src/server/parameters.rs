@@ -1,4 +1,4 @@
-//! What URLs say: the names in their paths, and what every one may say besides its path.
+//! Parameters of URLs: the names in their paths, and what every one may say besides its path.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use tokio::time::timeout;
 
 use super::refusal::Refusal;
 
-/// Those that have a meaning here. `ordering` and `consistency` are about copies on several machines.
+/// Parameters that have a meaning here. `ordering` and `consistency` are about copies on several
+/// machines.
 #[derive(Deserialize)]
 struct Parameters {
     /// In seconds.

@@ -65,7 +65,7 @@ async fn make(app: &App, name: &str, operations: Vec<Operation>) -> Result<Vec<V
     Ok(vec![completed(hosted.collection()?)?; count])
 }
 
-/// That a change is made, and lasts: whether a client waits for it or not.
+/// Answer that a change is made, and lasts: whether a client waits for it or not.
 pub(super) fn completed(collection: &Collection) -> Result<Value, Refusal> {
     let operation = collection.snapshot()?.transaction();
     Ok(json!({"operation_id": operation, "status": "completed"}))

@@ -89,7 +89,7 @@ impl Registry {
         &self.reranker
     }
 
-    /// What there is now.
+    /// Collections and aliases that there are now.
     pub fn now(&self) -> Open {
         self.open.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

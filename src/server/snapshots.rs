@@ -41,7 +41,7 @@ pub(super) fn routes() -> Router<App> {
 const SILENCE: Duration = Duration::from_secs(20);
 const TRANSFER: Duration = Duration::from_secs(3600);
 
-/// What the URL says besides the path.
+/// Parameters that the URL has besides its path.
 #[derive(Deserialize)]
 struct Params {
     #[serde(default = "yes")]
@@ -152,7 +152,7 @@ fn shelf(app: &Shared, name: &str) -> Result<Shelf, Refusal> {
     Ok(Shelf::of(app.registry.path(), hosted.name()))
 }
 
-/// Where a snapshot is that is to be recovered, and the checksum that it should have.
+/// Location of a snapshot that is to be recovered, and the checksum that it should have.
 struct Source {
     location: String,
     checksum: Option<String>,

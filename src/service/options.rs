@@ -96,11 +96,11 @@ impl CallOptions {
 /// Priority of a call: all that wait with a higher one come first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// For what nobody looks at: imports, measurements.
+    /// Work whose end nobody watches for: imports, measurements.
     Low,
-    /// For most.
+    /// Most calls.
     #[default]
     Normal,
-    /// For what has to be answered even when there is much else, like checks of health.
+    /// Calls that have to be answered even when there is much else, like checks of health.
     High,
 }

@@ -50,7 +50,7 @@ pub(super) struct Batch {
     lane: Option<Lane>,
 }
 
-/// What a thread has to do next.
+/// Next step of a thread.
 pub(super) enum Next {
     Work(Batch),
     /// Nothing yet, for so long if no request comes.

@@ -67,7 +67,7 @@ fn answer(jobs: Vec<Job>, threads: Threads<'_>) {
     }
 }
 
-/// Who doesn't wait any more needs no answer.
+/// Sends an answer; who doesn't wait any more needs none.
 fn reply(search: Search, answers: Result<Answers>) {
     drop(search.reply.send(answers));
 }

@@ -23,7 +23,7 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub struct Service(Arc<Front>);
 
-/// What callers hold: without it, the threads end.
+/// Part that callers hold: without it, the threads end.
 struct Front {
     core: Arc<Core>,
     timer: Timer,

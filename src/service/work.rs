@@ -79,7 +79,7 @@ pub(super) struct Lane {
     pub kind: &'static str,
     /// Address of the searcher or the reranker that does it.
     pub of: usize,
-    /// What else all its jobs have in common.
+    /// Numbers that all its jobs have in common besides: for a reranker the dimension and the limit.
     pub shape: [usize; 2],
 }
 

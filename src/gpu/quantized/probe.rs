@@ -104,7 +104,7 @@ impl Known {
         self.tokens.iter().map(of_token).sum::<i32>() as f32
     }
 
-    /// What the device makes of it.
+    /// Bounds as the device computes them.
     fn bounds(&self, gpu: &Gpu, plan: &Plan) -> Result<Vec<f32>> {
         let query = self.query(plan);
         let tokens = [QueryTokens::Int8 { bytes: &query, tokens: self.tokens.len() }];

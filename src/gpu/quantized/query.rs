@@ -31,7 +31,7 @@ pub(super) struct Constants {
     pub unit: f32,
     /// Length of the token in its unit, rounded up: c.
     pub length: f32,
-    /// What a longest row of length 1 may add in that unit, rounded up: e.
+    /// Error that a longest row of length 1 may add, in that unit, rounded up: e.
     pub error: f32,
 }
 

@@ -83,7 +83,8 @@ fn residual_of(word: u32) -> f32 {
     f32::from_bits((word & 0xfff) << 19)
 }
 
-/// What the kernel computes, without its roundings; and the sum of its terms without their signs.
+/// Bound as the kernel computes it, without its roundings; and the sum of its terms without their
+/// signs.
 fn computed(query: &Tokens, document: &Rows) -> (f64, f64) {
     let (mut bound, mut terms) = (0.0, 0.0);
     for (integers, constants) in &query.0 {

@@ -49,7 +49,7 @@ impl Estimates {
         Self { maxima: vec![f32::NEG_INFINITY; query.lanes()], largest: 0.0 }
     }
 
-    /// Of what both are of.
+    /// Estimates over the rows of both.
     pub(super) fn merge(mut self, other: &Self) -> Self {
         for (max, other) in self.maxima.iter_mut().zip(&other.maxima) {
             *max = max.max(*other);

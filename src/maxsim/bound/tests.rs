@@ -188,8 +188,8 @@ fn every_kind_of_lanes_estimates_the_same() {
     });
 }
 
-/// Where every rounding goes one way, the bound is all but reached: were less of it left, it would not
-/// hold, which is what makes the tests above able to fail.
+/// Roundings that all go one way nearly reach the bound: a smaller one would not hold, which is what
+/// makes the tests above able to fail.
 #[test]
 fn rounding_that_goes_one_way_reaches_the_bound() {
     for dim in [32, 128, 768] {

@@ -36,7 +36,7 @@ pub(super) fn decode(map: MmapMut, like: &Graph) -> Result<Snapshot, String> {
     Ok(Snapshot { stamp, gauge, graph, hashes, documents })
 }
 
-/// What stands in a file, or where.
+/// Contents of a file: values, or the ranges in which they stand.
 struct Parts {
     stamp: u64,
     gauge: Gauge,

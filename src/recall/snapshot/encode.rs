@@ -55,14 +55,14 @@ pub(super) fn encode(
     out.end()
 }
 
-/// Where bytes go that a checksum follows.
+/// Writer of bytes that their checksum follows.
 struct Out<W> {
     to: W,
-    /// Those that were not written yet.
+    /// Bytes that were not written yet.
     piece: Vec<u8>,
     /// Checksums of the pieces that were.
     pieces: Vec<u8>,
-    /// Of all, so far.
+    /// Number of all bytes, so far.
     length: usize,
 }
 
@@ -116,7 +116,7 @@ impl<W: Write> Out<W> {
         Ok(())
     }
 
-    /// What is said of each node or document, from where it can be mapped.
+    /// Writes something of each node or document, from a place where it can be mapped.
     fn section(
         &mut self,
         mut each: impl Iterator<Item = u32>,

@@ -51,7 +51,7 @@ use crate::{Error, Result, files};
 const MAGIC: &[u8; 8] = b"MXFDHNSW";
 const VERSION: u32 = 6;
 
-/// Where sections begin: lines of the cache.
+/// Alignment of sections: lines of the cache.
 const ALIGNMENT: usize = 64;
 
 /// Bytes that have a checksum of their own.

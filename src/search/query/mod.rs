@@ -215,7 +215,7 @@ impl QueryRequest {
         Self { lookup_from: Some(lookup), ..self }
     }
 
-    /// So many results at most.
+    /// Limits the number of results.
     pub fn limit(self, limit: usize) -> Self {
         Self { limit, ..self }
     }
@@ -225,12 +225,12 @@ impl QueryRequest {
         Self { offset, ..self }
     }
 
-    /// This part of the payloads.
+    /// Returns this part of the payloads with the results.
     pub fn with_payload(self, with_payload: PayloadSelector) -> Self {
         Self { with_payload, ..self }
     }
 
-    /// These vectors.
+    /// Returns these vectors with the results.
     pub fn with_vector(self, with_vector: WithVector) -> Self {
         Self { with_vector, ..self }
     }
@@ -298,7 +298,7 @@ impl Prefetch {
         Self { lookup_from: Some(lookup), ..self }
     }
 
-    /// So many candidates at most.
+    /// Limits the number of candidates.
     pub fn limit(self, limit: usize) -> Self {
         Self { limit, ..self }
     }

@@ -46,11 +46,11 @@ pub enum Scoring {
         /// Pairs; a point shall be nearer to the positive example of each.
         context: Vec<ContextPair>,
     },
-    /// By how far a point is on the wrong side of pairs of examples; 0 is best.
+    /// By the distance that a point is on the wrong side of pairs of examples; 0 is best.
     Context(Vec<ContextPair>),
     /// By the similarity to a target, corrected by what is known of other results.
     Feedback(Feedback),
-    /// By what the prefetches say, put together.
+    /// By the rankings of the prefetches, put together.
     Fusion(Fusion),
     /// By a formula, from the scores of the prefetches and from payloads.
     Formula(Formula),
@@ -65,7 +65,7 @@ pub enum Scoring {
 pub enum Example {
     /// This one.
     Vector(Vector),
-    /// That of a point.
+    /// Vector of a point.
     Point(PointId),
 }
 

@@ -34,7 +34,7 @@ pub(super) trait Format {
     fn statistics(store: &Self::Store) -> StoreStatistics;
 }
 
-/// What was loaded into a store.
+/// Store, and the points known to be in it.
 pub(super) struct Copies<F: Format> {
     pub store: F::Store,
     known: Mutex<PointSet>,
@@ -54,7 +54,7 @@ impl<F: Format> Copies<F> {
         F::statistics(&self.store)
     }
 
-    /// Those of `numbers` that are not known to be resident.
+    /// Points of `numbers` that are not known to be resident.
     pub fn missing(&self, numbers: &PointSet) -> PointSet {
         numbers - &*self.known()
     }

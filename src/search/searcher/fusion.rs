@@ -52,7 +52,7 @@ pub(super) fn compute(
     Ok((scored, Method::Formula))
 }
 
-/// What each place in a ranking adds.
+/// Score that each place in a ranking adds.
 fn by_rank(count: usize, k: usize, weight: f32) -> Vec<f32> {
     let score = |rank: usize| match weight > 0.0 {
         true => 1.0 / ((rank as f32 + 1.0) / weight + k as f32 - 1.0),

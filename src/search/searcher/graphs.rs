@@ -115,7 +115,7 @@ impl Graph {
         Ok(Self { name: name.into(), path, index: loaded.index, unsaved, read_only })
     }
 
-    /// Whose vector it is.
+    /// Name of the vector.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -204,7 +204,7 @@ impl Graph {
     }
 }
 
-/// What makes a graph, with its file if that is of use.
+/// Loader of a graph, with its file if that is of use.
 fn loader(path: &Path, config: &VectorConfig, params: HnswParams) -> Result<HnswLoader> {
     let (distance, dim) = (config.distance, config.size);
     HnswLoader::from_snapshot(path, distance, params, dim).or_else(|error| {

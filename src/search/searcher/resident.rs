@@ -91,7 +91,7 @@ impl Resident {
         self.name == name && self.dim == dim
     }
 
-    /// Whose vector it is.
+    /// Name of the vector.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -102,7 +102,8 @@ impl<'r> Task<'_, 'r> {
         Key { asked: *asked, filters: filters.clone(), excluded: self.excluded.clone() }
     }
 
-    /// What a stage has found that was run. The first who takes it is the one that it was run for.
+    /// Takes what a stage that was run has found. The first who takes it is the one that it was run
+    /// for.
     fn take(
         &self,
         reader: &mut Reader<'_, 'r>,

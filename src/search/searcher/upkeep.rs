@@ -25,7 +25,7 @@ static ENDED: Condvar = Condvar::new();
 /// Jobs, and when they are due.
 struct Schedule {
     jobs: BTreeMap<u64, Job>,
-    /// Those that don't run.
+    /// Times and ids of the jobs that don't run.
     due: BTreeSet<(Instant, u64)>,
     /// Time at which those are due that nobody asks for: together, so that threads wake as seldom
     /// as for one.

@@ -31,7 +31,7 @@ struct Match<'a> {
     /// Row of the hit's multivector.
     token: u32,
     matched: String,
-    /// Where that stands in the text.
+    /// Begin and end of the match in the text, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<[usize; 2]>,
     similarity: f32,

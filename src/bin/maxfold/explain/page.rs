@@ -31,7 +31,8 @@ pub struct Patches {
 }
 
 impl Patches {
-    /// Those that arguments or a payload tell of; those of ColPali, if there is an image and as many `rows`.
+    /// Patches that arguments or a payload tell of; those of ColPali, if there is an image and as many
+    /// `rows`.
     pub fn of(args: &PageArgs, payload: &Payload, rows: usize) -> Option<Self> {
         let first = args.first_patch;
         let has_image = args.image.is_some() || payload.contains_key("image");

@@ -56,7 +56,7 @@ fn joined(tokens: &[String]) -> String {
     text
 }
 
-/// Where each token stands in the text, each after the one before it.
+/// Bytes of the text at which each token stands, each after the one before it.
 fn places(tokens: &[String], text: &str) -> Vec<Option<Range<usize>>> {
     let letters: Vec<(Range<usize>, char)> = text
         .char_indices()

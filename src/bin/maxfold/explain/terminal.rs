@@ -62,7 +62,7 @@ fn written(explained: &Explained, hit: &Hit, coloured: bool) -> String {
     text + &table(explained, hit, paint)
 }
 
-/// What each query token matched.
+/// Table of the query tokens, and what each matched.
 fn table(explained: &Explained, hit: &Hit, paint: impl Fn(&str, usize) -> String) -> String {
     let rows = explained.matches(hit).map(|(token, it)| {
         let (name, matched) = (explained.name(token), hit.row_name(it.token as usize));
