@@ -163,7 +163,7 @@ impl<'i> HnswBatch<'i> {
     pub fn publish(self, stamp: u64) {
         let Self { index, writer: _writer, mut view, changes } = self;
         if !changes.is_empty() {
-            // What is there is copied, as searches go on with it: they wait for no more than an exchange.
+            // What changes is copied, as searches go on with it: they wait for no more than an exchange.
             let documents = Arc::make_mut(&mut view.documents);
             changes.into_iter().for_each(|(number, node)| documents.set(number, node));
         }
@@ -173,7 +173,7 @@ impl<'i> HnswBatch<'i> {
     /// Lets [linked](HnswBatch::link) documents show, and no others.
     pub(super) fn publish_only(self, linked: Vec<(u32, NodeId)>, stamp: u64) {
         let Self { index, writer: _writer, view, .. } = self;
-        let mut documents = Documents::with_capacity(linked.len());
+        let mut documents = Documents::default();
         linked.into_iter().for_each(|(number, node)| documents.set(number, Some(node)));
         index.show(HnswView { documents: Arc::new(documents), stamp, ..view });
     }

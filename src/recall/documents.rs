@@ -2,24 +2,45 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
 use super::vectors::NodeId;
+
+/// Numbers that follow each other and are in one part of the table.
+const RUN: u32 = 1024;
+
+/// Parts of the table by number.
+const PARTS: usize = 256;
+
+/// Nodes that are in one part of the table by node.
+const PAGE: usize = 1024;
 
 /// Documents and the nodes of their vectors.
 ///
 /// Documents with equal vectors (boilerplate, empty texts, copies) share a node: a crowd of equal
 /// vectors would be linked to nothing but each other. A node whose documents are gone stays in the
 /// graph, as a place to pass through, and is never found.
-#[derive(Clone, Default)]
+///
+/// A clone shares its parts. Those that are changed then are copied: of a table of a million documents, with a thousand
+/// that come one after the other, a hundredth.
+#[derive(Clone)]
 pub(super) struct Documents {
-    node_of: HashMap<u32, NodeId, BuildHasherDefault<NumberHasher>>,
+    node_of: Vec<Arc<NodeOf>>,
     /// The documents of each node.
-    holders: Vec<Holders>,
+    holders: Vec<Arc<[Holders; PAGE]>>,
     numbers: RoaringBitmap,
     /// Nodes that have a document.
     nodes: usize,
+}
+
+/// Nodes by number, of a part of the documents.
+type NodeOf = HashMap<u32, NodeId, BuildHasherDefault<NumberHasher>>;
+
+/// The part that has a number.
+fn part_of(number: u32) -> usize {
+    (number / RUN) as usize % PARTS
 }
 
 /// Spreads numbers over 64 bits by a multiplication: many are looked up.
@@ -81,23 +102,30 @@ impl Holders {
     }
 }
 
-impl Documents {
-    /// None yet, and room for so many.
-    pub(super) fn with_capacity(documents: usize) -> Self {
-        let node_of = HashMap::with_capacity_and_hasher(documents, BuildHasherDefault::default());
-        Self { node_of, holders: Vec::with_capacity(documents), ..Self::default() }
-    }
+/// The page of a node, and its place there.
+fn place(node: NodeId) -> (usize, usize) {
+    (node as usize / PAGE, node as usize % PAGE)
+}
 
+impl Default for Documents {
+    fn default() -> Self {
+        let (holders, numbers, nodes) = Default::default();
+        Self { node_of: vec![Arc::default(); PARTS], holders, numbers, nodes }
+    }
+}
+
+impl Documents {
     /// Gives a document a vector, or none.
     pub(super) fn set(&mut self, number: u32, node: Option<NodeId>) {
+        let node_of = Arc::make_mut(&mut self.node_of[part_of(number)]);
         let before = match node {
             Some(node) => {
                 self.numbers.insert(number);
-                self.node_of.insert(number, node)
+                node_of.insert(number, node)
             }
             None => {
                 self.numbers.remove(number);
-                self.node_of.remove(&number)
+                node_of.remove(&number)
             }
         };
         if before != node {
@@ -107,16 +135,19 @@ impl Documents {
     }
 
     fn attach(&mut self, number: u32, node: NodeId) {
-        let at = node as usize;
-        if self.holders.len() <= at {
-            self.holders.resize_with(at + 1, Holders::default);
+        let (page, at) = place(node);
+        if self.holders.len() <= page {
+            self.holders.resize_with(page + 1, || Arc::new([const { Holders::None }; PAGE]));
         }
-        self.nodes += usize::from(matches!(self.holders[at], Holders::None));
-        self.holders[at].insert(number);
+        let holders = &mut Arc::make_mut(&mut self.holders[page])[at];
+        self.nodes += usize::from(matches!(holders, Holders::None));
+        holders.insert(number);
     }
 
     fn detach(&mut self, number: u32, node: NodeId) {
-        if let Some(holders) = self.holders.get_mut(node as usize) {
+        let (page, at) = place(node);
+        if let Some(page) = self.holders.get_mut(page) {
+            let holders = &mut Arc::make_mut(page)[at];
             holders.remove(number);
             self.nodes -= usize::from(matches!(holders, Holders::None));
         }
@@ -124,17 +155,19 @@ impl Documents {
 
     /// The documents that have a node's vector, ascending.
     pub(super) fn of(&self, node: NodeId) -> impl Iterator<Item = u32> {
-        self.holders.get(node as usize).into_iter().flat_map(Holders::iter)
+        let (page, at) = place(node);
+        self.holders.get(page).into_iter().flat_map(move |page| page[at].iter())
     }
 
     /// The documents of all nodes from `first` on.
     pub(super) fn from(&self, first: usize) -> impl Iterator<Item = (u32, NodeId)> {
-        let nodes = self.holders.iter().zip(0..).skip(first);
-        nodes.flat_map(|(holders, node)| holders.iter().map(move |number| (number, node)))
+        let nodes = first..self.holders.len() * PAGE;
+        let nodes = nodes.map(|node| node as NodeId);
+        nodes.flat_map(|node| self.of(node).map(move |number| (number, node)))
     }
 
     pub(super) fn node_of(&self, number: u32) -> Option<NodeId> {
-        self.node_of.get(&number).copied()
+        self.node_of[part_of(number)].get(&number).copied()
     }
 
     /// The numbers of all documents.
@@ -144,11 +177,11 @@ impl Documents {
 
     /// Each document, and its node.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, NodeId)> {
-        self.node_of.iter().map(|(&number, &node)| (number, node))
+        self.node_of.iter().flat_map(|part| part.iter().map(|(&number, &node)| (number, node)))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.node_of.len()
+        self.numbers.len() as usize
     }
 
     /// Number of nodes that have a document.
