@@ -1,13 +1,15 @@
-"""The worker for maxsim-cpu and numpy; it speaks the Rust worker's protocol."""
+"""The worker for maxsim-cpu, numpy and LodeDB; it speaks the Rust worker's protocol."""
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import lodedb
 import maxsim_cpu
 import numpy as np
 from threadpoolctl import threadpool_info
@@ -97,6 +99,48 @@ def numpy_variants(queries: Matrices, documents: Matrices) -> dict[str, Call]:
     return variants
 
 
+class LodeIndex:
+    """All documents in an index of LodeDB, whose search compares each of them.
+
+    Called, it gives every score; what is timed is the search for the best ten, as it makes an object of each hit.
+    """
+
+    def __init__(self, queries: Matrices, documents: Matrices, storage: str) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="maxfold-peers-")
+        dim = documents.tokens.shape[1]
+        self.index = lodedb.LodeLateInteractionIndex(self.folder.name, dim=dim, storage=storage)
+        self.count = len(documents)
+        self.queries = [queries[item] for item in range(len(queries))]
+        matrices = [{"id": str(item), "patches": documents[item]} for item in range(self.count)]
+        self.index.add_documents(matrices, normalize=False)
+
+    def hits(self, k: int) -> list[list]:
+        return self.index.search_many(self.queries, k=k, normalize=False)
+
+    def __call__(self) -> np.ndarray:
+        scores = np.full((len(self.queries), self.count), np.nan)
+        for row, hits in zip(scores, self.hits(self.count)):
+            row[[int(hit.id) for hit in hits]] = [hit.score for hit in hits]
+        return scores.ravel()
+
+    def timed(self) -> None:
+        self.hits(10)
+
+
+def lodedb_variants(queries: Matrices, documents: Matrices) -> dict[str, Call]:
+    """A search of all documents, in each format that keeps what it is given."""
+    if documents.tokens.shape[1] % 8:
+        return {}
+    kinds = ["float32", "float16"]
+    return {f"search, {kind}": LodeIndex(queries, documents, kind) for kind in kinds}
+
+
+def lodedb_int8_variants(queries: Matrices, documents: Matrices) -> dict[str, Call]:
+    if documents.tokens.shape[1] % 8:
+        return {}
+    return {"search, int8": LodeIndex(queries, documents, "int8")}
+
+
 def in_parts(query: np.ndarray, tokens: int) -> list[np.ndarray]:
     return [query[start : start + tokens] for start in range(0, len(query), tokens)]
 
@@ -121,7 +165,12 @@ def fastest(variants: dict[str, Call]) -> tuple[str, Call]:
         call()
         return min(elapsed(call) for _ in range(5))
 
-    return min(variants.items(), key=lambda variant: trial(variant[1]))
+    return min(variants.items(), key=lambda variant: trial(timed(variant[1])))
+
+
+def timed(call: Call) -> Call:
+    """What is timed of a variant."""
+    return getattr(call, "timed", call)
 
 
 def elapsed(call: Call) -> float:
@@ -130,7 +179,12 @@ def elapsed(call: Call) -> float:
     return time.perf_counter() - start
 
 
-VARIANTS = {"maxsim-cpu": maxsim_cpu_variants, "numpy": numpy_variants}
+VARIANTS = {
+    "maxsim-cpu": maxsim_cpu_variants,
+    "numpy": numpy_variants,
+    "lodedb": lodedb_variants,
+    "lodedb-int8": lodedb_int8_variants,
+}
 
 
 class Worker:
@@ -153,8 +207,9 @@ class Worker:
     def load(self, documents: str, queries: str, threads: int, only: list[str]) -> dict:
         query, document = Matrices.read(queries).widened(), Matrices.read(documents).widened()
         for name, variants in VARIANTS.items():
-            if not only or name in only:
-                self.peers[name] = fastest(variants(query, document))
+            made = variants(query, document) if not only or name in only else {}
+            if made:
+                self.peers[name] = fastest(made)
         peers = [{"name": name, "variant": variant} for name, (variant, _) in self.peers.items()]
         return {"peers": peers}
 
@@ -165,7 +220,7 @@ class Worker:
         return {"scores": scores.tolist(), "peak_bytes": max(0, status("VmHWM:") - before)}
 
     def time(self, peer: str, at_least: float) -> dict:
-        call = self.peers[peer][1]
+        call = timed(self.peers[peer][1])
         call()
         start, cpu_start, calls = time.perf_counter(), time.process_time(), 0
         while calls == 0 or time.perf_counter() - start < at_least:

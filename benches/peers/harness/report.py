@@ -17,9 +17,9 @@ from statistics import median
 from . import shapes, workers
 from .bench import EdgeMeasured, Measured, Plan, Result
 
-PEERS = ["maxsim-cpu", "lateweave", "numpy", "numkong"]
-#: NumKong picks each maximum by 8-bit dot products.
-APPROXIMATE_BY_DESIGN = {"numkong"}
+PEERS = ["maxsim-cpu", "lateweave", "numpy", "numkong", "lodedb", "lodedb-int8"]
+#: NumKong picks each maximum by 8-bit dot products; LodeDB scores from int8.
+APPROXIMATE_BY_DESIGN = {"numkong", "lodedb-int8"}
 #: Beyond this error, relative to query tokens, a peer counts as approximate.
 EXACT = 1e-3
 
@@ -337,6 +337,7 @@ def versions(settings: dict[str, str]) -> dict:
     return {
         "maxsim-cpu": version("maxsim-cpu"),
         "numpy": f"{version('numpy')} ({numpy})",
+        "lodedb": version("lodedb"),
         "lateweave": f"{of['lateweave']} ({linked})",
         "numkong": of["numkong"],
         **edge_versions(),

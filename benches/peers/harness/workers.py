@@ -11,7 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 RUST = [str(HERE / "target/release/peers")]
 PYTHON = [sys.executable, "-m", "harness.python_peers"]
-PYTHON_PEERS = ["maxsim-cpu", "numpy"]
+PYTHON_PEERS = ["maxsim-cpu", "numpy", "lodedb", "lodedb-int8"]
 
 #: By these, libraries choose the kernels of a machine without AVX-512.
 AVX2 = {

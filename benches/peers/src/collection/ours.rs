@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use maxfold::collection::{Collection, CollectionConfig, Point, Vector, VectorConfig};
+use maxfold::collection::{Collection, CollectionConfig, Datatype, Point, Vector, VectorConfig};
 use maxfold::filter::PointId;
 use maxfold::recall::{Distance, HnswParams};
 use maxfold::rerank::{Backend, Reranker};
@@ -19,7 +19,8 @@ use super::{BATCH, DENSE, EF_CONSTRUCT, Hit, Ingested, M, TOKENS};
 pub fn ingest(points: &Points, folder: &Path) -> Result<(Searcher, Ingested)> {
     let graph = HnswParams::new().m(M).ef_construct(EF_CONSTRUCT);
     let dense = VectorConfig::dense(points.shape.dense, Distance::Cosine).hnsw(Some(graph));
-    let tokens = VectorConfig::multi(points.shape.dim, Distance::Cosine);
+    let tokens =
+        VectorConfig::multi(points.shape.dim, Distance::Cosine).datatype(Datatype::Float16);
     let config = CollectionConfig::new().vector(DENSE, dense).vector(TOKENS, tokens);
     let collection = Collection::create(folder, config)?;
     let mut ingested = Ingested::default();
