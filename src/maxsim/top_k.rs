@@ -14,11 +14,17 @@ use crate::background::Cancellation;
 use crate::multivector::{TokenMatrixRef, check_dimensions};
 use crate::ranking::{by_rank, first};
 
-/// Documents that are bounded before it is decided whether to bound the others.
+/// The most documents that are bounded before it is decided whether to bound the others.
 const SAMPLE: usize = 128;
 
+/// One document of so many is bounded before that, or more where that would be fewer than [`LEAST_SAMPLE`].
+const DOCUMENTS_OF_SAMPLE: usize = 4;
+
+/// The least documents that say something of the others.
+const LEAST_SAMPLE: usize = 32;
+
 /// Bounds pay from so many documents. These thresholds were measured.
-const LEAST_DOCUMENTS: usize = 2 * SAMPLE;
+const LEAST_DOCUMENTS: usize = 80;
 
 /// Bounds pay from so many tokens a document: those of fewer cost too much beside the tokens'.
 const LEAST_DOCUMENT_TOKENS: usize = 24;
@@ -101,11 +107,12 @@ impl CpuMaxSim {
         }
         let quantized = QuantizedQuery::new(query, integers.lane_width())?;
         let bound = |some| bounds(integers, &quantized, documents, some, cancellation);
-        let mut found = bound(0..SAMPLE);
-        if !prunes(&found, (k * SAMPLE).div_ceil(documents.len())) {
+        let sample = (documents.len() / DOCUMENTS_OF_SAMPLE).clamp(LEAST_SAMPLE, SAMPLE);
+        let mut found = bound(0..sample);
+        if !prunes(&found, (k * sample).div_ceil(documents.len())) {
             return None;
         }
-        found.extend(bound(SAMPLE..documents.len()));
+        found.extend(bound(sample..documents.len()));
         Some(found.into_iter().map(|bounds| bounds.upper).collect())
     }
 
