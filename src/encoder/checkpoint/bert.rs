@@ -5,6 +5,7 @@ use candle_nn::{Activation, Embedding, LayerNorm, Linear, Module, VarBuilder};
 use serde::Deserialize;
 
 use super::attention::{Attention, Batch, View};
+use super::gelu::activate;
 use super::weights::{joined, linear, norm};
 
 /// `config.json`.
@@ -154,7 +155,7 @@ impl Layer {
     fn forward(&self, states: &Tensor, batch: &Batch) -> Result<Tensor> {
         let mixed = self.attention.forward(states, &batch.texts, View::default())?;
         let states = self.attention_norm.forward(&(states + mixed)?)?;
-        let wide = self.activation.forward(&self.up.forward(&states)?)?;
+        let wide = activate(self.activation, &self.up.forward(&states)?)?;
         self.norm.forward(&(self.down.forward(&wide)? + states)?)
     }
 }

@@ -7,6 +7,7 @@ use candle_nn::{Activation, Linear, Module};
 use serde::Deserialize;
 
 use super::folder::{bytes, required, unusable};
+use super::gelu::activate;
 use super::weights;
 
 /// `config.json` of a layer.
@@ -77,7 +78,7 @@ impl Head {
         let projected = match &self.activation {
             Function::Identity => projected,
             Function::Tanh => projected.tanh()?,
-            Function::Of(activation) => activation.forward(&projected)?,
+            Function::Of(activation) => activate(*activation, &projected)?,
         };
         match &self.residual {
             Residual::None => Ok(projected),

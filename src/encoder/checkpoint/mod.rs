@@ -7,6 +7,7 @@
 //! | `network.rs` | a transformer and the layers after it |
 //! | `bert.rs`, `modern_bert.rs` | the transformers |
 //! | `attention.rs` | attention within texts that lie one after the other |
+//! | `gelu.rs` | the activation of most of them |
 //! | `head.rs` | a layer after a transformer |
 //! | `weights.rs` | layers from tensors, by their names |
 //!
@@ -16,6 +17,7 @@
 mod attention;
 mod bert;
 mod folder;
+mod gelu;
 mod head;
 mod modern_bert;
 mod network;

@@ -5,6 +5,7 @@ use candle_nn::{Activation, Embedding, LayerNorm, Linear, Module, VarBuilder};
 use serde::Deserialize;
 
 use super::attention::{Attention, Batch, Rotation, View};
+use super::gelu::activate;
 use super::weights::{linear, norm};
 
 /// `config.json`, as versions 4 and 5 of transformers write it.
@@ -150,7 +151,7 @@ impl Layer {
         let states = (self.attention.forward(&normed, &batch.texts, view)? + states)?;
         let wide = self.up.forward(&self.norm.forward(&states)?)?.chunk(2, D::Minus1)?;
         let (input, gate) = (wide[0].contiguous()?, wide[1].contiguous()?);
-        let gated = (self.activation.forward(&input)? * gate)?;
+        let gated = (activate(self.activation, &input)? * gate)?;
         self.down.forward(&gated)? + states
     }
 }
