@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import subprocess
 import sys
@@ -18,7 +19,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="benches/peers/run",
         description=__doc__,
-        epilog="`run collection` and `run agree` compare collections, and have options of their own",
+        epilog="`run collection`, `flow` and `agree` compare collections, and have options of their own",
     )
     parser.add_argument(
         "--only",
@@ -49,9 +50,20 @@ def progress(run: Measured | EdgeMeasured) -> None:
     print(f"{what}, {report.plural(run.threads)}: {times} ms{busy}", file=sys.stderr, flush=True)
 
 
+def flow(given: list[str]) -> None:
+    """On one core, and on as many as there are."""
+    for threads in sorted({1, report.physical_cores()}):
+        cores = workers.cores(threads)
+        command = [*workers.RUST, "flow", "--threads", str(threads), *given]
+        pin = lambda cores=cores: os.sched_setaffinity(0, cores)
+        subprocess.run(command, preexec_fn=pin, check=True)
+
+
 def main() -> None:
     if sys.argv[1:2] == ["agree"]:
         raise SystemExit(subprocess.run([*workers.RUST, *sys.argv[1:]]).returncode)
+    if sys.argv[1:2] == ["flow"]:
+        return flow(sys.argv[2:])
     if sys.argv[1:2] == ["collection"]:
         return collection.main(sys.argv[2:])
     given = arguments()

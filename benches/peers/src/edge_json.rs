@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result, ensure};
 use qdrant_edge::{
-    Filter, NamedQuery, Prefetch, QueryEnum, QueryRequest, ScoringQuery, SearchParams,
-    TypedMultiDenseVector, VectorInternal,
+    Filter, Fusion, NamedQuery, Prefetch, QueryEnum, QueryRequest, ScoringQuery, SearchParams,
+    SparseVector, TypedMultiDenseVector, VectorInternal, WithPayloadInterface,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,11 +12,14 @@ use serde_json::Value;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
-    query: Rows,
+    query: Query,
+    #[serde(default)]
     using: String,
     limit: usize,
     #[serde(default)]
     offset: usize,
+    #[serde(default)]
+    with_payload: bool,
     score_threshold: Option<f32>,
     filter: Option<Filter>,
     params: Option<SearchParams>,
@@ -26,10 +29,15 @@ struct Body {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Rows {
+enum Query {
     One(Vec<f32>),
     Many(Vec<Vec<f32>>),
+    Sparse { indices: Vec<u32>, values: Vec<f32> },
+    Fusion { fusion: String },
 }
+
+/// Qdrant's, where a request doesn't say.
+const RRF_K: usize = 2;
 
 pub fn request(body: &Value) -> Result<QueryRequest> {
     let body = Body::deserialize(body).context("a request to Qdrant Edge")?;
@@ -40,13 +48,15 @@ pub fn request(body: &Value) -> Result<QueryRequest> {
         score_threshold: body.score_threshold,
         offset: body.offset,
         params: body.params,
+        with_payload: WithPayloadInterface::Bool(body.with_payload),
         ..QueryRequest::new(body.limit)
     })
 }
 
 fn prefetch(body: Body) -> Result<Prefetch> {
-    ensure!(body.offset == 0 && body.prefetch.is_empty(), "a prefetch has neither");
+    ensure!(body.offset == 0, "a prefetch has none");
     Ok(Prefetch {
+        prefetches: body.prefetch.into_iter().map(prefetch).collect::<Result<_>>()?,
         query: Some(query(body.query, &body.using)?),
         filter: body.filter,
         score_threshold: body.score_threshold,
@@ -55,10 +65,17 @@ fn prefetch(body: Body) -> Result<Prefetch> {
     })
 }
 
-fn query(rows: Rows, using: &str) -> Result<ScoringQuery> {
-    let vector = match rows {
-        Rows::One(row) => VectorInternal::Dense(row),
-        Rows::Many(rows) => {
+fn query(query: Query, using: &str) -> Result<ScoringQuery> {
+    let vector = match query {
+        Query::One(row) => VectorInternal::Dense(row),
+        Query::Sparse { indices, values } => {
+            VectorInternal::Sparse(SparseVector { indices, values })
+        }
+        Query::Fusion { fusion } => {
+            ensure!(fusion == "rrf", "expected rrf, got {fusion}");
+            return Ok(ScoringQuery::Fusion(Fusion::Rrf { k: RRF_K, weights: None }));
+        }
+        Query::Many(rows) => {
             let dim = rows.first().context("a query without rows")?.len();
             VectorInternal::MultiDense(TypedMultiDenseVector::new(rows.concat(), dim))
         }

@@ -1,5 +1,5 @@
 //! The Rust half of the harness: a worker that holds inputs and times one call at a time; and
-//! `peers agree`, which compares answers and stands alone.
+//! `peers agree` and `peers flow`, which stand alone.
 //!
 //! The worker answers one line of JSON on stdout for each line of JSON on stdin ([`protocol`]); the
 //! Python half, `harness/`, decides what is timed when. A worker serves one shape, or one collection,
@@ -15,6 +15,7 @@
 //! | `fma.rs` | what the cores can do: loops of independent FMAs |
 //! | `edge.rs` | Qdrant Edge: prefetch and rerank beside Maxfold's kernel |
 //! | `collection/` | Maxfold's collection beside Qdrant Edge's |
+//! | `flow.rs` | one request with everything, beside Qdrant Edge's |
 //! | `agree/` | whether the two answer alike |
 //! | `edge_json.rs` | Qdrant's JSON as requests to Qdrant Edge |
 
@@ -22,6 +23,7 @@ mod agree;
 mod collection;
 mod edge;
 mod edge_json;
+mod flow;
 mod fma;
 mod inputs;
 mod measure;
@@ -43,11 +45,13 @@ struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     Agree(agree::Options),
+    Flow(flow::Options),
 }
 
 fn main() -> Result<()> {
     match Args::parse().command {
         Some(Command::Agree(options)) => agree::run(&options),
+        Some(Command::Flow(options)) => flow::run(&options),
         None => worker::run(),
     }
 }

@@ -165,7 +165,8 @@ fn edge_vector(named: &Named, datatype: VectorStorageDatatype) -> EdgeVectorPara
     params.hnsw_config(HnswIndexConfig { m: 0, ..HnswIndexConfig::default() }).build()
 }
 
-fn index(key: &str, kind: &str) -> Result<FieldIndexOperations> {
+/// A payload index of Edge's.
+pub fn index(key: &str, kind: &str) -> Result<FieldIndexOperations> {
     let field_name: JsonPath = key.parse().map_err(|()| anyhow!("the key {key}"))?;
     let kind: PayloadSchemaType = serde_json::from_value(kind.into()).context("an index")?;
     let field_schema = Some(PayloadFieldSchema::FieldType(kind));

@@ -8,7 +8,7 @@
 //! | `lists.rs` | two lists of results, place by place |
 //! | `verdict.rs` | whether two answers are one, and if not, why |
 
-mod engines;
+pub mod engines;
 mod filters;
 mod lists;
 mod points;

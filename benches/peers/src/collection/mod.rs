@@ -6,10 +6,10 @@
 //! | `ours.rs`, `theirs.rs` | each engine, through its public API |
 //! | `quality.rs` | how much of the right answer each finds |
 
-mod ours;
-mod points;
+pub mod ours;
+pub mod points;
 mod quality;
-mod theirs;
+pub mod theirs;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -28,22 +28,22 @@ pub use quality::Quality;
 use crate::edge_json;
 use crate::peer::Peer;
 
-const DENSE: &str = "dense";
-const TOKENS: &str = "tokens";
+pub const DENSE: &str = "dense";
+pub const TOKENS: &str = "tokens";
 
 /// Of both graphs.
 const M: usize = 16;
 const EF_CONSTRUCT: usize = 100;
 
 /// Points of a call that writes.
-const BATCH: usize = 500;
+pub const BATCH: usize = 500;
 /// Hits of a search.
 const LIMIT: usize = 10;
 /// Requests of a call that is timed, one after the other.
 pub const REQUESTS: usize = 8;
 
 /// A point, and its score.
-type Hit = (u64, f32);
+pub type Hit = (u64, f32);
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,17 +12,12 @@ use maxfold::rerank::{Backend, Reranker};
 use maxfold::search::{QueryRequest, Searcher, SearcherOptions};
 use serde_json::Value;
 
-use super::points::Points;
+use super::points::{Points, Shape};
 use super::{BATCH, DENSE, EF_CONSTRUCT, Hit, Ingested, M, TOKENS};
 
 /// Writes all points, and makes them ready to be searched with the graph, also after the next open.
 pub fn ingest(points: &Points, folder: &Path) -> Result<(Searcher, Ingested)> {
-    let graph = HnswParams::new().m(M).ef_construct(EF_CONSTRUCT);
-    let dense = VectorConfig::dense(points.shape.dense, Distance::Cosine).hnsw(Some(graph));
-    let tokens =
-        VectorConfig::multi(points.shape.dim, Distance::Cosine).datatype(Datatype::Float16);
-    let config = CollectionConfig::new().vector(DENSE, dense).vector(TOKENS, tokens);
-    let collection = Collection::create(folder, config)?;
+    let collection = Collection::create(folder, config(&points.shape))?;
     let mut ingested = Ingested::default();
     let numbers: Vec<usize> = (0..points.shape.points).collect();
     for batch in numbers.chunks(BATCH) {
@@ -40,12 +35,20 @@ pub fn ingest(points: &Points, folder: &Path) -> Result<(Searcher, Ingested)> {
     Ok((searcher, ingested))
 }
 
-fn point(points: &Points, number: usize) -> Point {
+/// Both vectors, the tokens in float16.
+pub fn config(shape: &Shape) -> CollectionConfig {
+    let graph = HnswParams::new().m(M).ef_construct(EF_CONSTRUCT);
+    let dense = VectorConfig::dense(shape.dense, Distance::Cosine).hnsw(Some(graph));
+    let tokens = VectorConfig::multi(shape.dim, Distance::Cosine).datatype(Datatype::Float16);
+    CollectionConfig::new().vector(DENSE, dense).vector(TOKENS, tokens)
+}
+
+pub fn point(points: &Points, number: usize) -> Point {
     let tokens = Vector::Multi { values: points.tokens(number), dim: points.shape.dim };
     Point::new(number as u64).vector(DENSE, points.dense(number).to_vec()).vector(TOKENS, tokens)
 }
 
-fn searcher(collection: Collection) -> Result<Searcher> {
+pub fn searcher(collection: Collection) -> Result<Searcher> {
     let options = SearcherOptions::new().reranker(Reranker::new(Backend::Cpu)?);
     Ok(Searcher::with_options(collection, options)?)
 }

@@ -6,10 +6,10 @@ use std::time::Instant;
 use anyhow::{Result, anyhow, ensure};
 use qdrant_edge::external::serde_json::json;
 use qdrant_edge::{
-    Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams, HnswIndexConfig,
-    MultiVectorConfig, PointId, PointInsertOperations, PointOperations, PointStruct,
-    PointStructPersisted, QueryRequest, TypedMultiDenseVector, UpdateOperation, Vector,
-    VectorInternal, VectorStorageDatatype, Vectors,
+    Distance, EdgeConfig, EdgeConfigBuilder, EdgeOptimizersConfig, EdgeShard, EdgeVectorParams,
+    HnswIndexConfig, MultiVectorConfig, PointId, PointInsertOperations, PointOperations,
+    PointStruct, PointStructPersisted, QueryRequest, TypedMultiDenseVector, UpdateOperation,
+    Vector, VectorInternal, VectorStorageDatatype, Vectors,
 };
 
 use super::points::{Points, Shape};
@@ -17,7 +17,7 @@ use super::{BATCH, DENSE, EF_CONSTRUCT, Hit, Ingested, M, TOKENS};
 
 /// Writes all points, and optimises them: a segment for each thread, as one is searched by one.
 pub fn ingest(points: &Points, threads: usize, folder: &Path) -> Result<(EdgeShard, Ingested)> {
-    let shard = EdgeShard::new(folder, config(&points.shape, threads))?;
+    let shard = EdgeShard::new(folder, config(&points.shape, threads).build())?;
     let mut ingested = Ingested::default();
     let numbers: Vec<usize> = (0..points.shape.points).collect();
     for segment in numbers.chunks(numbers.len().div_ceil(threads)) {
@@ -42,7 +42,8 @@ pub fn ingest(points: &Points, threads: usize, folder: &Path) -> Result<(EdgeSha
     Ok((shard, ingested))
 }
 
-fn config(shape: &Shape, threads: usize) -> EdgeConfig {
+/// Both vectors, the tokens in float16.
+pub fn config(shape: &Shape, threads: usize) -> EdgeConfigBuilder {
     // Indexed however small, so that recall is by HNSW; the multivector has no graph.
     let graph = HnswIndexConfig {
         m: M,
@@ -68,14 +69,17 @@ fn config(shape: &Shape, threads: usize) -> EdgeConfig {
         .optimizers(optimizers)
         .wal_enabled(false)
         .max_search_threads(threads)
-        .build()
 }
 
 fn point(points: &Points, number: usize) -> PointStructPersisted {
+    let vectors = Vectors::new_named(vectors(points, number));
+    PointStruct::new(number as u64, vectors, json!({})).into()
+}
+
+pub fn vectors(points: &Points, number: usize) -> [(&'static str, Vector); 2] {
     let tokens = TypedMultiDenseVector::new(points.tokens(number), points.shape.dim);
     let tokens = Vector(VectorInternal::MultiDense(tokens));
-    let vectors = [(DENSE, Vector::new_dense(points.dense(number))), (TOKENS, tokens)];
-    PointStruct::new(number as u64, Vectors::new_named(vectors), json!({})).into()
+    [(DENSE, Vector::new_dense(points.dense(number))), (TOKENS, tokens)]
 }
 
 pub fn ask(shard: &EdgeShard, request: &QueryRequest) -> Result<Vec<Hit>> {
