@@ -736,12 +736,13 @@ fn a_walk_that_would_miss_goes_farther_or_says_so() {
     }
 }
 
-/// Noise of so many columns that a walk which would find enough is dearer than a scan.
+/// Noise of so many columns that a walk which would find enough is dearer than a scan. Of 200 columns walks find just so
+/// little: one graph in a hundred was measured to be good enough.
 #[test]
 #[cfg_attr(debug_assertions, ignore = "slow without optimisation")]
 fn a_walk_that_would_miss_is_a_scan_where_that_is_cheaper() {
     let mut rng = StdRng::seed_from_u64(71);
-    let noise = vectors(normal(&mut rng, WALKED, 200), 200);
+    let noise = vectors(normal(&mut rng, WALKED, 1600), 1600);
     let index = build(Distance::Euclid, HnswParams::default(), &noise);
     let found = index.search(noise.get(0).unwrap(), 10, SearchParams::default(), None).unwrap();
     let reason = ScanReason::Cheaper { ef: 512 };
