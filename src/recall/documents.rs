@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -159,9 +160,8 @@ impl Documents {
         self.holders.get(page).into_iter().flat_map(move |page| page[at].iter())
     }
 
-    /// The documents of all nodes from `first` on.
-    pub(super) fn from(&self, first: usize) -> impl Iterator<Item = (u32, NodeId)> {
-        let nodes = first..self.holders.len() * PAGE;
+    /// The documents of some nodes, and these.
+    pub(super) fn of_all(&self, nodes: Range<usize>) -> impl Iterator<Item = (u32, NodeId)> {
         let nodes = nodes.map(|node| node as NodeId);
         nodes.flat_map(|node| self.of(node).map(move |number| (number, node)))
     }

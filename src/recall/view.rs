@@ -241,7 +241,7 @@ impl Search<'_> {
     /// The allowed documents that are not linked yet, and their nodes.
     fn unlinked(&self) -> Vec<(u32, NodeId)> {
         let allows = |number| self.allowed.as_ref().is_none_or(|set| set.contains(number));
-        let unlinked = self.view.documents.from(self.view.linked);
+        let unlinked = self.view.documents.of_all(self.view.linked..self.view.graph.len());
         unlinked.filter(|&(number, _)| allows(number)).collect()
     }
 
