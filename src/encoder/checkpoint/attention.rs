@@ -1,9 +1,12 @@
 //! Attention within texts that lie one after the other, so that nothing is padded.
 
+use std::ops::Range;
+
 use candle_core::{D, Device, Result, Tensor};
-use candle_nn::ops::softmax_last_dim;
 use candle_nn::rotary_emb::rope;
-use candle_nn::{Linear, Module};
+
+use super::passes::softmax;
+use super::weights::Linear;
 
 /// Tokens of several texts, one after the other.
 pub(super) struct Batch {
@@ -61,8 +64,7 @@ impl Attention {
             Some(rotation) => (rotation.of(&queries)?, rotation.of(&keys)?),
             None => (queries, keys),
         };
-        let scale = 1.0 / (queries.dim(D::Minus1)? as f64).sqrt();
-        let queries = (queries * scale)?;
+        let factor = (queries.dim(D::Minus1)? as f32).sqrt().recip();
         // Tokens that see none get zeros.
         let seeing = view.reach.map_or(text.tokens, |it| text.tokens.min(text.attended + it));
         let mut blocks = Vec::new();
@@ -73,32 +75,23 @@ impl Attention {
                 None => (0, text.attended),
             };
             let seen = keys.narrow(1, from, to - from)?;
-            let mut scores = queries.narrow(1, start, end - start)?.matmul(&seen.t()?)?;
-            if let Some(reach) = view.reach {
-                scores = scores.broadcast_add(&beyond(reach, start..end, from..to)?)?;
-            }
+            let scores = queries.narrow(1, start, end - start)?.matmul(&seen.t()?)?;
+            softmax(&scores, factor, |row| match view.reach {
+                Some(reach) => within(reach, start + row % (end - start), from..to),
+                None => 0..to,
+            })?;
             let values = values.narrow(1, from, to - from)?;
-            blocks.push(softmax_last_dim(&scores)?.matmul(&values)?);
+            blocks.push(scores.matmul(&values)?);
         }
         let mixed = Tensor::cat(&blocks, 1)?.pad_with_zeros(1, 0, text.tokens - seeing)?;
         mixed.transpose(0, 1)?.flatten_from(1)
     }
 }
 
-/// Zeros where a key is within reach of a query, minus infinity elsewhere.
-fn beyond(
-    reach: usize,
-    queries: std::ops::Range<usize>,
-    keys: std::ops::Range<usize>,
-) -> Result<Tensor> {
-    let shape = (queries.len(), keys.len());
-    let bias = |query: usize, key: usize| match query.abs_diff(key) <= reach {
-        true => 0.0,
-        false => f32::NEG_INFINITY,
-    };
-    let values: Vec<f32> =
-        queries.flat_map(|query| keys.clone().map(move |key| bias(query, key))).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu)
+/// Those of some keys that are within reach of a query, counted from the first of them.
+fn within(reach: usize, query: usize, keys: Range<usize>) -> Range<usize> {
+    let end = (query + reach + 1).min(keys.end);
+    query.saturating_sub(reach).max(keys.start) - keys.start..end - keys.start
 }
 
 /// Rotary positions: pairs of columns turned by the position of a token.

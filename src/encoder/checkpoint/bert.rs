@@ -1,12 +1,12 @@
 //! BERT and those of its build: DistilBERT, RoBERTa, XLM-RoBERTa.
 
 use candle_core::{Result, Tensor};
-use candle_nn::{Activation, Embedding, LayerNorm, Linear, Module, VarBuilder};
+use candle_nn::{Activation, Embedding, Module, VarBuilder};
 use serde::Deserialize;
 
 use super::attention::{Attention, Batch, View};
-use super::gelu::activate;
-use super::weights::{joined, linear, norm};
+use super::passes::{activate, add};
+use super::weights::{LayerNorm, Linear};
 
 /// `config.json`.
 #[derive(Deserialize)]
@@ -100,7 +100,7 @@ impl Bert {
             words: Embedding::new(words.clone(), words.dim(1)?),
             positions,
             padding: config.pad_token_id.filter(|_| of_roberta),
-            norm: norm(&embeddings.pp("LayerNorm"), config.layer_norm_eps)?,
+            norm: LayerNorm::load(&embeddings.pp("LayerNorm"), config.layer_norm_eps)?,
             layers,
         })
     }
@@ -115,7 +115,8 @@ impl Bert {
         let words = self.words.forward(&batch.ids()?)?;
         let positions = Tensor::new(self.positions(batch), words.device())?;
         let positions = self.positions.index_select(&positions, 0)?;
-        let states = self.norm.forward(&(words + positions)?)?;
+        add(&words, &positions)?;
+        let states = self.norm.forward(words)?;
         self.layers.iter().try_fold(states, |states, layer| layer.forward(&states, batch))
     }
 
@@ -136,26 +137,32 @@ impl Bert {
 
 impl Layer {
     fn load(config: &Config, names: &Names, weights: &VarBuilder<'_>) -> Result<Self> {
-        let [query, key, value] = names.qkv.map(|name| linear(&weights.pp(name)));
+        let [query, key, value] = names.qkv.map(|name| Linear::load(&weights.pp(name)));
         let attention = Attention {
-            qkv: joined([query?, key?, value?])?,
-            out: linear(&weights.pp(names.out))?,
+            qkv: Linear::joined([query?, key?, value?])?,
+            out: Linear::load(&weights.pp(names.out))?,
             heads: config.num_attention_heads,
         };
         Ok(Self {
             attention,
-            attention_norm: norm(&weights.pp(names.attention_norm), config.layer_norm_eps)?,
-            up: linear(&weights.pp(names.up))?,
+            attention_norm: LayerNorm::load(
+                &weights.pp(names.attention_norm),
+                config.layer_norm_eps,
+            )?,
+            up: Linear::load(&weights.pp(names.up))?,
             activation: config.hidden_act,
-            down: linear(&weights.pp(names.down))?,
-            norm: norm(&weights.pp(names.norm), config.layer_norm_eps)?,
+            down: Linear::load(&weights.pp(names.down))?,
+            norm: LayerNorm::load(&weights.pp(names.norm), config.layer_norm_eps)?,
         })
     }
 
     fn forward(&self, states: &Tensor, batch: &Batch) -> Result<Tensor> {
         let mixed = self.attention.forward(states, &batch.texts, View::default())?;
-        let states = self.attention_norm.forward(&(states + mixed)?)?;
-        let wide = activate(self.activation, &self.up.forward(&states)?)?;
-        self.norm.forward(&(self.down.forward(&wide)? + states)?)
+        add(&mixed, states)?;
+        let states = self.attention_norm.forward(mixed)?;
+        let wide = activate(self.activation, self.up.forward(&states)?)?;
+        let narrow = self.down.forward(&wide)?;
+        add(&narrow, &states)?;
+        self.norm.forward(narrow)
     }
 }

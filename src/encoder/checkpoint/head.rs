@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use candle_core::{Result, Tensor};
-use candle_nn::{Activation, Linear, Module};
+use candle_nn::Activation;
 use serde::Deserialize;
 
 use super::folder::{bytes, required, unusable};
-use super::gelu::activate;
-use super::weights;
+use super::passes::{activate, add};
+use super::weights::{self, Linear};
 
 /// `config.json` of a layer.
 #[derive(Deserialize)]
@@ -66,11 +66,11 @@ impl Head {
         let residual = match config.use_residual {
             false => Residual::None,
             true if weights.contains_tensor("residual.weight") => {
-                Residual::By(weights::linear(&weights.pp("residual"))?)
+                Residual::By(Linear::load(&weights.pp("residual"))?)
             }
             true => Residual::Same,
         };
-        Ok(Self { linear: weights::linear(&weights.pp("linear"))?, activation, residual })
+        Ok(Self { linear: Linear::load(&weights.pp("linear"))?, activation, residual })
     }
 
     pub fn forward(&self, states: &Tensor) -> Result<Tensor> {
@@ -78,12 +78,13 @@ impl Head {
         let projected = match &self.activation {
             Function::Identity => projected,
             Function::Tanh => projected.tanh()?,
-            Function::Of(activation) => activate(*activation, &projected)?,
+            Function::Of(activation) => activate(*activation, projected)?,
         };
         match &self.residual {
-            Residual::None => Ok(projected),
-            Residual::Same => projected + states,
-            Residual::By(linear) => projected + linear.forward(states)?,
+            Residual::None => {}
+            Residual::Same => add(&projected, states)?,
+            Residual::By(linear) => add(&projected, &linear.forward(states)?)?,
         }
+        Ok(projected)
     }
 }

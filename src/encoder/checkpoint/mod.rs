@@ -7,8 +7,8 @@
 //! | `network.rs` | a transformer and the layers after it |
 //! | `bert.rs`, `modern_bert.rs` | the transformers |
 //! | `attention.rs` | attention within texts that lie one after the other |
-//! | `gelu.rs` | the activation of most of them |
 //! | `head.rs` | a layer after a transformer |
+//! | `passes.rs` | what is done to each number or row, in place |
 //! | `weights.rs` | layers from tensors, by their names |
 //!
 //! Texts of a batch lie one after the other, without padding: every layer but attention treats tokens alone, and
@@ -17,10 +17,10 @@
 mod attention;
 mod bert;
 mod folder;
-mod gelu;
 mod head;
 mod modern_bert;
 mod network;
+mod passes;
 mod tokens;
 mod weights;
 

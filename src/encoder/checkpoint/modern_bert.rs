@@ -1,12 +1,12 @@
 //! ModernBERT: rotary positions, layers that see only the neighbourhood, gated units.
 
 use candle_core::{D, Result, Tensor};
-use candle_nn::{Activation, Embedding, LayerNorm, Linear, Module, VarBuilder};
+use candle_nn::{Activation, Embedding, Module, VarBuilder};
 use serde::Deserialize;
 
 use super::attention::{Attention, Batch, Rotation, View};
-use super::gelu::activate;
-use super::weights::{linear, norm};
+use super::passes::{activate, add, multiply};
+use super::weights::{LayerNorm, Linear};
 
 /// `config.json`, as versions 4 and 5 of transformers write it.
 #[derive(Deserialize)]
@@ -96,9 +96,9 @@ impl ModernBert {
         let longest = config.max_position_embeddings;
         Ok(Self {
             words: Embedding::new(words, config.hidden_size),
-            norm: norm(&weights.pp("embeddings.norm"), config.norm_eps)?,
+            norm: LayerNorm::load(&weights.pp("embeddings.norm"), config.norm_eps)?,
             layers,
-            final_norm: norm(&weights.pp("final_norm"), config.norm_eps)?,
+            final_norm: LayerNorm::load(&weights.pp("final_norm"), config.norm_eps)?,
             rotation: Rotation::new(base, columns, longest)?,
             local_rotation: Rotation::new(local_base, columns, longest)?,
             reach: config.local_attention / 2,
@@ -112,7 +112,7 @@ impl ModernBert {
     }
 
     pub fn forward(&self, batch: &Batch) -> Result<Tensor> {
-        let states = self.norm.forward(&self.words.forward(&batch.ids()?)?)?;
+        let states = self.norm.forward(self.words.forward(&batch.ids()?)?)?;
         let states = self.layers.iter().try_fold(states, |states, layer| {
             let view = match layer.sees_all {
                 true => View { rotation: Some(&self.rotation), reach: None },
@@ -120,38 +120,43 @@ impl ModernBert {
             };
             layer.forward(states, batch, view)
         })?;
-        self.final_norm.forward(&states)
+        self.final_norm.forward(states)
     }
 }
 
 impl Layer {
     fn load(config: &Config, layer: usize, weights: &VarBuilder<'_>) -> Result<Self> {
         let attention = Attention {
-            qkv: linear(&weights.pp("attn.Wqkv"))?,
-            out: linear(&weights.pp("attn.Wo"))?,
+            qkv: Linear::load(&weights.pp("attn.Wqkv"))?,
+            out: Linear::load(&weights.pp("attn.Wo"))?,
             heads: config.num_attention_heads,
         };
-        let attention_norm = (layer > 0).then(|| norm(&weights.pp("attn_norm"), config.norm_eps));
+        let attention_norm =
+            (layer > 0).then(|| LayerNorm::load(&weights.pp("attn_norm"), config.norm_eps));
         Ok(Self {
             sees_all: config.sees_all(layer),
             attention_norm: attention_norm.transpose()?,
             attention,
-            norm: norm(&weights.pp("mlp_norm"), config.norm_eps)?,
-            up: linear(&weights.pp("mlp.Wi"))?,
+            norm: LayerNorm::load(&weights.pp("mlp_norm"), config.norm_eps)?,
+            up: Linear::load(&weights.pp("mlp.Wi"))?,
             activation: config.hidden_activation,
-            down: linear(&weights.pp("mlp.Wo"))?,
+            down: Linear::load(&weights.pp("mlp.Wo"))?,
         })
     }
 
     fn forward(&self, states: Tensor, batch: &Batch, view: View<'_>) -> Result<Tensor> {
         let normed = match &self.attention_norm {
-            Some(norm) => norm.forward(&states)?,
+            Some(norm) => norm.forward(states.copy()?)?,
             None => states.clone(),
         };
-        let states = (self.attention.forward(&normed, &batch.texts, view)? + states)?;
-        let wide = self.up.forward(&self.norm.forward(&states)?)?.chunk(2, D::Minus1)?;
-        let (input, gate) = (wide[0].contiguous()?, wide[1].contiguous()?);
-        let gated = (activate(self.activation, &input)? * gate)?;
-        self.down.forward(&gated)? + states
+        let mixed = self.attention.forward(&normed, &batch.texts, view)?;
+        add(&mixed, &states)?;
+        let wide = self.up.forward(&self.norm.forward(mixed.copy()?)?)?.chunk(2, D::Minus1)?;
+        let (input, gate) = (wide[0].force_contiguous()?, wide[1].force_contiguous()?);
+        let gated = activate(self.activation, input)?;
+        multiply(&gated, &gate)?;
+        let narrow = self.down.forward(&gated)?;
+        add(&narrow, &mixed)?;
+        Ok(narrow)
     }
 }

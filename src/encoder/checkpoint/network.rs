@@ -51,7 +51,7 @@ impl Network {
             }
         };
         let heads = if folder.has_linear {
-            vec![Head::of(weights::linear(&weights.pp("linear")).map_err(refused)?)]
+            vec![Head::of(weights::Linear::load(&weights.pp("linear")).map_err(refused)?)]
         } else {
             folder.heads.iter().map(|head| Head::open(head)).collect::<crate::Result<_>>()?
         };
