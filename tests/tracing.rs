@@ -94,7 +94,7 @@ fn a_subscriber_sees_writes_upkeep_stages_and_reranking() {
     let searcher = Searcher::with_options(Collection::temporary(config).unwrap(), options).unwrap();
     assert_eq!(
         keeper.ended("open graph"),
-        [fields([("vector", "dense"), ("kept", "0"), ("inserted", "0")])]
+        [fields([("vector", "dense"), ("kept", "0"), ("missing", "0")])]
     );
 
     searcher.collection().upsert((0..300).map(point).collect()).unwrap();

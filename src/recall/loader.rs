@@ -63,14 +63,6 @@ pub struct HnswLoader {
     next: usize,
 }
 
-/// A document that can be added to a [loader](HnswLoader).
-pub(crate) struct ReadyDocument {
-    number: u32,
-    hash: u64,
-    /// Prepared.
-    vector: Vec<f32>,
-}
-
 /// Result of [`HnswLoader`].
 #[derive(Debug)]
 #[non_exhaustive]
@@ -143,30 +135,16 @@ impl HnswLoader {
     /// [`Error::InPoint`](crate::Error::InPoint): a vector of another dimension, NaN or infinity.
     /// Then nothing is added.
     pub fn add(&mut self, number: u32, vector: &[f32]) -> Result<()> {
-        let ready = self.ready(number, vector)?;
-        self.add_ready(ready);
-        Ok(())
-    }
-
-    /// A document that can be added: most of the work, which several threads may do.
-    ///
-    /// # Errors
-    /// As [`HnswLoader::add`].
-    pub(crate) fn ready(&self, number: u32, vector: &[f32]) -> Result<ReadyDocument> {
         let vector = self.snapshot.graph.prepared(vector).map_err(|it| it.in_point(number))?;
-        Ok(ReadyDocument { number, hash: hash(&vector), vector: vector.into_owned() })
-    }
-
-    /// Adds a document.
-    pub(crate) fn add_ready(&mut self, ReadyDocument { number, hash, vector }: ReadyDocument) {
-        let held = match self.nodes.get(hash) {
+        let held = match self.nodes.get(hash(&vector)) {
             Some(node) if self.snapshot.graph.vector(node) == Some(&*vector) => {
                 self.kept.insert(node);
                 Held::Node(node)
             }
-            _ => Held::Vector(vector.into()),
+            _ => Held::Vector(vector.into_owned().into()),
         };
         self.documents.push((number, held));
+        Ok(())
     }
 
     /// The index of all documents that were added, and a stamp for it.
@@ -175,12 +153,21 @@ impl HnswLoader {
     /// More than 2³² − 2 different vectors.
     pub fn finish(self, stamp: u64) -> Result<LoadedIndex> {
         let (all, kept) = (self.snapshot.graph.len(), self.kept.len() as usize);
-        if 3 * kept < 2 * all {
-            return self.anew(stamp);
+        match 3 * kept < 2 * all {
+            true => self.anew(stamp),
+            false => self.over_snapshot(stamp),
         }
-        let Self { snapshot, nodes, documents, .. } = self;
+    }
+
+    /// [`HnswLoader::finish`] with the snapshot's graph in any case: one of which too little is used
+    /// [is to be rebuilt](HnswIndex::wants_rebuild).
+    ///
+    /// # Errors
+    /// As [`HnswLoader::finish`].
+    pub(crate) fn over_snapshot(self, stamp: u64) -> Result<LoadedIndex> {
+        let Self { snapshot, nodes, documents, kept, .. } = self;
         let index = HnswIndex::over(snapshot.gauge, snapshot.graph, nodes);
-        fill(index, documents, stamp, kept)
+        fill(index, documents, stamp, kept.len() as usize)
     }
 
     /// [`HnswLoader::finish`] without the snapshot's links.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::collection::{Collection, Snapshot, VectorConfig, VectorKind};
-use crate::filter::{PointNumber, PointSet};
+use crate::filter::PointSet;
 use crate::recall::{HnswIndex, HnswLoader, HnswParams, HnswView};
 use crate::trace::span;
 use crate::{Error, Result};
@@ -44,7 +44,7 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// The graphs of all vectors that have one, of all points that there are.
+    /// The graphs of all vectors that have one, as they are saved: they [follow](Graph::follow) later.
     pub fn open_all(collection: &Collection) -> Result<Graphs> {
         if !collection.is_read_only() {
             remove_leftovers(collection.path());
@@ -95,23 +95,15 @@ impl Graph {
 
     fn open(snapshot: &Snapshot<'_>, wanted: Wanted<'_>) -> Result<Self> {
         let Wanted { name, path, config, params } = wanted;
-        let span = span!("open graph", vector = name, kept, inserted);
+        let span = span!("open graph", vector = name, kept, missing);
         let mut loader = loader(&path, config, params)?;
-        let missing = missing(&mut loader, snapshot, name)?;
-        for chunk in chunks(&missing) {
-            let ready = |number: PointNumber, vector: &[f32]| loader.ready(number.get(), vector);
-            // Nobody waits for this thread, so it may wait for others.
-            for document in snapshot.map_dense(name, &chunk, ready)? {
-                loader.add_ready(document?);
-            }
-        }
-        let loaded = loader.finish(stamp(snapshot))?;
-        let (kept, inserted) = (loaded.kept, loaded.inserted);
-        span.record("kept", kept);
-        span.record("inserted", inserted);
-        log::debug!("graph of {name:?}: {kept} vectors from its file, {inserted} inserted");
-        let unsaved = AtomicU64::new(inserted as u64);
-        let read_only = snapshot.is_read_only();
+        let missing = keep(&mut loader, snapshot, name)?;
+        let stamp = if missing == 0 { stamp(snapshot) } else { NO_STATE };
+        let loaded = loader.over_snapshot(stamp)?;
+        span.record("kept", loaded.kept);
+        span.record("missing", missing);
+        log::debug!("graph of {name:?}: {} vectors from its file, {missing} missing", loaded.kept);
+        let (unsaved, read_only) = (AtomicU64::new(0), snapshot.is_read_only());
         Ok(Self { name: name.into(), path, index: loaded.index, unsaved, read_only })
     }
 
@@ -218,23 +210,15 @@ fn stamp(snapshot: &Snapshot<'_>) -> u64 {
     snapshot.state_id().unwrap_or(NO_STATE)
 }
 
-/// The points whose vectors a loader doesn't have, after it has kept the others.
-fn missing(loader: &mut HnswLoader, snapshot: &Snapshot<'_>, name: &str) -> Result<PointSet> {
+/// Has a loader keep the vectors that are still the same; the number of those that it doesn't have.
+fn keep(loader: &mut HnswLoader, snapshot: &Snapshot<'_>, name: &str) -> Result<usize> {
     let having = snapshot.having(name)?;
-    let mut missing = having.clone();
     // Then nothing has been written since.
-    let is_same = snapshot.state_id() == Some(loader.stamp());
-    let mut keep = |number: PointNumber, revision| {
-        if loader.keep(number.get(), revision) {
-            missing.remove(number);
-        }
-    };
-    if is_same {
-        having.iter().for_each(|number| keep(number, None));
-    } else {
-        let revisions = snapshot.revisions(name, having)?;
-        revisions.into_iter().for_each(|(number, revision)| keep(number, Some(revision)));
+    if snapshot.state_id() == Some(loader.stamp()) {
+        return Ok(having.iter().filter(|number| !loader.keep(number.get(), None)).count());
     }
+    let revisions = snapshot.revisions(name, having)?.into_iter();
+    let missing = revisions.filter(|(number, it)| !loader.keep(number.get(), Some(*it))).count();
     Ok(missing)
 }
 
@@ -280,4 +264,56 @@ fn chunks(numbers: &PointSet) -> impl Iterator<Item = PointSet> {
         let chunk: PointSet = numbers.by_ref().take(CHUNK).collect();
         (!chunk.is_empty()).then_some(chunk)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::collection::{CollectionConfig, Point};
+    use crate::filter::PointId;
+    use crate::recall::Distance;
+
+    fn points(ids: std::ops::Range<u64>) -> Vec<Point> {
+        let vector = |id: u64| vec![id as f32, 1.0, (id % 7) as f32];
+        ids.map(|id| Point::new(id).vector("v", vector(id))).collect()
+    }
+
+    /// The only graph, as it is read from its file.
+    fn opened(collection: &Collection) -> Arc<Graph> {
+        Arc::clone(&Graph::open_all(collection).unwrap()[0])
+    }
+
+    #[test]
+    fn opening_links_nothing_and_following_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let vector = VectorConfig::dense(3, Distance::Euclid);
+        let config = CollectionConfig::new().vector("v", vector);
+        let collection = Collection::create(directory.path(), config).unwrap();
+        collection.upsert(points(0..5000)).unwrap();
+
+        let graph = opened(&collection);
+        assert_eq!((graph.view().len(), graph.view().stamp()), (0, NO_STATE));
+        let snapshot = collection.snapshot().unwrap();
+        graph.follow(&snapshot).unwrap();
+        assert_eq!((graph.view().len(), graph.index.link(0)), (5000, 5000));
+        while graph.link() {}
+        graph.save(&snapshot).unwrap();
+        let graph = opened(&collection);
+        assert_eq!((graph.view().len(), graph.view().stamp()), (5000, stamp(&snapshot)));
+
+        // What is missing is missing until it is followed; what is gone is gone at once, also where the
+        // graph is then to be rebuilt.
+        collection.delete((0..3000).map(PointId::from).collect::<Vec<_>>()).unwrap();
+        collection.upsert(points(5000..5100)).unwrap();
+        let graph = opened(&collection);
+        assert_eq!((graph.view().len(), graph.view().stamp()), (2000, NO_STATE));
+        let snapshot = collection.snapshot().unwrap();
+        graph.follow(&snapshot).unwrap();
+        assert_eq!((graph.view().len(), graph.view().stamp()), (2100, stamp(&snapshot)));
+        while graph.link() {}
+        assert!(graph.index.wants_rebuild());
+        graph.tend(&collection, &AtomicBool::new(false)).unwrap();
+        assert_eq!(graph.view().len(), 2100);
+        assert!(!graph.index.wants_rebuild());
+    }
 }

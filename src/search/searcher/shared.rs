@@ -34,15 +34,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Everything derived is there, and up to date.
+    /// A collection with its graphs as they are saved, and nothing on a GPU yet.
     #[cfg_attr(not(feature = "gpu"), expect(unused_variables))]
-    /// Reads graphs as they are saved, without what they lack.
     pub fn open(
         collection: Collection,
         reranker: Arc<Reranker>,
         resident_bytes: Option<u64>,
     ) -> Result<Self> {
-        let shared = Self {
+        Ok(Self {
             graphs: Mutex::new(Graph::open_all(&collection)?),
             collection,
             reranker,
@@ -55,8 +54,7 @@ impl Shared {
             tried: AtomicU64::new(0),
             following: Mutex::new(()),
             stop: AtomicBool::new(false),
-        };
-        Ok(shared)
+        })
     }
 
     /// The graphs as they are now.
