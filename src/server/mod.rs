@@ -34,6 +34,8 @@ mod counters;
 mod dashboard;
 mod documents;
 mod envelope;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod hosted;
 mod info;
 mod listen;
@@ -133,6 +135,12 @@ impl Server {
             routes = routes.layer(CorsLayer::permissive());
         }
         Router::new().fallback_service(NormalizePath::trim_trailing_slash(routes))
+    }
+
+    /// Calls of Qdrant's gRPC API, with access control, for connections of HTTP/2.
+    #[cfg(feature = "grpc")]
+    pub fn grpc_router(&self) -> Router {
+        grpc::router(&self.app)
     }
 
     /// Answers the connections of a listener until `stop` is ready; then what has begun is finished.
