@@ -72,7 +72,7 @@ pub(super) async fn answer<T, M>(
     let start = Instant::now();
     let made = match timeout {
         None => work.await,
-        Some(0) => Err(Refusal::invalid_parameter("timeout: value 0 invalid, must be 1 or larger")),
+        Some(0) => Err(Refusal::invalid("timeout: value 0 invalid, must be 1 or larger")),
         // Dropping the work ends it.
         Some(seconds) => tokio::time::timeout(Duration::from_secs(seconds), work)
             .await
