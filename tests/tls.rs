@@ -75,7 +75,7 @@ const IDLE: Duration = Duration::from_millis(400);
 async fn rest_and_grpc_speak_it() {
     let files = Files::new();
     let (rest, calls) = serve(&files, Duration::from_secs(30)).await;
-    for protocols in [&[][..], &[b"http/1.1"]] {
+    for protocols in [&[][..], &[&b"http/1.1"[..]]] {
         let mut stream = files.connect(rest, protocols).await;
         stream.write_all(GET).await.unwrap();
         let mut answer = Vec::new();

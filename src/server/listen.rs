@@ -36,6 +36,17 @@ pub(super) enum Protocol {
     Http2,
 }
 
+#[cfg(feature = "tls")]
+impl Protocol {
+    /// What clients may agree on where this is spoken: by REST on either.
+    pub fn choice(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Http1 => &[b"h2", b"http/1.1"],
+            Self::Http2 => &[b"h2"],
+        }
+    }
+}
+
 /// A listener, and how its connections are answered.
 pub(super) struct Port {
     pub listener: TcpListener,

@@ -168,7 +168,7 @@ impl Server {
             protocol,
             idle: self.app.options.idle_time,
             #[cfg(feature = "tls")]
-            tls: self.app.options.tls.as_ref().map(|it| it.acceptor(protocol)),
+            tls: self.app.options.tls.as_ref().map(|it| it.acceptor(protocol.choice())),
         };
         let rest = Port { listener, answering: answering(self.router(), Protocol::Http1) };
         #[cfg(feature = "grpc")]

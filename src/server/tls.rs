@@ -9,7 +9,6 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::listen::Protocol;
 use crate::{Error, Result};
 
 /// A certificate and its private key, with which a server's connections are encrypted: TLS 1.2 and 1.3.
@@ -43,13 +42,10 @@ impl Tls {
         Ok(Self { config: config.into() })
     }
 
-    /// What agrees with clients on a protocol, where this one is spoken: for REST they may choose.
-    pub(super) fn acceptor(&self, protocol: Protocol) -> TlsAcceptor {
+    /// What agrees with clients on one of these protocols, the first that both speak.
+    pub(super) fn acceptor(&self, protocols: &[&[u8]]) -> TlsAcceptor {
         let mut config = (*self.config).clone();
-        config.alpn_protocols = vec![b"h2".into()];
-        if protocol == Protocol::Http1 {
-            config.alpn_protocols.push(b"http/1.1".into());
-        }
+        config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
         Arc::new(config).into()
     }
 }

@@ -29,3 +29,26 @@ impl From<Refusal> for Status {
         status
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Error;
+
+    #[test]
+    fn a_full_queue_says_when_to_come_back() {
+        let full = Error::QueueFull { retry_after: Duration::from_millis(1500) };
+        let status = Status::from(Refusal::from(full));
+        assert_eq!(status.code(), Code::ResourceExhausted);
+        assert_eq!(status.metadata().get("retry-after").unwrap(), "2");
+    }
+
+    #[test]
+    fn nobody_is_told_of_json() {
+        let status = Status::from(Refusal::malformed("expected a, got b"));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert_eq!(status.message(), "Format error in body: expected a, got b");
+    }
+}
