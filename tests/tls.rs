@@ -159,3 +159,37 @@ fn files_that_are_no_certificate_or_no_key_are_told() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+/// The program takes what Qdrant's images take, and says that it is encrypted.
+#[cfg(feature = "cli")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_with_the_variables_of_qdrant() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    let files = Files::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_maxfold"));
+    command.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--backend",
+        "cpu",
+        "--log",
+        "warn",
+        "--data",
+    ]);
+    command.arg(files.folder.path().join("data")).stdout(Stdio::piped());
+    command.env("QDRANT__SERVICE__ENABLE_TLS", "true").env("QDRANT__SERVICE__GRPC_PORT", "0");
+    command.env("QDRANT__TLS__CERT", &files.certificate).env("QDRANT__TLS__KEY", &files.key);
+    let mut program = command.spawn().unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines().map(Result::unwrap);
+    for beginning in ["listening on https://127.0.0.1:", "gRPC listening on https://127.0.0.1:"] {
+        let line = lines.next().unwrap();
+        let port = line.strip_prefix(beginning).unwrap_or_else(|| panic!("{line}"));
+        let stream = files.connect(port.parse().unwrap(), &[b"h2"]).await;
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    }
+    program.kill().unwrap();
+    program.wait().unwrap();
+}
