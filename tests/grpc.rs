@@ -151,7 +151,7 @@ async fn vectors_of_older_clients_are_kept_to_the_last_bit() {
     let served = Served::start(options()).await;
     fill(&served.client(None)).await;
     // A subnormal, the largest of a multivector, negative zero, and what fractions round to.
-    let values = vec![1e-45, 65_504.0, -0.0, 0.1, 1.0 / 3.0, -1_677.7217];
+    let values = vec![1e-45, 65_504.0, -0.0, 0.1, 1.0 / 3.0, -1_677.721_7];
     let flat = |data: &[f32], indices: Option<Vec<u32>>, vectors_count| Vector {
         data: data.to_vec(),
         indices: indices.map(|data| SparseIndices { data }),
@@ -549,7 +549,10 @@ async fn random_messages_are_answered() {
     let (mut random, samples, calls) = (StdRng::seed_from_u64(seed), samples(), calls());
     let seconds = std::env::var("MAXFOLD_RANDOM_SECONDS").map_or(3, |it| it.parse().unwrap());
     let (mut ends, until) = (HashMap::new(), Instant::now() + Duration::from_secs(seconds));
-    while Instant::now() < until {
+    let understood = |ends: &HashMap<i32, u32>| ends.get(&0).is_some_and(|it| *it > 10);
+    // On a machine that has much else to do, a little longer.
+    let late = until + Duration::from_secs(30);
+    while Instant::now() < until || !understood(&ends) && Instant::now() < late {
         let mut message = samples.choose(&mut random).unwrap().clone();
         for _ in 0..random.random_range(0..4) {
             let at = random.random_range(0..message.len());
@@ -571,5 +574,5 @@ async fn random_messages_are_answered() {
         *ends.entry(code).or_insert(0) += 1;
     }
     // Some were understood.
-    assert!(ends.get(&0).is_some_and(|it| *it > 10), "{ends:?}");
+    assert!(understood(&ends), "{ends:?}");
 }

@@ -131,7 +131,7 @@ impl Answering {
             let mut stream = tokio::time::timeout(self.idle, tls.accept(stream)).await??;
             let agreed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             let protocol = if agreed { Protocol::Http2 } else { self.protocol };
-            self.limit(&mut stream.get_mut().0, protocol);
+            self.limit(stream.get_mut().0, protocol);
             return self.speak(protocol, stream, watcher).await;
         }
         let protocol = self.protocol;

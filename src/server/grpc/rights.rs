@@ -9,98 +9,91 @@ pub(super) enum Right {
     Write,
 }
 
-/// Services, and their calls by what they do.
-const CALLS: &[(&str, &[(Right, &[&str])])] = &[
+/// Services, with some of their calls.
+type Calls = &'static [(&'static str, &'static [&'static str])];
+
+const FREE: Calls =
+    &[("qdrant.Qdrant", &["HealthCheck"]), ("grpc.health.v1.Health", &["Check", "Watch"])];
+
+const READ: Calls = &[
     (
         "qdrant.Points",
         &[
-            (
-                Right::Read,
-                &[
-                    "Get",
-                    "Scroll",
-                    "Count",
-                    "Facet",
-                    "Query",
-                    "QueryBatch",
-                    "QueryGroups",
-                    "Search",
-                    "SearchBatch",
-                    "SearchGroups",
-                    "Recommend",
-                    "RecommendBatch",
-                    "RecommendGroups",
-                    "Discover",
-                    "DiscoverBatch",
-                    "SearchMatrixPairs",
-                    "SearchMatrixOffsets",
-                ],
-            ),
-            (
-                Right::Write,
-                &[
-                    "Upsert",
-                    "Delete",
-                    "UpdateVectors",
-                    "DeleteVectors",
-                    "SetPayload",
-                    "OverwritePayload",
-                    "DeletePayload",
-                    "ClearPayload",
-                    "UpdateBatch",
-                    "CreateFieldIndex",
-                    "DeleteFieldIndex",
-                    "CreateVectorName",
-                    "DeleteVectorName",
-                ],
-            ),
+            "Get",
+            "Scroll",
+            "Count",
+            "Facet",
+            "Query",
+            "QueryBatch",
+            "QueryGroups",
+            "Search",
+            "SearchBatch",
+            "SearchGroups",
+            "Recommend",
+            "RecommendBatch",
+            "RecommendGroups",
+            "Discover",
+            "DiscoverBatch",
+            "SearchMatrixPairs",
+            "SearchMatrixOffsets",
         ],
     ),
     (
         "qdrant.Collections",
         &[
-            (
-                Right::Read,
-                &[
-                    "Get",
-                    "List",
-                    "CollectionExists",
-                    "ListAliases",
-                    "ListCollectionAliases",
-                    "CollectionClusterInfo",
-                    "ListShardKeys",
-                ],
-            ),
-            (
-                Right::Write,
-                &[
-                    "Create",
-                    "Update",
-                    "Delete",
-                    "UpdateAliases",
-                    "UpdateCollectionClusterSetup",
-                    "CreateShardKey",
-                    "DeleteShardKey",
-                ],
-            ),
+            "Get",
+            "List",
+            "CollectionExists",
+            "ListAliases",
+            "ListCollectionAliases",
+            "CollectionClusterInfo",
+            "ListShardKeys",
+        ],
+    ),
+    ("qdrant.Snapshots", &["List", "ListFull"]),
+];
+
+const WRITE: Calls = &[
+    (
+        "qdrant.Points",
+        &[
+            "Upsert",
+            "Delete",
+            "UpdateVectors",
+            "DeleteVectors",
+            "SetPayload",
+            "OverwritePayload",
+            "DeletePayload",
+            "ClearPayload",
+            "UpdateBatch",
+            "CreateFieldIndex",
+            "DeleteFieldIndex",
+            "CreateVectorName",
+            "DeleteVectorName",
         ],
     ),
     (
-        "qdrant.Snapshots",
+        "qdrant.Collections",
         &[
-            (Right::Read, &["List", "ListFull"]),
-            (Right::Write, &["Create", "Delete", "CreateFull", "DeleteFull"]),
+            "Create",
+            "Update",
+            "Delete",
+            "UpdateAliases",
+            "UpdateCollectionClusterSetup",
+            "CreateShardKey",
+            "DeleteShardKey",
         ],
     ),
-    ("qdrant.Qdrant", &[(Right::None, &["HealthCheck"])]),
-    ("grpc.health.v1.Health", &[(Right::None, &["Check", "Watch"])]),
+    ("qdrant.Snapshots", &["Create", "Delete", "CreateFull", "DeleteFull"]),
 ];
 
 /// The right that a call needs, if there is such a call.
 pub(super) fn right(path: &str) -> Option<Right> {
     let (service, call) = path.strip_prefix('/')?.split_once('/')?;
-    let (_, calls) = CALLS.iter().find(|(name, _)| *name == service)?;
-    calls.iter().find(|(_, names)| names.contains(&call)).map(|(right, _)| *right)
+    let is_in =
+        |calls: Calls| calls.iter().any(|(name, of)| *name == service && of.contains(&call));
+    let rights = [(Right::None, FREE), (Right::Read, READ), (Right::Write, WRITE)];
+    rights.into_iter().find(|(_, calls)| is_in(calls)).map(|(right, _)| right)
 }
 
 #[cfg(test)]
