@@ -8,7 +8,7 @@ use qdrant_client::qdrant::{self, ListValue, NullValue, Struct, point_id};
 use serde_json::Value;
 
 use super::spell::{Spell, Spelled, Unspell, list, map};
-use crate::filter::{Payload, PointId};
+use crate::filter::{self, Payload};
 use crate::json::Tree;
 use crate::server::refusal::Refusal;
 
@@ -77,9 +77,9 @@ impl Spell for Timestamp {
 }
 
 /// An id, as a message.
-pub(super) fn id(id: PointId) -> qdrant::PointId {
+pub(super) fn id(id: filter::PointId) -> qdrant::PointId {
     match id {
-        PointId::Number(number) => number.into(),
-        PointId::Uuid(uuid) => uuid.to_string().into(),
+        filter::PointId::Number(number) => number.into(),
+        filter::PointId::Uuid(uuid) => uuid.to_string().into(),
     }
 }

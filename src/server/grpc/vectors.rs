@@ -9,7 +9,7 @@ use qdrant_client::qdrant::{
 };
 
 use super::spell::{Spell, Spelled, map, named, object, spell_fields};
-use crate::collection::Vector;
+use crate::collection;
 use crate::json::Tree;
 use crate::server::refusal::Refusal;
 
@@ -113,7 +113,7 @@ impl Spell for qdrant::VectorInput {
 }
 
 /// Vectors of a point, as a message: alone, the one without a name has none there either.
-pub(super) fn vectors(mut vectors: BTreeMap<String, Vector>) -> VectorsOutput {
+pub(super) fn vectors(mut vectors: BTreeMap<String, collection::Vector>) -> VectorsOutput {
     use vectors_output::VectorsOptions;
 
     let options = match vectors.remove("") {
@@ -128,7 +128,8 @@ pub(super) fn vectors(mut vectors: BTreeMap<String, Vector>) -> VectorsOutput {
     VectorsOutput { vectors_options: Some(options) }
 }
 
-fn output(vector: Vector) -> VectorOutput {
+fn output(vector: collection::Vector) -> VectorOutput {
+    use collection::Vector;
     use vector_output::Vector as Output;
 
     let vector = match vector {
