@@ -64,6 +64,8 @@ assert_eq!(searcher.query(&request)?.points[0].id, 8.into());
 //! | `collection` | yes | `collection`, `filter`, `search`: points kept on disk, with payloads and filters |
 //! | `tracing` | no | spans of `tracing` around reranking, writes, upkeep and uploads to a GPU, of the target `maxfold` |
 //! | `server` | no | `server`: Qdrant's REST API over the collections of a directory, as a router of axum |
+//! | `grpc` | no | Qdrant's gRPC API, too, as another router |
+//! | `tls` | no | `server::Tls`: both encrypted |
 //! | `encoder` | no | `encoder`: text to token matrices, by models in folders |
 //! | `heat-map` | no | `heat_map`: what a query matched on a page, as a picture |
 //! | `service` | no | `service`: searches and writes as futures, gathered, on a bounded pool of threads |

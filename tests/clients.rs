@@ -1,4 +1,5 @@
 //! Qdrant's own clients, for Python and JavaScript, against the server: programs that know nothing of Maxfold.
+//! With the feature `grpc` the one for Python asks by gRPC, too, and gets what it gets by REST.
 //!
 //! They need Python with qdrant-client and numpy, `python3` or what `MAXFOLD_PYTHON` names, and a folder with
 //! `@qdrant/js-client-rest` installed, which `MAXFOLD_JAVASCRIPT` names. With `MAXFOLD_REQUIRE_CLIENTS=1` missing ones
@@ -22,7 +23,11 @@ fn main() -> ExitCode {
     let missing = |what: Option<String>| what.filter(|_| !required);
     let javascript =
         trials::run(tests![a_javascript_program], missing(no_javascript()), Vec::new());
-    let python = trials::run(tests![a_python_program], missing(no_python()), Vec::new());
+    let mut programs = tests![a_python_program];
+    if cfg!(feature = "grpc") {
+        programs.extend(tests![a_python_program_by_both]);
+    }
+    let python = trials::run(programs, missing(no_python()), Vec::new());
     if javascript == ExitCode::SUCCESS { python } else { javascript }
 }
 
@@ -30,6 +35,8 @@ fn main() -> ExitCode {
 struct Server {
     process: Child,
     url: String,
+    /// Port of gRPC.
+    calls: Option<String>,
     _directory: TempDir,
 }
 
@@ -48,15 +55,24 @@ impl Server {
             "--data",
         ]);
         command.arg(directory.path()).env("QDRANT__SERVICE__API_KEY", KEY);
+        if cfg!(feature = "grpc") {
+            command.args(["--grpc-port", "0"]);
+        }
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").unwrap().to_owned();
-        Self { process, url, _directory: directory }
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let url = lines.next().unwrap().strip_prefix("listening on ").unwrap().to_owned();
+        let calls = cfg!(feature = "grpc").then(|| lines.next().unwrap());
+        let calls = calls
+            .map(|it| it.strip_prefix("gRPC listening on http://127.0.0.1:").unwrap().to_owned());
+        Self { process, url, calls, _directory: directory }
     }
 
     fn used_by(&self, program: &mut Command) {
-        let output = program.args([&self.url, KEY]).output().unwrap();
+        self.used_with(program, &[]);
+    }
+
+    fn used_with(&self, program: &mut Command, more: &[&str]) {
+        let output = program.args([&self.url, KEY]).args(more).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
     }
@@ -75,6 +91,12 @@ fn here(file: &str) -> PathBuf {
 
 fn a_python_program() {
     Server::start().used_by(Command::new(python()).arg(here("flow.py")));
+}
+
+fn a_python_program_by_both() {
+    let server = Server::start();
+    let port = server.calls.as_deref().unwrap();
+    server.used_with(Command::new(python()).arg(here("both.py")), &[port]);
 }
 
 fn a_javascript_program() {

@@ -95,6 +95,7 @@ mod program {
         assert_error(&["serve", "--listen", "0.0.0.0:0"], 2, "--without-key");
         assert_error(&["serve", "--api-key", ""], 2, "key");
         assert_error(&["serve", "--log", "a=b=c"], 2, "--log");
+        assert_error(&["serve", "--tls-cert", "cert.pem"], 2, "--tls-key");
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde_json::{Number, Value};
 
+use crate::decimal::spelled;
+
 /// A value, and all that is in it. Fields are in the order of the text; each stands once.
 pub(crate) enum Tree {
     Null,
@@ -14,6 +16,9 @@ pub(crate) enum Tree {
     String(Box<str>),
     /// An array of nothing but numbers.
     Numbers(Box<[Number]>),
+    /// An array of numbers that came as f32, from elsewhere than from text; they may be no numbers.
+    #[cfg_attr(not(feature = "grpc"), expect(dead_code))]
+    Floats(Vec<f32>),
     Array(Box<[Tree]>),
     Object(Box<[Field]>),
 }
@@ -26,6 +31,7 @@ pub(crate) enum Json<'a> {
     Null,
     Bool(bool),
     Number(&'a Number),
+    Float(f32),
     String(&'a str),
     Array(Elements<'a>),
     Object(&'a [Field]),
@@ -35,6 +41,7 @@ pub(crate) enum Json<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Elements<'a> {
     Numbers(&'a [Number]),
+    Floats(&'a [f32]),
     Any(&'a [Tree]),
 }
 
@@ -46,6 +53,7 @@ impl Tree {
             Self::Number(number) => Json::Number(number),
             Self::String(text) => Json::String(text),
             Self::Numbers(numbers) => Json::Array(Elements::Numbers(numbers)),
+            Self::Floats(values) => Json::Array(Elements::Floats(values)),
             Self::Array(elements) => Json::Array(Elements::Any(elements)),
             Self::Object(fields) => Json::Object(fields),
         }
@@ -137,15 +145,17 @@ impl From<Packed> for Tree {
 
 impl<'a> Elements<'a> {
     pub fn is_empty(self) -> bool {
-        matches!(self, Self::Numbers([]) | Self::Any([]))
+        matches!(self, Self::Numbers([]) | Self::Floats([]) | Self::Any([]))
     }
 
     pub fn iter(self) -> impl Iterator<Item = Json<'a>> {
-        let (numbers, any): (&[_], &[_]) = match self {
-            Self::Numbers(numbers) => (numbers, &[]),
-            Self::Any(elements) => (&[], elements),
+        let (numbers, floats, any): (&[_], &[_], &[_]) = match self {
+            Self::Numbers(numbers) => (numbers, &[], &[]),
+            Self::Floats(values) => (&[], values, &[]),
+            Self::Any(elements) => (&[], &[], elements),
         };
-        numbers.iter().map(Json::Number).chain(any.iter().map(Tree::json))
+        let floats = floats.iter().copied().map(Json::Float);
+        numbers.iter().map(Json::Number).chain(floats).chain(any.iter().map(Tree::json))
     }
 }
 
@@ -179,22 +189,38 @@ impl<'a> Json<'a> {
     }
 
     pub fn as_f64(self) -> Option<f64> {
-        if let Self::Number(number) = self { number.as_f64() } else { None }
+        match self {
+            Self::Number(number) => number.as_f64(),
+            Self::Float(value) => Some(spelled(value)).filter(|it| it.is_finite()),
+            _ => None,
+        }
     }
 
     /// Number rounded to f32, if that is finite.
     pub fn as_f32(self) -> Option<f32> {
-        if let Self::Number(number) = self { narrowed(number) } else { None }
+        match self {
+            Self::Number(number) => narrowed(number),
+            Self::Float(value) => Some(value).filter(|it| it.is_finite()),
+            _ => None,
+        }
     }
 
     /// Adds the numbers of an array, if all are numbers that f32 holds: how many there are.
     pub fn append_to(self, values: &mut Vec<f32>) -> Option<usize> {
-        let Self::Array(Elements::Numbers(numbers)) = self else { return None };
-        values.reserve(numbers.len());
-        for number in numbers {
-            values.push(narrowed(number)?);
+        match self {
+            Self::Array(Elements::Numbers(numbers)) => {
+                values.reserve(numbers.len());
+                for number in numbers {
+                    values.push(narrowed(number)?);
+                }
+                Some(numbers.len())
+            }
+            Self::Array(Elements::Floats(floats)) if floats.iter().all(|it| it.is_finite()) => {
+                values.extend_from_slice(floats);
+                Some(floats.len())
+            }
+            _ => None,
         }
-        Some(numbers.len())
     }
 
     /// A field of an object, as it stands there.
@@ -203,12 +229,34 @@ impl<'a> Json<'a> {
         fields.iter().find(|(name, _)| **name == *key).map(|(_, value)| value.json())
     }
 
+    /// Tells whether numbers and words in it take at most so many bytes, about.
+    #[cfg(feature = "server")]
+    pub fn is_within(self, bytes: usize) -> bool {
+        self.left_of(bytes).is_some()
+    }
+
+    fn left_of(self, bytes: usize) -> Option<usize> {
+        match self {
+            Self::Array(Elements::Numbers(numbers)) => bytes.checked_sub(8 * numbers.len()),
+            Self::Array(Elements::Floats(floats)) => bytes.checked_sub(4 * floats.len()),
+            Self::Array(Elements::Any(elements)) => {
+                elements.iter().try_fold(bytes, |left, it| it.json().left_of(left))
+            }
+            Self::Object(fields) => fields
+                .iter()
+                .try_fold(bytes, |left, (key, it)| it.json().left_of(left.checked_sub(key.len())?)),
+            Self::String(text) => bytes.checked_sub(text.len()),
+            _ => bytes.checked_sub(8),
+        }
+    }
+
     /// serde_json's value, for what is kept as it is.
     pub fn to_value(self) -> Value {
         match self {
             Self::Null => Value::Null,
             Self::Bool(value) => value.into(),
             Self::Number(number) => number.clone().into(),
+            Self::Float(value) => spelled(value).into(),
             Self::String(text) => text.into(),
             Self::Array(elements) => elements.iter().map(Self::to_value).collect(),
             Self::Object(fields) => {
@@ -229,6 +277,7 @@ impl fmt::Display for Json<'_> {
             Self::Null => f.write_str("null"),
             Self::Bool(value) => value.fmt(f),
             Self::Number(number) => number.fmt(f),
+            Self::Float(value) => spelled(*value).fmt(f),
             Self::String(text) => Value::from(*text).fmt(f),
             Self::Array(elements) => {
                 for (at, element) in elements.iter().enumerate() {
@@ -278,6 +327,39 @@ mod tests {
         assert_eq!(append(json!([])), Some((0, vec![7.0])));
         for other in [json!([1e39]), json!([1, "x"]), json!({}), json!(1)] {
             assert_eq!(append(other), None);
+        }
+    }
+
+    /// Numbers that came as f32 are to readers what they are when they are written and read.
+    #[test]
+    fn floats_are_numbers() {
+        let floats = Tree::Floats(vec![0.1, -0.0, 3e38]);
+        assert_eq!(floats.json().to_value(), json!([0.1, -0.0, 3e38]));
+        assert_eq!(floats.json().to_string(), format!("[0.1,-0,{}]", 3e38));
+        let mut values = vec![7.0];
+        assert_eq!(floats.json().append_to(&mut values), Some(3));
+        let bits: Vec<u32> = values.iter().map(|it| it.to_bits()).collect();
+        assert_eq!(bits, [7.0_f32, 0.1, -0.0, 3e38].map(f32::to_bits));
+        let Json::Array(elements) = floats.json() else { panic!("an array") };
+        let read: Vec<_> = elements.iter().map(|it| (it.as_f32(), it.as_f64())).collect();
+        assert_eq!(read[0], (Some(0.1), Some(0.1)));
+        for wrong in [f32::NAN, f32::INFINITY] {
+            let tree = Tree::Floats(vec![1.0, wrong]);
+            assert_eq!(tree.json().append_to(&mut values), None);
+            let Json::Array(elements) = tree.json() else { panic!("an array") };
+            assert!(elements.iter().any(|it| it.as_f32().is_none() && it.as_f64().is_none()));
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "server")]
+    fn sizes_are_those_of_what_is_in_it() {
+        let object = |tree| Tree::Object([("four".into(), tree)].into());
+        for (tree, bytes) in [
+            (object(Tree::Floats(vec![0.0; 100])), 404),
+            (object(Tree::from(&json!([[1, 2], ["word", true]]))), 4 + 16 + 4 + 8),
+        ] {
+            assert!(tree.json().is_within(bytes) && !tree.json().is_within(bytes - 1));
         }
     }
 

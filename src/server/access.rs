@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::app::App;
+use super::options::ServerOptions;
 use super::refusal::Refusal;
 
 /// Last parts of the paths to which a POST changes nothing.
@@ -37,23 +38,43 @@ pub(super) async fn control(State(app): State<App>, request: Request, next: Next
 
 fn check(app: &App, request: &Request) -> Result<(), Refusal> {
     let path = request.uri().path();
-    if !app.options.has_keys() || is_free(path) || request.method() == Method::OPTIONS {
+    if is_free(path) || request.method() == Method::OPTIONS {
         return Ok(());
     }
-    let Some(key) = key(request.headers()) else {
+    match of(&app.options, request.headers())? {
+        Access::Read if !only_asks(request.method(), path) => Err(only_read()),
+        _ => Ok(()),
+    }
+}
+
+/// What is allowed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    All,
+    Read,
+}
+
+/// What is allowed by the key among a request's headers; everything where none is asked for.
+pub(super) fn of(options: &ServerOptions, headers: &HeaderMap) -> Result<Access, Refusal> {
+    if !options.has_keys() {
+        return Ok(Access::All);
+    }
+    let Some(key) = key(headers) else {
         return Err(Refusal::unauthorized(
             "Must provide an API key or an Authorization bearer token",
         ));
     };
-    if any_is(&app.options.api_keys, key) {
-        Ok(())
-    } else if !any_is(&app.options.read_only_api_keys, key) {
-        Err(Refusal::unauthorized("Invalid API key or JWT"))
-    } else if only_asks(request.method(), path) {
-        Ok(())
+    if any_is(&options.api_keys, key) {
+        Ok(Access::All)
+    } else if any_is(&options.read_only_api_keys, key) {
+        Ok(Access::Read)
     } else {
-        Err(Refusal::forbidden("Forbidden: the key may only read"))
+        Err(Refusal::unauthorized("Invalid API key or JWT"))
     }
+}
+
+pub(super) fn only_read() -> Refusal {
+    Refusal::forbidden("Forbidden: the key may only read")
 }
 
 fn is_free(path: &str) -> bool {

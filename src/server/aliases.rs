@@ -1,5 +1,7 @@
 //! Routes: aliases.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 use super::app::{App, Shared};
 use super::body::Text;
 use super::parameters::Path;
+use super::refusal::Refusal;
 use super::registry::AliasAction;
 use crate::Result;
 use crate::json::Node;
@@ -21,35 +24,39 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn all(State(app): State<App>) -> Response {
-    app.call(|app| Ok(list(app, |_| true))).await
+    app.call(|app| Ok(shown(app.registry.aliases()))).await
 }
 
 async fn of(State(app): State<App>, Path(name): Path<String>) -> Response {
-    app.call(move |app| {
-        let hosted = app.registry.get(&name)?;
-        Ok(list(app, |collection| collection == hosted.name()))
-    })
-    .await
+    app.call(move |app| Ok(shown(aliases_of(app, &name)?))).await
 }
 
-fn list(app: &Shared, wanted: impl Fn(&str) -> bool) -> Value {
-    let aliases = app.registry.aliases();
-    let aliases = aliases.iter().filter(|(_, collection)| wanted(collection));
+/// The aliases of a collection, each with its name.
+pub(super) fn aliases_of(app: &Shared, name: &str) -> Result<BTreeMap<String, String>, Refusal> {
+    let (hosted, mut aliases) = (app.registry.get(name)?, app.registry.aliases());
+    aliases.retain(|_, collection| collection == hosted.name());
+    Ok(aliases)
+}
+
+fn shown(aliases: BTreeMap<String, String>) -> Value {
     let aliases: Vec<Value> = aliases
+        .iter()
         .map(|(alias, collection)| json!({"alias_name": alias, "collection_name": collection}))
         .collect();
     json!({"aliases": aliases})
 }
 
 async fn change(State(app): State<App>, text: Text) -> Response {
-    app.call(move |app| {
-        let actions = text.read("changes of aliases", "aliases", |node| {
-            let actions = node.object(&["actions"])?.required("actions")?.array()?;
-            actions.iter().map(AliasAction::read).collect::<Result<Vec<_>>>()
-        })?;
-        app.registry.change_aliases(&actions).map(|()| true)
-    })
-    .await
+    app.call(move |app| make(app, text)).await
+}
+
+/// Changes aliases.
+pub(super) fn make(app: &Shared, text: Text) -> Result<bool, Refusal> {
+    let actions = text.read("changes of aliases", "aliases", |node| {
+        let actions = node.object(&["actions"])?.required("actions")?.array()?;
+        actions.iter().map(AliasAction::read).collect::<Result<Vec<_>>>()
+    })?;
+    app.registry.change_aliases(&actions).map(|()| true)
 }
 
 impl AliasAction {

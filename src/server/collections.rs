@@ -6,11 +6,12 @@ use axum::response::Response;
 use axum::routing::{delete, get, put};
 use serde_json::{Value, json};
 
-use super::app::App;
+use super::app::{App, Shared};
 use super::body::Text;
+use super::hosted::Hosted;
 use super::info;
 use super::parameters::Path;
-use super::points::completed;
+use super::points::Completed;
 use super::refusal::Refusal;
 use super::system;
 use crate::Result;
@@ -50,11 +51,13 @@ async fn exists(State(app): State<App>, Path(name): Path<String>) -> Response {
 }
 
 async fn create(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
-    app.call(move |app| {
-        let config = text.read("a collection's configuration", "config", CollectionConfig::read)?;
-        app.registry.create(&name, config).map(|()| true)
-    })
-    .await
+    app.call(move |app| make(app, &name, text)).await
+}
+
+/// Makes a collection.
+pub(super) fn make(app: &Shared, name: &str, text: Text) -> Result<bool, Refusal> {
+    let config = text.read("a collection's configuration", "config", CollectionConfig::read)?;
+    app.registry.create(name, config).map(|()| true)
 }
 
 async fn remove(State(app): State<App>, Path(name): Path<String>) -> Response {
@@ -62,12 +65,14 @@ async fn remove(State(app): State<App>, Path(name): Path<String>) -> Response {
 }
 
 async fn update(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
-    app.on(name, text, |hosted, text| {
-        let change = text.read("a change of parameters", "config", ConfigChange::read)?;
-        hosted.collection()?.update_config(&change)?;
-        Ok(true)
-    })
-    .await
+    app.on(name, text, change).await
+}
+
+/// Changes parameters of a collection.
+pub(super) fn change(hosted: &Hosted, text: Text) -> Result<bool, Refusal> {
+    let change = text.read("a change of parameters", "config", ConfigChange::read)?;
+    hosted.collection()?.update_config(&change)?;
+    Ok(true)
 }
 
 async fn create_vector(
@@ -75,14 +80,15 @@ async fn create_vector(
     Path((name, vector)): Path<(String, String)>,
     text: Text,
 ) -> Response {
-    app.on(name, text, move |hosted, text| {
-        let config =
-            text.read("a vector's configuration", "config", |node| read_vector(node, &vector))?;
-        let collection = hosted.collection()?;
-        collection.create_vector(&vector, config)?;
-        completed(collection)
-    })
-    .await
+    app.on(name, text, move |hosted, text| make_vector(hosted, &vector, text)).await
+}
+
+/// Adds a vector to a collection.
+pub(super) fn make_vector(hosted: &Hosted, name: &str, text: Text) -> Result<Completed, Refusal> {
+    let config = text.read("a vector's configuration", "config", |node| read_vector(node, name))?;
+    let collection = hosted.collection()?;
+    collection.create_vector(name, config)?;
+    Completed::now(collection)
 }
 
 /// A vector, as it stands in the configuration of a collection.
@@ -102,38 +108,44 @@ async fn delete_vector(
     State(app): State<App>,
     Path((name, vector)): Path<(String, String)>,
 ) -> Response {
-    app.call(move |app| {
-        let hosted = app.registry.get(&name)?;
-        let collection = hosted.collection()?;
-        if !collection.delete_vector(&vector)? {
-            return Err(Refusal::wrong(format!("Not existing vector name error: {vector}")));
-        }
-        completed(collection)
-    })
-    .await
+    app.call(move |app| drop_vector(app, &name, &vector)).await
+}
+
+/// Drops a vector of a collection.
+pub(super) fn drop_vector(app: &Shared, name: &str, vector: &str) -> Result<Completed, Refusal> {
+    let hosted = app.registry.get(name)?;
+    let collection = hosted.collection()?;
+    if !collection.delete_vector(vector)? {
+        return Err(Refusal::wrong(format!("Not existing vector name error: {vector}")));
+    }
+    Completed::now(collection)
 }
 
 async fn create_index(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
-    app.on(name, text, |hosted, text| {
-        let index = text.read("a payload index", "index", PayloadIndex::read)?;
-        let collection = hosted.collection()?;
-        collection.replace_index(index)?;
-        completed(collection)
-    })
-    .await
+    app.on(name, text, make_index).await
+}
+
+/// Makes a payload index.
+pub(super) fn make_index(hosted: &Hosted, text: Text) -> Result<Completed, Refusal> {
+    let index = text.read("a payload index", "index", PayloadIndex::read)?;
+    let collection = hosted.collection()?;
+    collection.replace_index(index)?;
+    Completed::now(collection)
 }
 
 async fn drop_index(
     State(app): State<App>,
     Path((name, field)): Path<(String, String)>,
 ) -> Response {
-    app.call(move |app| {
-        let hosted = app.registry.get(&name)?;
-        let collection = hosted.collection()?;
-        collection.drop_indexes(&field.parse()?)?;
-        completed(collection)
-    })
-    .await
+    app.call(move |app| drop_indexes(app, &name, &field)).await
+}
+
+/// Drops the payload indexes of a field.
+pub(super) fn drop_indexes(app: &Shared, name: &str, field: &str) -> Result<Completed, Refusal> {
+    let hosted = app.registry.get(name)?;
+    let collection = hosted.collection()?;
+    collection.drop_indexes(&field.parse()?)?;
+    Completed::now(collection)
 }
 
 async fn cluster(State(app): State<App>, Path(name): Path<String>) -> Response {

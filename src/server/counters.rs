@@ -16,11 +16,15 @@ const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0];
 
 const ANSWER: &[&str] = &["method", "endpoint", "status"];
+#[cfg(feature = "grpc")]
+const CALL: &[&str] = &["endpoint", "status"];
 
 pub(super) struct Counters {
     registry: Registry,
     answers: IntCounterVec,
     seconds: HistogramVec,
+    #[cfg(feature = "grpc")]
+    calls: Calls,
     /// One value each.
     single: IntGaugeVec,
     points: IntGaugeVec,
@@ -34,6 +38,27 @@ fn failed(fault: &prometheus::Error) -> Error {
     Error::InvalidParameter { name: "the metrics", expected, got }
 }
 
+/// Answers of gRPC.
+#[cfg(feature = "grpc")]
+struct Calls {
+    answers: IntCounterVec,
+    seconds: HistogramVec,
+}
+
+#[cfg(feature = "grpc")]
+impl Calls {
+    fn registered(registry: &Registry) -> prometheus::Result<Self> {
+        let seconds = HistogramOpts::new("grpc_responses_duration_seconds", "Time to answer");
+        let calls = Self {
+            answers: IntCounterVec::new(Opts::new("grpc_responses_total", "Answers"), CALL)?,
+            seconds: HistogramVec::new(seconds.buckets(SECONDS.into()), CALL)?,
+        };
+        registry.register(Box::new(calls.answers.clone()))?;
+        registry.register(Box::new(calls.seconds.clone()))?;
+        Ok(calls)
+    }
+}
+
 impl Counters {
     pub fn new() -> Result<Self> {
         Self::registered().map_err(|fault| failed(&fault))
@@ -43,8 +68,11 @@ impl Counters {
         let gauges = |name, help, labels| IntGaugeVec::new(Opts::new(name, help), labels);
         let answers = Opts::new("rest_responses_total", "Answers");
         let seconds = HistogramOpts::new("rest_responses_duration_seconds", "Time to answer");
+        let registry = Registry::new();
         let counters = Self {
-            registry: Registry::new(),
+            #[cfg(feature = "grpc")]
+            calls: Calls::registered(&registry)?,
+            registry,
             answers: IntCounterVec::new(answers, ANSWER)?,
             seconds: HistogramVec::new(seconds.buckets(SECONDS.into()), ANSWER)?,
             single: gauges("collections_total", "Number of collections", &[])?,
@@ -81,25 +109,15 @@ impl Counters {
 
     /// Numbers of answers and how long they took, by endpoint and status.
     pub fn answers(&self) -> Value {
-        let mut answers = Map::new();
-        for family in self.seconds.collect() {
-            for metric in family.get_metric() {
-                let label = |name| {
-                    let label = metric.get_label().iter().find(|it| it.name() == name);
-                    label.map(|it| it.value().to_owned()).unwrap_or_default()
-                };
-                let histogram = metric.get_histogram();
-                let count = histogram.get_sample_count();
-                let mean = histogram.get_sample_sum() / count.max(1) as f64;
-                let endpoint = format!("{} {}", label("method"), label("endpoint"));
-                let of = answers.entry(endpoint).or_insert_with(|| json!({}));
-                of[label("status")] = json!({
-                    "count": count, "avg_duration_micros": mean * 1e6,
-                    "total_duration_micros": (histogram.get_sample_sum() * 1e6) as u64,
-                });
-            }
-        }
-        answers.into()
+        summary(&self.seconds)
+    }
+
+    /// The same of calls by gRPC.
+    pub fn calls(&self) -> Value {
+        #[cfg(feature = "grpc")]
+        return summary(&self.calls.seconds);
+        #[cfg(not(feature = "grpc"))]
+        json!({})
     }
 
     /// Looks at all collections.
@@ -142,4 +160,34 @@ impl Counters {
         self.answers.with_label_values(labels).inc();
         self.seconds.with_label_values(labels).observe(seconds);
     }
+
+    /// Counts the answer to a call by gRPC, and how long it took.
+    #[cfg(feature = "grpc")]
+    pub fn called(&self, labels: &[&str; 2], seconds: f64) {
+        self.calls.answers.with_label_values(labels).inc();
+        self.calls.seconds.with_label_values(labels).observe(seconds);
+    }
+}
+
+fn summary(seconds: &HistogramVec) -> Value {
+    let mut answers = Map::new();
+    for family in seconds.collect() {
+        for metric in family.get_metric() {
+            let label = |name| {
+                let label = metric.get_label().iter().find(|it| it.name() == name);
+                label.map(|it| it.value().to_owned()).unwrap_or_default()
+            };
+            let histogram = metric.get_histogram();
+            let count = histogram.get_sample_count();
+            let mean = histogram.get_sample_sum() / count.max(1) as f64;
+            let endpoint = format!("{} {}", label("method"), label("endpoint"));
+            let endpoint = endpoint.trim_start();
+            let of = answers.entry(endpoint.to_owned()).or_insert_with(|| json!({}));
+            of[label("status")] = json!({
+                "count": count, "avg_duration_micros": mean * 1e6,
+                "total_duration_micros": (histogram.get_sample_sum() * 1e6) as u64,
+            });
+        }
+    }
+    answers.into()
 }

@@ -34,6 +34,18 @@ pub(super) fn may_be_in(text: &[u8]) -> bool {
     text.windows(model.len()).any(|it| it == model)
 }
 
+/// Tells whether there are any.
+pub(super) fn are_in(tree: &Tree) -> bool {
+    match tree {
+        _ if is_text(tree.json()) => true,
+        Tree::Array(elements) => elements.iter().any(are_in),
+        Tree::Object(fields) => {
+            fields.iter().any(|(key, it)| !DATA.contains(&&**key) && are_in(it))
+        }
+        _ => false,
+    }
+}
+
 /// Puts vectors in the places of texts, in what stands at a path.
 pub(super) fn encode(tree: &mut Tree, path: &str, texts: Texts, models: &Models) -> Result<()> {
     let mut places = Vec::new();

@@ -89,6 +89,11 @@ fn config(given: Value) -> Value {
             given => given,
         },
     });
+    // Clients send the word, and understand none.
+    let threads = &mut config["optimizer_config"]["max_optimization_threads"];
+    if threads.is_string() {
+        *threads = Value::Null;
+    }
     for key in ["strict_mode_config", "metadata"] {
         if !given(key).is_null() {
             config[key] = given(key);

@@ -1,4 +1,4 @@
-//! Qdrant's REST API over the collections of a directory.
+//! Qdrant's REST API over the collections of a directory, and its gRPC API with the feature `grpc`.
 //!
 //! A [`Server`] is a directory of collections; its router answers what Qdrant's clients send, in a service of a
 //! host's or, by [`Server::serve`], on a listener of its own. A request goes one way: `access.rs` (may it?) →
@@ -8,7 +8,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `options.rs` | [`ServerOptions`] |
-//! | `listen.rs` | connections: bounded, cut off when slow, finished at the end |
+//! | `listen.rs`, `tls.rs` | connections: bounded, cut off when slow, finished at the end; encrypted |
 //! | `access.rs` | API keys |
 //! | `parameters.rs` | what every URL may say |
 //! | `body.rs` | bodies, bounded one by one and together |
@@ -22,6 +22,7 @@
 //! | `snapshots.rs`, `shelf.rs`, `archive.rs` | routes: snapshots; where they are; what is in one |
 //! | `system.rs`, `metrics.rs`, `counters.rs` | routes: health, versions, counters; what is counted |
 //! | `dashboard.rs`, `dashboard.html` | route: a page for people |
+//! | `grpc/` | the same by gRPC |
 
 mod access;
 mod aliases;
@@ -34,6 +35,8 @@ mod counters;
 mod dashboard;
 mod documents;
 mod envelope;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod hosted;
 mod info;
 mod listen;
@@ -51,6 +54,8 @@ mod registry;
 mod shelf;
 mod snapshots;
 mod system;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::future::Future;
 use std::path::Path;
@@ -66,11 +71,14 @@ use tower_http::cors::CorsLayer;
 use tower_http::normalize_path::NormalizePath;
 
 pub use options::ServerOptions;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 use crate::Result;
 use crate::collection::raise_file_limit;
 use app::App;
 use counters::Counters;
+use listen::{Answering, Port, Protocol};
 use registry::Registry;
 
 /// Collections of a directory, and Qdrant's REST API over them.
@@ -89,6 +97,8 @@ use registry::Registry;
 /// ```
 pub struct Server {
     app: App,
+    #[cfg(feature = "grpc")]
+    calls: Option<TcpListener>,
 }
 
 impl Server {
@@ -104,7 +114,11 @@ impl Server {
         log::info!("at most {} open files", files.map_or("?".into(), |most| most.to_string()));
         let registry = Registry::open(directory.as_ref(), &options)?;
         let bodies = Arc::new(Semaphore::new(options.body_budget()));
-        Ok(Self { app: App::new(registry, options, bodies, Counters::new()?) })
+        Ok(Self {
+            app: App::new(registry, options, bodies, Counters::new()?),
+            #[cfg(feature = "grpc")]
+            calls: None,
+        })
     }
 
     /// Routes of the whole API, with access control, compression and CORS.
@@ -135,9 +149,36 @@ impl Server {
         Router::new().fallback_service(NormalizePath::trim_trailing_slash(routes))
     }
 
+    /// Calls of Qdrant's gRPC API, with access control, for connections of HTTP/2.
+    #[cfg(feature = "grpc")]
+    pub fn grpc_router(&self) -> Router {
+        grpc::router(&self.app)
+    }
+
+    /// Has [`Server::serve`] answer calls by gRPC, too, on a listener of their own.
+    #[cfg(feature = "grpc")]
+    pub fn grpc(self, listener: TcpListener) -> Self {
+        Self { calls: Some(listener), ..self }
+    }
+
     /// Answers the connections of a listener until `stop` is ready; then what has begun is finished.
     pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
-        listen::serve(self.router(), listener, &self.app.options, stop).await;
+        let answering = |router, protocol| Answering {
+            router,
+            protocol,
+            idle: self.app.options.idle_time,
+            #[cfg(feature = "tls")]
+            tls: self.app.options.tls.as_ref().map(|it| it.acceptor(protocol.choice())),
+        };
+        let rest = Port { listener, answering: answering(self.router(), Protocol::Http1) };
+        #[cfg(feature = "grpc")]
+        let grpc = self.calls.map(|listener| Port {
+            listener,
+            answering: answering(grpc::router(&self.app), Protocol::Http2),
+        });
+        #[cfg(not(feature = "grpc"))]
+        let grpc = None;
+        listen::serve(rest, grpc, &self.app.options, stop).await;
         self.app.registry.service().shutdown().await;
     }
 }

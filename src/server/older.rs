@@ -46,7 +46,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn single(app: App, name: String, text: Text, shape: Shape) -> Response {
-    let read = move |text: &Text| text.read("a request", "request", |node| read(shape, node));
+    let read = move |text: Text| text.read("a request", "request", |node| read(shape, node));
     app.answer(async {
         let request = app.read(text, read).await?;
         Ok(one(&app, &name, request).await?.points)
@@ -55,7 +55,7 @@ async fn single(app: App, name: String, text: Text, shape: Shape) -> Response {
 }
 
 async fn batch(app: App, name: String, text: Text, shape: Shape) -> Response {
-    let read = move |text: &Text| {
+    let read = move |text: Text| {
         text.read("requests", "request", |node| {
             let list = node.object(&["searches"])?.required("searches")?.array()?;
             list.iter().map(|node| read(shape, node)).collect::<Result<Vec<_>>>()

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::documents::Models;
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::encoder::Encoder;
 use crate::rerank::Reranker;
 use crate::service::ServiceOptions;
@@ -36,6 +38,8 @@ pub struct ServerOptions {
     pub(super) reranker: Option<Arc<Reranker>>,
     pub(super) service: ServiceOptions,
     pub(super) models: Arc<Models>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
 }
 
 impl Default for ServerOptions {
@@ -52,6 +56,8 @@ impl Default for ServerOptions {
             reranker: None,
             service: ServiceOptions::new(),
             models: Arc::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -118,6 +124,12 @@ impl ServerOptions {
     pub fn model(mut self, name: impl Into<String>, model: Arc<dyn Encoder>) -> Self {
         Arc::make_mut(&mut self.models).insert(name.into(), model);
         self
+    }
+
+    /// Encrypts all connections that [`Server::serve`](super::Server::serve) answers.
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// Units in which bodies are counted, all together.

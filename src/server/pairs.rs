@@ -35,9 +35,9 @@ struct Sample {
 }
 
 /// The points of a sample, and pairs of their positions, with scores.
-struct Matrix {
-    ids: Vec<PointId>,
-    pairs: Vec<(usize, usize, f32)>,
+pub(super) struct Matrix {
+    pub ids: Vec<PointId>,
+    pub pairs: Vec<(usize, usize, f32)>,
 }
 
 impl Sample {
@@ -84,9 +84,13 @@ impl Sample {
     }
 }
 
+pub(super) fn compared(hosted: &Hosted, text: Text) -> Result<Matrix, Refusal> {
+    text.read("a sample of points", "request", Sample::read)?.compare(hosted)
+}
+
 async fn pairs(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
     app.on(name, text, |hosted, text| {
-        let matrix = text.read("a sample of points", "request", Sample::read)?.compare(hosted)?;
+        let matrix = compared(hosted, text)?;
         let pairs = matrix.pairs.iter().map(|(a, b, score)| {
             json!({"a": matrix.ids[*a], "b": matrix.ids[*b], "score": spelled(*score)})
         });
@@ -97,7 +101,7 @@ async fn pairs(State(app): State<App>, Path(name): Path<String>, text: Text) -> 
 
 async fn offsets(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
     app.on(name, text, |hosted, text| {
-        let matrix = text.read("a sample of points", "request", Sample::read)?.compare(hosted)?;
+        let matrix = compared(hosted, text)?;
         let column = |of: fn(&(usize, usize, f32)) -> Value| -> Vec<Value> {
             matrix.pairs.iter().map(of).collect()
         };

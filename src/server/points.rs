@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{post, put};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::app::App;
 use super::body::Text;
@@ -37,36 +37,60 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn change(app: App, name: String, text: Text, kind: &'static str) -> Response {
-    let read = move |text: &Text| {
+    app.answer(changed(&app, &name, text, kind)).await
+}
+
+/// Makes a change: what stands under its name in a list of changes.
+pub(super) async fn changed(
+    app: &App,
+    name: &str,
+    text: Text,
+    kind: &'static str,
+) -> Result<Completed, Refusal> {
+    let read = move |text: Text| {
         let read = |node: &Node<'_>| Operation::read_body(kind, node).map(|it| vec![it]);
         text.read_with(Texts::Documents, "a change of points", kind, read)
     };
-    app.answer(async {
-        let made = make(&app, &name, app.read(text, read).await?).await?;
-        Ok(made.into_iter().next())
-    })
-    .await
+    make(app, name, app.read(text, read).await?).await
 }
 
 async fn several(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
-    let read = |text: &Text| {
+    app.answer(all_changed(&app, &name, text)).await
+}
+
+/// Makes the changes of a list: what is said of each.
+pub(super) async fn all_changed(
+    app: &App,
+    name: &str,
+    text: Text,
+) -> Result<Vec<Completed>, Refusal> {
+    let read = |text: Text| {
         text.read_with(Texts::Documents, "a list of changes", "request", |node| {
             let list = node.object(&["operations"])?.required("operations")?;
             list.array()?.iter().map(Operation::read).collect::<Result<Vec<_>>>()
         })
     };
-    app.answer(async { make(&app, &name, app.read(text, read).await?).await }).await
+    let operations = app.read(text, read).await?;
+    let count = operations.len();
+    Ok(vec![make(app, name, operations).await?; count])
 }
 
-/// Makes changes, in a transaction with those of others that wait; what is said of each.
-async fn make(app: &App, name: &str, operations: Vec<Operation>) -> Result<Vec<Value>, Refusal> {
-    let (hosted, count) = (app.registry.get(name)?, operations.len());
+/// Makes changes, in a transaction with those of others that wait.
+async fn make(app: &App, name: &str, operations: Vec<Operation>) -> Result<Completed, Refusal> {
+    let hosted = app.registry.get(name)?;
     hosted.handle()?.apply(operations).await?;
-    Ok(vec![completed(hosted.collection()?)?; count])
+    Completed::now(hosted.collection()?)
 }
 
 /// Answer that a change is made, and lasts: whether a client waits for it or not.
-pub(super) fn completed(collection: &Collection) -> Result<Value, Refusal> {
-    let operation = collection.snapshot()?.transaction();
-    Ok(json!({"operation_id": operation, "status": "completed"}))
+#[derive(Clone, Copy, Serialize)]
+#[serde(tag = "status", rename = "completed")]
+pub(super) struct Completed {
+    pub operation_id: u64,
+}
+
+impl Completed {
+    pub fn now(collection: &Collection) -> Result<Self, Refusal> {
+        Ok(Self { operation_id: collection.snapshot()?.transaction() })
+    }
 }

@@ -13,11 +13,12 @@ use serde_json::json as value;
 
 use super::app::{App, Shared};
 use super::body::Text;
+use super::hosted::Hosted;
 use super::parameters::Path;
 use super::refusal::Refusal;
 use crate::search::{
-    FacetRequest, GroupRequest, GroupResponse, Prefetch, QueryPlan, QueryRequest, QueryResponse,
-    ScoredPoint, Searcher,
+    FacetHit, FacetRequest, GroupRequest, GroupResponse, Prefetch, QueryPlan, QueryRequest,
+    QueryResponse, ScoredPoint, Searcher,
 };
 use crate::{Result, json};
 
@@ -65,12 +66,13 @@ async fn query(
     Query(wanted): Query<Wanted>,
     text: Text,
 ) -> Response {
-    let read = |text: &Text| text.read("a request", "request", QueryRequest::read);
-    app.answer(async {
-        let request = app.read(text, read).await?;
-        Ok(wanted.of(one(&app, &name, request).await?))
-    })
-    .await
+    app.answer(async { Ok(wanted.of(asked(&app, &name, text).await?)) }).await
+}
+
+/// Answers a request.
+pub(super) async fn asked(app: &App, name: &str, text: Text) -> Result<QueryResponse, Refusal> {
+    let read = |text: Text| text.read("a request", "request", QueryRequest::read);
+    one(app, name, app.read(text, read).await?).await
 }
 
 async fn batch(
@@ -79,18 +81,26 @@ async fn batch(
     Query(wanted): Query<Wanted>,
     text: Text,
 ) -> Response {
-    let read = |text: &Text| {
+    app.answer(async {
+        let answers = all_asked(&app, &name, text).await?;
+        Ok(answers.into_iter().map(|it| wanted.of(it)).collect::<Vec<_>>())
+    })
+    .await
+}
+
+/// Answers several requests.
+pub(super) async fn all_asked(
+    app: &App,
+    name: &str,
+    text: Text,
+) -> Result<Vec<QueryResponse>, Refusal> {
+    let read = |text: Text| {
         text.read("requests", "request", |node| {
             let list = node.object(&["searches"])?.required("searches")?.array()?;
             list.iter().map(QueryRequest::read).collect::<Result<Vec<_>>>()
         })
     };
-    app.answer(async {
-        let requests = app.read(text, read).await?;
-        let answers = several(&app, &name, requests).await?;
-        Ok(answers.into_iter().map(|it| wanted.of(it)).collect::<Vec<_>>())
-    })
-    .await
+    several(app, name, app.read(text, read).await?).await
 }
 
 async fn groups(
@@ -100,19 +110,26 @@ async fn groups(
     text: Text,
 ) -> Response {
     app.call(move |app| {
-        let request = text.read("a request for groups", "request", GroupRequest::read)?;
-        let GroupResponse { groups, plan } = grouped(app, &name, &request)?;
+        let GroupResponse { groups, plan } = groups_asked(app, &name, text)?;
         Ok(Answer { name: "groups", results: groups, plan: wanted.plan.then_some(plan) })
     })
     .await
 }
 
+/// Answers a request for groups.
+pub(super) fn groups_asked(app: &Shared, name: &str, text: Text) -> Result<GroupResponse, Refusal> {
+    let request = text.read("a request for groups", "request", GroupRequest::read)?;
+    grouped(app, name, &request)
+}
+
 async fn facet(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
-    app.on(name, text, |hosted, text| {
-        let request = text.read("a count of values", "request", FacetRequest::read)?;
-        Ok(value!({"hits": hosted.searcher()?.facet(&request)?}))
-    })
-    .await
+    app.on(name, text, |hosted, text| Ok(value!({"hits": values(hosted, text)?}))).await
+}
+
+/// Counts points by values.
+pub(super) fn values(hosted: &Hosted, text: Text) -> Result<Vec<FacetHit>, Refusal> {
+    let request = text.read("a count of values", "request", FacetRequest::read)?;
+    Ok(hosted.searcher()?.facet(&request)?)
 }
 
 /// Answers a request together with others that wait.

@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::app::App;
 use super::body::Text;
@@ -53,11 +53,11 @@ impl Parts {
 }
 
 /// A point, as far as it is asked for.
-struct Record {
-    id: PointId,
-    payload: Option<Payload>,
-    vectors: Option<BTreeMap<String, Vector>>,
-    order_value: Option<OrderValue>,
+pub(super) struct Record {
+    pub id: PointId,
+    pub payload: Option<Payload>,
+    pub vectors: Option<BTreeMap<String, Vector>>,
+    pub order_value: Option<OrderValue>,
 }
 
 impl Record {
@@ -102,17 +102,18 @@ pub(super) async fn retrieve(
     Path(name): Path<String>,
     text: Text,
 ) -> Response {
-    app.on(name, text, |hosted, text| {
-        let (ids, parts) = text.read("a request for points", "request", |node| {
-            let fields = &["ids", "with_payload", "with_vector", "with_vectors"];
-            let object = node.object_beside(fields, SHARD)?;
-            let ids = object.required("ids")?.array()?;
-            let ids = ids.iter().map(PointId::read).collect::<Result<Vec<_>>>()?;
-            Ok((ids, Parts::read(&object)?))
-        })?;
-        records(hosted, &ids, &parts)
-    })
-    .await
+    app.on(name, text, retrieved).await
+}
+
+pub(super) fn retrieved(hosted: &Hosted, text: Text) -> Result<Vec<Record>, Refusal> {
+    let (ids, parts) = text.read("a request for points", "request", |node| {
+        let fields = &["ids", "with_payload", "with_vector", "with_vectors"];
+        let object = node.object_beside(fields, SHARD)?;
+        let ids = object.required("ids")?.array()?;
+        let ids = ids.iter().map(PointId::read).collect::<Result<Vec<_>>>()?;
+        Ok((ids, Parts::read(&object)?))
+    })?;
+    records(hosted, &ids, &parts)
 }
 
 async fn one(State(app): State<App>, Path((name, id)): Path<(String, String)>) -> Response {
@@ -125,7 +126,7 @@ async fn one(State(app): State<App>, Path((name, id)): Path<(String, String)>) -
     .await
 }
 
-/// A page of points.
+/// A page of points that is asked for.
 struct Scroll {
     filter: Option<Filter>,
     limit: usize,
@@ -180,20 +181,22 @@ impl Scroll {
 }
 
 async fn scroll(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
-    app.on(name, text, |hosted, text| {
-        let mut scroll = text.read("a request for a page of points", "request", Scroll::read)?;
-        let (points, next) = match scroll.order_by.take() {
-            Some(order) => (scroll.ordered(order, hosted)?, None),
-            None => scroll.by_id(hosted)?,
-        };
-        Ok(Page { points, next })
-    })
-    .await
+    app.on(name, text, page).await
 }
 
-struct Page {
-    points: Vec<Record>,
-    next: Option<PointId>,
+pub(super) fn page(hosted: &Hosted, text: Text) -> Result<Page, Refusal> {
+    let mut scroll = text.read("a request for a page of points", "request", Scroll::read)?;
+    let (points, next) = match scroll.order_by.take() {
+        Some(order) => (scroll.ordered(order, hosted)?, None),
+        None => scroll.by_id(hosted)?,
+    };
+    Ok(Page { points, next })
+}
+
+/// A page of points.
+pub(super) struct Page {
+    pub points: Vec<Record>,
+    pub next: Option<PointId>,
 }
 
 impl Serialize for Page {
@@ -206,17 +209,17 @@ impl Serialize for Page {
 }
 
 async fn count(State(app): State<App>, Path(name): Path<String>, text: Text) -> Response {
-    app.on(name, text, |hosted, text| {
-        let filter = text.read("a count of points", "request", |node| {
-            let beside = &[Foreign::flag("exact"), Foreign::new("shard_key", "sharding")];
-            node.object_beside(&["filter"], beside)?.map("filter", Filter::read)
-        })?;
-        let collection = hosted.collection()?;
-        let count = match filter {
-            Some(filter) => collection.count(&filter)?,
-            None => collection.snapshot()?.len() as u64,
-        };
-        Ok::<Value, Refusal>(json!({"count": count}))
+    app.on(name, text, |hosted, text| Ok(json!({"count": counted(hosted, text)?}))).await
+}
+
+pub(super) fn counted(hosted: &Hosted, text: Text) -> Result<u64, Refusal> {
+    let filter = text.read("a count of points", "request", |node| {
+        let beside = &[Foreign::flag("exact"), Foreign::new("shard_key", "sharding")];
+        node.object_beside(&["filter"], beside)?.map("filter", Filter::read)
+    })?;
+    let collection = hosted.collection()?;
+    Ok(match filter {
+        Some(filter) => collection.count(&filter)?,
+        None => collection.snapshot()?.len() as u64,
     })
-    .await
 }

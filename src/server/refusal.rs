@@ -27,6 +27,21 @@ impl Refusal {
         Self { status, text: text.into(), start: None, retry_after: None, plain: false }
     }
 
+    #[cfg(feature = "grpc")]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    #[cfg(feature = "grpc")]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    #[cfg(feature = "grpc")]
+    pub fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+
     pub fn since(self, start: Instant) -> Self {
         Self { start: Some(start), ..self }
     }
@@ -254,6 +269,11 @@ pub(super) async fn no_method(method: Method, uri: Uri) -> Refusal {
 
 /// Answers a request although a fault of ours ended its work.
 pub(super) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    fault().into_response()
+}
+
+/// What is said when a fault of ours ended a request's work.
+pub(super) fn fault() -> Refusal {
     log::error!("a request ended by a panic");
-    Refusal::internal("the request ended by a fault of this program").into_response()
+    Refusal::internal("the request ended by a fault of this program")
 }

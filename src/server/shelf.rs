@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::archive;
@@ -27,10 +27,16 @@ pub(super) struct Shelf {
 /// A snapshot, as it is listed.
 #[derive(Serialize)]
 pub(super) struct SnapshotFile {
-    name: String,
-    creation_time: String,
-    size: u64,
-    checksum: String,
+    pub name: String,
+    /// In UTC.
+    #[serde(rename = "creation_time", serialize_with = "seconds")]
+    pub made: DateTime<Utc>,
+    pub size: u64,
+    pub checksum: String,
+}
+
+fn seconds<S: Serializer>(made: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&made.format("%Y-%m-%dT%H:%M:%S"))
 }
 
 impl Shelf {
@@ -99,14 +105,13 @@ impl SnapshotFile {
     pub fn read(path: &Path) -> Result<Self> {
         let failed = |fault| Error::io("read", path, fault);
         let metadata = fs::metadata(path).map_err(failed)?;
-        let made: DateTime<Utc> = metadata.modified().map_err(failed)?.into();
         let checksum = match fs::read_to_string(archive::checksum_file(path)) {
             Ok(checksum) => checksum,
             Err(_) => archive::checksum(path)?,
         };
         Ok(Self {
             name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            creation_time: made.format("%Y-%m-%dT%H:%M:%S").to_string(),
+            made: metadata.modified().map_err(failed)?.into(),
             size: metadata.len(),
             checksum,
         })

@@ -77,13 +77,15 @@ async fn create(
     Path(name): Path<String>,
     Query(params): Query<Params>,
 ) -> Response {
-    work(app, &params, move |app| {
-        let (hosted, shelf) = (app.registry.get(&name)?, shelf(app, &name)?);
-        let path = shelf.new_path()?;
-        archive::write_one(hosted.collection()?, shelf.directory(), &path)?;
-        Ok(SnapshotFile::read(&path)?)
-    })
-    .await
+    work(app, &params, move |app| make(app, &name)).await
+}
+
+/// Makes a snapshot of a collection.
+pub(super) fn make(app: &Shared, name: &str) -> Result<SnapshotFile, Refusal> {
+    let (hosted, shelf) = (app.registry.get(name)?, shelf(app, name)?);
+    let path = shelf.new_path()?;
+    archive::write_one(hosted.collection()?, shelf.directory(), &path)?;
+    Ok(SnapshotFile::read(&path)?)
 }
 
 async fn remove(
@@ -107,14 +109,16 @@ async fn list_full(State(app): State<App>) -> Response {
 }
 
 async fn create_full(State(app): State<App>, Query(params): Query<Params>) -> Response {
-    work(app, &params, |app| {
-        let shelf = Shelf::of_all(app.registry.path());
-        let path = shelf.new_path()?;
-        let (hosted, names) = app.registry.named();
-        archive::write_all(&hosted, &names, shelf.directory(), &path)?;
-        Ok(SnapshotFile::read(&path)?)
-    })
-    .await
+    work(app, &params, make_full).await
+}
+
+/// Makes a snapshot of all collections.
+pub(super) fn make_full(app: &Shared) -> Result<SnapshotFile, Refusal> {
+    let shelf = Shelf::of_all(app.registry.path());
+    let path = shelf.new_path()?;
+    let (hosted, names) = app.registry.named();
+    archive::write_all(&hosted, &names, shelf.directory(), &path)?;
+    Ok(SnapshotFile::read(&path)?)
 }
 
 async fn remove_full(
@@ -147,7 +151,7 @@ async fn send_file(path: Result<PathBuf, Refusal>, request: Request) -> Response
 }
 
 /// Snapshots of a collection that is there.
-fn shelf(app: &Shared, name: &str) -> Result<Shelf, Refusal> {
+pub(super) fn shelf(app: &Shared, name: &str) -> Result<Shelf, Refusal> {
     let hosted = app.registry.get(name)?;
     Ok(Shelf::of(app.registry.path(), hosted.name()))
 }

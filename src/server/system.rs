@@ -12,7 +12,8 @@ use super::{metrics, refusal::Refusal};
 
 /// Version of Qdrant whose API this is: its clients compare it with their own, and warn if theirs is older or newer by
 /// more than one.
-const VERSION: &str = "1.19.0";
+pub(super) const VERSION: &str = "1.19.0";
+pub(super) const TITLE: &str = concat!("maxfold ", env!("CARGO_PKG_VERSION"), " (Qdrant's API)");
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -30,8 +31,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn root() -> Response {
-    let title = concat!("maxfold ", env!("CARGO_PKG_VERSION"), " (Qdrant's API)");
-    let text = json!({"title": title, "version": VERSION}).to_string();
+    let text = json!({"title": TITLE, "version": VERSION}).to_string();
     text_of(axum::http::StatusCode::OK, text.into_bytes())
 }
 
@@ -47,7 +47,7 @@ async fn telemetry(State(app): State<App>) -> Response {
             },
             "collections": {"number_of_collections": app.registry.all().len()},
             "cluster": {"enabled": false},
-            "requests": {"rest": {"responses": app.counters.answers()}, "grpc": {"responses": {}}},
+            "requests": {"rest": {"responses": app.counters.answers()}, "grpc": {"responses": app.counters.calls()}},
             "quota": null,
         }))
     })
@@ -66,8 +66,11 @@ async fn no_issues(State(app): State<App>) -> Response {
     app.call(|_| Ok(true)).await
 }
 
+/// What is said of clusters.
+pub(super) const NO_CLUSTER: &str =
+    "this server is no cluster: it has no shards to move, and no peers";
+
 /// Answers a path that belongs to clusters.
 pub(super) async fn no_cluster() -> Response {
-    Refusal::bad_request("this server is no cluster: it has no shards to move, and no peers")
-        .into_response()
+    Refusal::bad_request(NO_CLUSTER).into_response()
 }

@@ -1,4 +1,4 @@
-//! `maxfold serve`: Qdrant's REST API over the collections of a directory.
+//! `maxfold serve`: Qdrant's API over the collections of a directory, by REST and by gRPC.
 
 use std::error::Error;
 use std::fs;
@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use maxfold::Reranker;
+#[cfg(feature = "tls")]
+use maxfold::server::Tls;
 use maxfold::server::{Server, ServerOptions};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -16,7 +18,7 @@ use crate::backend::BackendArgs;
 use crate::command_line::Usage;
 use crate::model;
 
-/// Serves the collections of a directory by Qdrant's REST API: its clients need only another address.
+/// Serves the collections of a directory by Qdrant's API: its clients need only another address.
 ///
 /// Options are also taken from the variables that Qdrant's images know, as far as each says. SIGTERM or Ctrl-C
 /// ends it, after what has begun is finished.
@@ -38,6 +40,11 @@ pub struct Args {
     host: Option<IpAddr>,
     #[arg(long, hide = true, env = "QDRANT__SERVICE__HTTP_PORT")]
     port: Option<u16>,
+    /// Port of gRPC, on the same host, in a program built with the feature grpc. Port 0 takes a free one
+    #[arg(long, value_name = "PORT", env = "QDRANT__SERVICE__GRPC_PORT")]
+    grpc_port: Option<u16>,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Key with which everything is allowed
     #[arg(long, value_name = "KEY", env = "QDRANT__SERVICE__API_KEY", hide_env_values = true)]
     api_key: Option<String>,
@@ -72,8 +79,6 @@ pub struct Args {
     /// Lets no page of another origin ask
     #[arg(long)]
     no_cors: bool,
-    #[arg(long, hide = true, env = "QDRANT__SERVICE__ENABLE_TLS")]
-    tls: Option<bool>,
     /// Level of the log on stderr: error, warn, info, debug, or a filter as of RUST_LOG
     #[arg(long, value_name = "LEVEL", env = "QDRANT__LOG_LEVEL", default_value = "info")]
     log: String,
@@ -82,6 +87,58 @@ pub struct Args {
     log_json: bool,
     #[command(flatten)]
     backend: BackendArgs,
+}
+
+/// Encryption of all connections.
+#[derive(clap::Args)]
+struct TlsArgs {
+    /// File with the certificate, and those of its chain, in PEM: all connections are encrypted, in a program built with
+    /// the feature tls
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// File with the certificate's private key, in PEM
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    #[arg(long, hide = true, env = "QDRANT__SERVICE__ENABLE_TLS")]
+    tls: Option<bool>,
+    #[arg(long, hide = true, env = "QDRANT__TLS__CERT")]
+    tls_cert_if_enabled: Option<PathBuf>,
+    #[arg(long, hide = true, env = "QDRANT__TLS__KEY")]
+    tls_key_if_enabled: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    /// The certificate and the key, if connections are to be encrypted.
+    fn files(&self) -> Result<Option<(&Path, &Path)>, Usage> {
+        let enabled = self.tls == Some(true);
+        let of = |own, other| Option::or(own, Option::filter(other, |_| enabled));
+        let certificate = of(self.tls_cert.as_deref(), self.tls_cert_if_enabled.as_deref());
+        match (certificate, of(self.tls_key.as_deref(), self.tls_key_if_enabled.as_deref())) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (None, None) if !enabled => Ok(None),
+            _ => Err(Usage::new("expected both --tls-cert and --tls-key for TLS")),
+        }
+    }
+
+    fn scheme(&self) -> Result<&'static str, Usage> {
+        Ok(if self.files()?.is_some() { "https" } else { "http" })
+    }
+
+    #[cfg(feature = "tls")]
+    fn set(&self, options: ServerOptions) -> Result<ServerOptions, Box<dyn Error>> {
+        Ok(match self.files()? {
+            Some((certificate, key)) => options.tls(Tls::from_files(certificate, key)?),
+            None => options,
+        })
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn set(&self, options: ServerOptions) -> Result<ServerOptions, Box<dyn Error>> {
+        match self.files()? {
+            Some(_) => Err(Usage::new("expected a program built with the feature tls").into()),
+            None => Ok(options),
+        }
+    }
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -93,16 +150,41 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let options = args.options()?;
     args.start_log()?;
     let server = Server::open(&args.data, options)?;
+    let scheme = args.tls.scheme()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.map_err(|fault| format!("cannot listen to {address}: {fault}"))?;
-        let address = listener.local_addr()?;
+        let listener = bind(address).await?;
+        let (mut lines, mut server) = (listening(scheme, &listener)?, server);
+        if let Some(port) = args.grpc_port {
+            let calls = bind(SocketAddr::new(address.ip(), port)).await?;
+            lines += &format!("gRPC {}", listening(scheme, &calls)?);
+            server = with_grpc(server, calls)?;
+        }
         let mut stdout = io::stdout();
-        writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush())?;
+        stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush())?;
         server.serve(listener, stop()).await;
         Ok(())
     })
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Box<dyn Error>> {
+    let listener = TcpListener::bind(address).await;
+    Ok(listener.map_err(|fault| format!("cannot listen to {address}: {fault}"))?)
+}
+
+/// The line that says where it is listened.
+fn listening(scheme: &str, listener: &TcpListener) -> io::Result<String> {
+    Ok(format!("listening on {scheme}://{}\n", listener.local_addr()?))
+}
+
+#[cfg(feature = "grpc")]
+fn with_grpc(server: Server, listener: TcpListener) -> Result<Server, Usage> {
+    Ok(server.grpc(listener))
+}
+
+#[cfg(not(feature = "grpc"))]
+fn with_grpc(_: Server, _: TcpListener) -> Result<Server, Usage> {
+    Err(Usage::new("expected a program built with the feature grpc for --grpc-port"))
 }
 
 impl Args {
@@ -110,11 +192,6 @@ impl Args {
     fn address(&self) -> Result<SocketAddr, Usage> {
         let (host, port) = (self.host.unwrap_or(LOOPBACK), self.port.unwrap_or(PORT));
         let address = self.listen.unwrap_or(SocketAddr::new(host, port));
-        if self.tls == Some(true) {
-            return Err(Usage::new(
-                "TLS is not supported: let a proxy in front of this server speak it",
-            ));
-        }
         if address.ip().is_loopback() || self.without_key || self.has_key() {
             return Ok(address);
         }
@@ -133,6 +210,7 @@ impl Args {
             .reranker(Arc::new(Reranker::with_options(&self.backend.options()?)?))
             .body_bytes(self.max_request_size << 20)
             .cors(!self.no_cors);
+        options = self.tls.set(options)?;
         let file = self.api_key_file.as_deref().map(key_in).transpose()?;
         for key in [&self.api_key, &self.alt_api_key, &file].into_iter().flatten() {
             options = options.api_key(given(key)?);
