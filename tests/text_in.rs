@@ -358,13 +358,11 @@ fn lines_of_points_are_cut_if_it_is_asked_for() {
     assert_eq!(passages[0].0, PointId::Number(7));
     // uuid.uuid5(uuid.UUID(int=7), "1")
     assert_eq!(passages[1].0.to_string(), "8265c1eb-c133-5642-8dbd-3a722d494f44");
-    let bytes = |at: usize, side: usize| passages[at].1["bytes"][side].as_u64().unwrap();
-    for at in 1..passages.len() {
-        assert_eq!(
-            (&passages[at].1["document"], &passages[at].1["year"]),
-            (&json!("7"), &json!(1999))
-        );
-        assert!(bytes(at, 0) < bytes(at - 1, 1), "no overlap before {at}");
+    for pair in passages.windows(2) {
+        let bytes = |at: usize, side: usize| pair[at].1["bytes"][side].as_u64().unwrap();
+        let payload = &pair[1].1;
+        assert_eq!((&payload["document"], &payload["year"]), (&json!("7"), &json!(1999)));
+        assert!(bytes(1, 0) < bytes(0, 1), "no overlap before {payload}");
     }
     let search = ["search", "--collection", &collection, "--model", &model, "one two"];
     let (table, _) = succeed(&search);
