@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use maxfold::collection::{Collection, Datatype, Vector, VectorKind};
-use maxfold::encoder::{Checkpoint, Encoder, Encoding};
+use maxfold::encoder::{Checkpoint, Encoder, Encoding, Passages};
+use maxfold::filter::PointId;
 use maxfold::maxsim::reference;
 use maxfold::multivector::Pooling;
 use maxfold::recall::Distance;
@@ -205,6 +206,210 @@ fn texts_longer_than_the_model_reads_are_told() {
         warned.starts_with("warning: 1 texts are longer") && warned.contains("point 8"),
         "{warned}"
     );
+}
+
+/// All points of a collection: ids, with payloads, in the order of documents and passages.
+fn stored(collection: &str) -> Vec<(PointId, Value)> {
+    let collection = Collection::open_read_only(collection).unwrap();
+    let snapshot = collection.snapshot().unwrap();
+    let payload = |number| {
+        let (id, payload) = snapshot.payload(number).unwrap();
+        (id, Value::Object(payload))
+    };
+    let mut points: Vec<_> = snapshot.numbers().iter().map(payload).collect();
+    points.sort_by_key(|(_, it)| (it["document"].to_string(), it["passage"].as_u64()));
+    points
+}
+
+/// A text of twelve paragraphs, the ninth of which says something else.
+fn long_text(needle: &str) -> String {
+    let hay = "A bicycle has two wheels \u{1f6b2}, and each of them has a tyre.\r\nOil the chain.\r\n\r\n";
+    format!("{}{needle}\r\n\r\n{}", hay.repeat(8), hay.repeat(3))
+}
+
+const NEEDLE: &str = "How do birds know the way? L'\u{e9}t\u{e9} dernier, nous \u{e9}tions \u{e0} Besan\u{e7}on: about $13.40.";
+
+#[test]
+fn long_files_are_found_by_their_passages_and_replaced_when_they_change() {
+    let place = Place::new();
+    let long = long_text(NEEDLE);
+    let path = place.write("texts/long.txt", &long);
+    place.write("texts/short.txt", TEXTS[0]);
+    let (collection, folder, model) = (place.path("c"), place.path("texts"), model());
+    let ingest =
+        ["ingest", "--collection", &collection, "--model", &model, "--batch", "3", &folder];
+    let (_, warned) = succeed(&ingest);
+    assert_eq!(warned, "");
+    let points = stored(&collection);
+    let passages: Vec<_> = points.iter().filter(|(_, it)| it["path"] == "long.txt").collect();
+    assert!(passages.len() > 5 && points.len() == passages.len() + 1, "{points:?}");
+    // The bytes of the file, and the id of the first passage for all of them.
+    let mut end = 0;
+    for (number, (_, payload)) in passages.iter().enumerate() {
+        let bytes = [0, 1].map(|at| payload["bytes"][at].as_u64().unwrap() as usize);
+        assert_eq!(payload["text"], long[bytes[0]..bytes[1]]);
+        assert!(bytes[0] >= end && long[end..bytes[0]].trim().is_empty());
+        end = bytes[1];
+        assert_eq!(payload["passage"], number);
+        assert_eq!(payload["document"], passages[0].0.to_string());
+    }
+    assert!(long[end..].trim().is_empty());
+    // RFC 9562, by Python's uuid.uuid5(uuid.NAMESPACE_URL, "long.txt"), and of that with "1".
+    let ids = ["272b4109-e81d-5ae0-aab6-b03abfd7a0f1", "b715b049-f722-5f7d-959e-3a71d3585ea1"];
+    assert_eq!(passages[..2].iter().map(|it| it.0.to_string()).collect::<Vec<_>>(), ids);
+
+    // Once more: the same points. Then fewer passages, and none.
+    succeed(&ingest);
+    assert_eq!(stored(&collection), points);
+    fs::write(&path, &long[..30]).unwrap();
+    succeed(&ingest);
+    let shorter = stored(&collection);
+    let texts: Vec<_> = shorter.iter().map(|it| it.1["text"].as_str().unwrap().trim()).collect();
+    assert!(texts.len() == 2 && texts.contains(&long[..30].trim()), "{texts:?}");
+    fs::write(&path, "\r\n").unwrap();
+    let (committed, warned) = succeed(&ingest);
+    assert!(committed.ends_with("committed 1\n") && warned.contains("1 files have no text"));
+    assert_eq!(stored(&collection).len(), 1);
+}
+
+#[test]
+fn the_best_passage_of_each_document_is_found_and_explained() {
+    let place = Place::new();
+    let other = long_text(TEXTS[6]).replace("tyre", "chain").replace("Oil", "Take");
+    let documents = [long_text(NEEDLE), other, TEXTS[1].to_owned()];
+    for (item, text) in documents.iter().enumerate() {
+        place.write(&format!("texts/{item}.txt"), text);
+    }
+    let (collection, folder, model) = (place.path("c"), place.path("texts"), model());
+    succeed(&["ingest", "--collection", &collection, "--model", &model, &folder]);
+    let encoder = Checkpoint::open(&model).unwrap();
+    let query = encoder.query(WORDS).unwrap().matrix().unwrap();
+    let score = |text: &str| {
+        reference::score(query.view(), encoder.document(text).unwrap().matrix().unwrap().view())
+    };
+    let best = |(item, text): (usize, &String)| {
+        let places = Passages::new().cut(&encoder, text).unwrap().into_iter();
+        (item, places.map(|it| score(&text[it])).fold(f64::MIN, f64::max))
+    };
+    let mut expected: Vec<_> = documents.iter().enumerate().map(best).collect();
+    expected.sort_by(|a, b| b.1.total_cmp(&a.1));
+
+    let search = ["search", "--collection", &collection, "--model", &model, WORDS];
+    let (found, _) = succeed(&[&search[..], &["--json"]].concat());
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let item = |point: &Value| {
+        let path = point["payload"]["path"].as_str().unwrap();
+        path.trim_end_matches(".txt").parse().unwrap()
+    };
+    assert_found(&found["results"][0]["points"], item, &expected);
+    // One document, or several passages of one.
+    let (table, _) = succeed(&[&search[..], &["--limit", "1"]].concat());
+    assert_eq!(table.lines().count(), 2, "{table}");
+    let (table, _) = succeed(&[&search[..], &["--all-passages", "--limit", "7"]].concat());
+    assert!(table.lines().count() == 8 && table.contains(".txt, passage "), "{table}");
+
+    // The needle, planted: by its own vectors, of which each finds itself.
+    let (id, payload) = stored(&collection)
+        .into_iter()
+        .find(|(_, it)| {
+            it["path"] == "0.txt" && it["text"].as_str().unwrap().contains("birds know")
+        })
+        .unwrap();
+    let text = payload["text"].as_str().unwrap();
+    let planted = encoder.document(text).unwrap();
+    let rows: Vec<&[f32]> = planted.values().chunks(planted.dim()).collect();
+    let request = json!({"query": rows, "using": "tokens", "limit": 1}).to_string();
+    let request = place.write("request.json", request);
+    let by_vectors = ["search", "--collection", &collection, "--json", "--request", &request];
+    let hit: Value = serde_json::from_str(&succeed(&by_vectors).0).unwrap();
+    let hit = &hit["results"][0]["points"][0];
+    assert_eq!(hit["id"], id.to_string());
+    assert!((hit["score"].as_f64().unwrap() - rows.len() as f64).abs() < 0.05);
+    // Whole files are read as far as the needle.
+    let whole = place.path("whole");
+    let ingest = ["ingest", "--collection", &whole, "--model", &model, "--whole", &folder];
+    let (_, warned) = succeed(&ingest);
+    assert!(warned.starts_with("warning: 2 texts are longer") && warned.contains("--passages"));
+    let by_vectors = ["search", "--collection", &whole, "--json", "--request", &request];
+    let hit: Value = serde_json::from_str(&succeed(&by_vectors).0).unwrap();
+    let score = hit["results"][0]["points"][0]["score"].as_f64().unwrap();
+    assert!(score < rows.len() as f64 - 1.0, "{score} of {}", rows.len());
+
+    let point = id.to_string();
+    let explain = ["explain", "--collection", &collection, "--model", &model, "--json", "--point"];
+    let (explained, _) = succeed(&[&explain[..], &[&point, WORDS]].concat());
+    let explained: Value = serde_json::from_str(&explained).unwrap();
+    assert_eq!(explained["hits"][0]["text"], text);
+    let matches = explained["hits"][0]["matches"].as_array().unwrap();
+    assert!(matches.iter().any(|it| it["bytes"][1].as_u64() <= Some(text.len() as u64)));
+}
+
+#[test]
+fn lines_of_points_are_cut_if_it_is_asked_for() {
+    let place = Place::new();
+    let line = |text: &str| json!({"id": 7, "payload": {"text": text, "year": 1999}}).to_string();
+    let points = place.write("points.jsonl", line(&"One two three four. ".repeat(30)));
+    let (collection, model) = (place.path("c"), model());
+    let ingest = ["ingest", "--collection", &collection, "--model", &model, "--points", &points];
+    let (_, warned) = succeed(&[&ingest[..], &["--passages=20", "--overlap", "10"]].concat());
+    assert_eq!(warned, "");
+    let passages = stored(&collection);
+    assert!(passages.len() > 10, "{}", passages.len());
+    assert_eq!(passages[0].0, PointId::Number(7));
+    // uuid.uuid5(uuid.UUID(int=7), "1")
+    assert_eq!(passages[1].0.to_string(), "8265c1eb-c133-5642-8dbd-3a722d494f44");
+    for pair in passages.windows(2) {
+        let bytes = |at: usize, side: usize| pair[at].1["bytes"][side].as_u64().unwrap();
+        let payload = &pair[1].1;
+        assert_eq!((&payload["document"], &payload["year"]), (&json!("7"), &json!(1999)));
+        assert!(bytes(1, 0) < bytes(0, 1), "no overlap before {payload}");
+    }
+    let search = ["search", "--collection", &collection, "--model", &model, "one two"];
+    let (table, _) = succeed(&search);
+    assert_eq!(table.lines().count(), 2, "{table}");
+
+    // A blank text is a point, as it is without passages; so is a whole one, which leaves no passages behind.
+    fs::write(&points, line(" ")).unwrap();
+    succeed(&[&ingest[..], &["--passages"]].concat());
+    let blank = stored(&collection);
+    assert_eq!((blank.len(), &blank[0].1["bytes"]), (1, &json!([0, 0])));
+    fs::write(&points, line(&"One two three four. ".repeat(30))).unwrap();
+    succeed(&[&ingest[..], &["--passages"]].concat());
+    assert!(stored(&collection).len() > 3);
+    let (_, warned) = succeed(&ingest);
+    assert!(warned.contains("point 7; --passages cuts them"), "{warned}");
+    let whole = stored(&collection);
+    assert_eq!((whole.len(), &whole[0].1["passage"]), (1, &Value::Null));
+
+    fail(
+        &[&ingest[..], &["--passages=38"]].concat(),
+        1,
+        "from 1 to 37, which is what the model reads, got 38",
+    );
+    fail(&[&ingest[..], &["--passages=0"]].concat(), 1, "got 0");
+    fail(&[&ingest[..], &["--passages", "--overlap", "19"]].concat(), 1, "at most 18");
+    fail(&[&ingest[..], &["--overlap", "9"]].concat(), 2, "expected --passages");
+    fail(&[&ingest[..], &["--whole"]].concat(), 2, "FOLDER");
+    let taken = json!({"id": 8, "payload": {"text": "a", "bytes": 4}}).to_string();
+    fs::write(&points, taken).unwrap();
+    fail(&[&ingest[..], &["--passages"]].concat(), 1, "point 8 to be without \"bytes\"");
+}
+
+/// A payload that has the same keys is left alone.
+#[test]
+fn documents_of_others_are_not_removed() {
+    let place = Place::new();
+    let lines = [
+        json!({"id": 1, "payload": {"text": "one", "document": "2"}}),
+        json!({"id": 2, "payload": {"text": "two"}}),
+    ];
+    let points = place.write("points.jsonl", format!("{}\n{}\n", lines[0], lines[1]));
+    let (collection, model) = (place.path("c"), model());
+    let ingest = ["ingest", "--collection", &collection, "--model", &model, "--points", &points];
+    succeed(&ingest);
+    fs::write(&points, lines[1].to_string()).unwrap();
+    succeed(&[&ingest[..], &["--passages"]].concat());
+    assert_eq!(stored(&collection).len(), 2);
 }
 
 #[test]

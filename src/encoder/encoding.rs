@@ -6,7 +6,7 @@ use crate::{Error, Result, TokenMatrix};
 
 /// Encoder of texts as token matrices; [`Checkpoint`](super::Checkpoint) is one.
 ///
-/// Another kind (a service over HTTP, another runtime) is an implementation of its three functions:
+/// Another kind (a service over HTTP, another runtime) is an implementation of its first three functions:
 ///
 /// ```
 /// use maxfold::Result;
@@ -53,6 +53,22 @@ pub trait Encoder: Send + Sync {
     /// # Errors
     /// The model's.
     fn documents(&self, texts: &[&str]) -> Result<Vec<Encoding>>;
+
+    /// Most tokens of a text that is to be found, without those that the model adds: what goes beyond is not encoded.
+    /// By default there is no limit.
+    fn document_length(&self) -> Option<usize> {
+        None
+    }
+
+    /// The bytes of each token of a text that is to be found, of all that it has, whatever the limit, and without those
+    /// that the model adds; a token that stands for nothing has an empty range. By default those of its encoding.
+    ///
+    /// # Errors
+    /// The model's.
+    fn document_spans(&self, text: &str) -> Result<Vec<Range<usize>>> {
+        let encoding = self.document(text)?;
+        Ok(encoding.tokens.into_iter().filter_map(|token| token.span).collect())
+    }
 
     /// Encodes one text that is looked for.
     ///

@@ -25,6 +25,7 @@ mod tokens;
 mod weights;
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -153,6 +154,14 @@ impl Encoder for Checkpoint {
 
     fn documents(&self, texts: &[&str]) -> Result<Vec<Encoding>> {
         self.encode(texts, |text| self.tokens.document(text))
+    }
+
+    fn document_length(&self) -> Option<usize> {
+        Some(self.tokens.document_length())
+    }
+
+    fn document_spans(&self, text: &str) -> Result<Vec<Range<usize>>> {
+        self.tokens.spans(text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`Tokens`]: a model's tokenizer, and what late interaction adds to it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -107,14 +108,31 @@ impl Tokens {
         self.prepare(text, &self.document)
     }
 
-    fn prepare(&self, text: &str, form: &Form) -> Result<Prepared> {
-        let refused = |source| Error::Unencodable { source };
+    /// Most tokens of a document, without those that are added.
+    pub fn document_length(&self) -> usize {
+        self.room(&self.document)
+    }
+
+    /// The bytes of all tokens of a text, without those that are added.
+    pub fn spans(&self, text: &str) -> Result<Vec<Range<usize>>> {
+        let (encoding, offset) = self.encode(text)?;
+        Ok(encoding.get_offsets().iter().map(|(start, end)| offset + start..offset + end).collect())
+    }
+
+    /// A text's own tokens, and where it begins.
+    fn encode(&self, text: &str) -> Result<(Encoding, usize)> {
         let trimmed = text.trim_matches(is_space);
         let offset = text.find(trimmed).unwrap_or(0);
-        let mut encoding = self.tokenizer.encode(trimmed, false).map_err(refused)?;
-        let markers = usize::from(form.marker.is_some());
-        let room = form.length - markers - self.special_tokens();
-        encoding.truncate(room, 0, TruncationDirection::Right);
+        Ok((self.tokenizer.encode(trimmed, false).map_err(refused)?, offset))
+    }
+
+    fn room(&self, form: &Form) -> usize {
+        form.length - usize::from(form.marker.is_some()) - self.special_tokens()
+    }
+
+    fn prepare(&self, text: &str, form: &Form) -> Result<Prepared> {
+        let (mut encoding, offset) = self.encode(text)?;
+        encoding.truncate(self.room(form), 0, TruncationDirection::Right);
         let encoding = self.tokenizer.post_process(encoding, None, true).map_err(refused)?;
         let mut tokens = tokens_of(&encoding, offset);
         if let Some(marker) = form.marker {
@@ -139,6 +157,10 @@ impl Tokens {
     fn special_tokens(&self) -> usize {
         special_tokens(&self.tokenizer)
     }
+}
+
+fn refused(source: tokenizers::Error) -> Error {
+    Error::Unencodable { source }
 }
 
 /// The tokenizer without limits of its own, which a file may have kept from its last use.

@@ -5,8 +5,10 @@
 //! | `points.rs` | points to be ingested, one after the other |
 //! | `sources.rs` | files of vectors |
 //! | `texts.rs` | texts, which a model turns into vectors |
+//! | `passages.rs` | documents cut into passages, each a point |
 //! | `target.rs` | the collection |
 
+mod passages;
 mod points;
 mod sources;
 mod target;
@@ -15,6 +17,7 @@ mod texts;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use maxfold::PointId;
 use maxfold::collection::{Collection, CollectionConfig, Point};
 use maxfold::rerank::{Backend, Reranker};
 use maxfold::search::{Searcher, SearcherOptions};
@@ -22,9 +25,10 @@ use maxfold::search::{Searcher, SearcherOptions};
 use crate::cleanup::CleanupArgs;
 use crate::command_line::Usage;
 use crate::{document, progress};
+use passages::PassageArgs;
 use points::Points;
 use sources::Source;
-use target::Target;
+use target::{Batch, Target};
 use texts::{TextArgs, Texts};
 
 /// Writes points from files into a collection.
@@ -32,7 +36,7 @@ use texts::{TextArgs, Texts};
 /// The i-th line of POINTS.jsonl that is not blank, `{"id": …, "payload": {…}, "vector": …}`, belongs
 /// to item i of each file of vectors: to row i of its tensor `dense` if the name is that of a dense
 /// vector, to the rows of `tokens` that `offsets` says if it is that of a multivector. With a model, vectors
-/// are made of a text in the payload; each text file of a FOLDER is a point then. After each
+/// are made of a text in the payload; each passage of a text file of a FOLDER is a point then. After each
 /// transaction there is a line `committed N` on stdout, with the number of points in the collection,
 /// which from then on survive a kill and a power cut.
 #[derive(clap::Args)]
@@ -50,7 +54,7 @@ pub struct Args {
     /// A line `{"id": …, "payload": {…}, "vector": …}` for each point; only the id has to be there.
     #[arg(long, value_name = "POINTS.jsonl", required_unless_present = "folder")]
     points: Option<PathBuf>,
-    /// Folder of text files. Each is a point: of the same path, the same one.
+    /// Folder of text files, of which passages are points. A file of the same path takes the place of the one before.
     #[arg(value_name = "FOLDER", requires = "model", conflicts_with_all = ["points", "vectors"])]
     folder: Option<PathBuf>,
     /// The name of a vector, and a file with those of all points.
@@ -58,6 +62,8 @@ pub struct Args {
     vectors: Vec<(String, PathBuf)>,
     #[command(flatten)]
     text: TextArgs,
+    #[command(flatten)]
+    passages: PassageArgs,
     /// Points a transaction; by default 1,000, or 100 with a model.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     batch: Option<u32>,
@@ -79,7 +85,8 @@ impl Args {
 
 pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let config = args.config.as_deref().map(|path| document::read(path, str::parse)).transpose()?;
-    let mut texts = args.text.open()?;
+    let cut = args.passages.open(args.folder.is_some())?;
+    let mut texts = args.text.open(cut)?;
     let collection = open(&args.collection)?;
     let config = agreed(args, collection.as_ref(), config, texts.as_ref())?;
     if let Some(texts) = &texts {
@@ -87,7 +94,8 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     let (mut points, total) = Points::open(args)?;
     let mut sources = sources::open(args, &config, total)?;
-    let mut target = Target { path: &args.collection, config, collection };
+    let has_passages = texts.as_ref().is_some_and(Texts::have_passages);
+    let mut target = Target::new(&args.collection, config, collection, has_passages)?;
     ingest(args, &mut target, &mut points, &mut sources, &mut texts, total)?;
     points.warn();
     sources.iter().for_each(|source| source.warn(args));
@@ -136,27 +144,58 @@ fn ingest(
     total: usize,
 ) -> Result<(), Box<dyn Error>> {
     let progress = progress::bar(total, "points");
-    let mut commit = |mut points: Vec<Point>| {
-        if let Some(texts) = texts {
-            texts.add(&mut points, &target.config)?;
-        }
-        progress.inc(points.len() as u64);
-        target.commit(points)
-    };
-    let mut batch = Vec::new();
+    let mut batch = Batch::default();
     for (item, point) in points.enumerate() {
         let mut point = point?;
         for source in &mut *sources {
             source.add(item, &mut point, args.cleanup.cleanup())?;
         }
-        batch.push(point);
-        if batch.len() == args.batch() {
-            commit(std::mem::take(&mut batch))?;
+        let mut document = Document::new(point, texts.as_ref())?;
+        while let Some(point) = document.points.next() {
+            batch.points.push(point);
+            if document.points.len() == 0 {
+                batch.documents.push((document.id, std::mem::take(&mut document.ids)));
+            }
+            if batch.points.len() == args.batch() {
+                commit(target, texts, std::mem::take(&mut batch))?;
+            }
         }
+        progress.inc(1);
     }
-    if !batch.is_empty() {
-        commit(batch)?;
+    batch.documents.extend(points.emptied().map(|id| (id, Vec::new())));
+    if !batch.points.is_empty() || target.collection.is_some() && !batch.documents.is_empty() {
+        commit(target, texts, batch)?;
     }
     progress.finish_and_clear();
     Ok(())
+}
+
+/// A document as the points that it becomes: itself, or its passages.
+struct Document {
+    id: PointId,
+    ids: Vec<PointId>,
+    points: std::vec::IntoIter<Point>,
+}
+
+impl Document {
+    fn new(point: Point, texts: Option<&Texts<'_>>) -> Result<Self, Box<dyn Error>> {
+        let id = point.id;
+        let points = match texts {
+            Some(texts) => texts.passages(point)?,
+            None => vec![point],
+        };
+        let ids = points.iter().map(|it| it.id).collect();
+        Ok(Self { id, ids, points: points.into_iter() })
+    }
+}
+
+fn commit(
+    target: &mut Target<'_>,
+    texts: &mut Option<Texts<'_>>,
+    mut batch: Batch,
+) -> Result<(), Box<dyn Error>> {
+    if let Some(texts) = texts {
+        texts.add(&mut batch.points, &target.config)?;
+    }
+    target.commit(batch)
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use maxfold::collection::{Point, PointLines};
-use maxfold::{Error as Fault, text};
+use maxfold::{Error as Fault, PointId, text};
 use uuid::Uuid;
 use walkdir::{DirEntry, WalkDir};
 
@@ -26,6 +26,8 @@ pub struct Files<'a> {
     /// Files without text: how many, and the first.
     without: usize,
     first_without: Option<PathBuf>,
+    /// Those of them that are blank, and may have had text before.
+    emptied: Vec<PointId>,
 }
 
 impl<'a> Points<'a> {
@@ -35,12 +37,22 @@ impl<'a> Points<'a> {
             let paths = files(folder)?;
             let (count, field) = (paths.len(), args.text.field.as_str());
             let paths = paths.into_iter();
-            let files = Files { folder, field, paths, without: 0, first_without: None };
+            let (without, first_without, emptied) = (0, None, Vec::new());
+            let files = Files { folder, field, paths, without, first_without, emptied };
             return Ok((Self::Files(files), count));
         }
         let path = args.points.as_deref().unwrap_or_else(|| Path::new(""));
         let count = text::lines(path)?.try_fold(0, |count, line| line.map(|_| count + 1))?;
         Ok((Self::Lines(Box::new(PointLines::open(path)?)), count))
+    }
+
+    /// The ids of files that are blank.
+    pub fn emptied(&self) -> impl Iterator<Item = PointId> {
+        let emptied = match self {
+            Self::Lines(_) => &[],
+            Self::Files(files) => files.emptied.as_slice(),
+        };
+        emptied.iter().copied()
     }
 
     /// Warns of files that were left out.
@@ -74,7 +86,8 @@ impl Iterator for Files<'_> {
             match text::read(&path) {
                 Ok(text) if !text.trim().is_empty() => return Some(Ok(self.point(&path, text))),
                 Err(error) if !is_other(&error) => return Some(Err(error)),
-                _ => {
+                other => {
+                    self.emptied.extend(other.is_ok().then(|| self.id(&path)));
                     self.without += 1;
                     self.first_without.get_or_insert(path);
                 }
@@ -84,11 +97,20 @@ impl Iterator for Files<'_> {
 }
 
 impl Files<'_> {
-    /// A file as a point: of the same path, the same id.
+    /// A file's path in the folder.
+    fn inside<'p>(&self, path: &'p Path) -> &'p Path {
+        path.strip_prefix(self.folder).unwrap_or(path)
+    }
+
+    /// Of the same path, the same id.
+    fn id(&self, path: &Path) -> PointId {
+        let path = self.inside(path).as_os_str().as_encoded_bytes();
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, path).into()
+    }
+
     fn point(&self, path: &Path, text: String) -> Point {
-        let path = path.strip_prefix(self.folder).unwrap_or(path);
-        let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, path.as_os_str().as_encoded_bytes());
-        let mut point = Point::new(id);
+        let mut point = Point::new(self.id(path));
+        let path = self.inside(path);
         point.payload.insert(model::PATH.into(), path.display().to_string().into());
         point.payload.insert(self.field.into(), text.into());
         point

@@ -11,6 +11,7 @@ use maxfold::recall::Distance;
 use rayon::prelude::*;
 use serde_json::Value;
 
+use super::passages::Passages;
 use super::sources::put;
 use crate::command_line::Usage;
 use crate::model::{self, MEAN, POOLED, TOKENS};
@@ -35,9 +36,10 @@ pub struct Texts<'a> {
     field: &'a str,
     pool: Option<Pooling>,
     encoder: Box<dyn Encoder>,
+    passages: Option<Passages>,
     /// Texts that are longer than the model reads: how many, and whose the first is.
-    cut: usize,
-    first_cut: Option<PointId>,
+    long: usize,
+    first_long: Option<PointId>,
 }
 
 impl TextArgs {
@@ -47,10 +49,11 @@ impl TextArgs {
     }
 
     /// Opens the model, if one is asked for.
-    pub fn open(&self) -> maxfold::Result<Option<Texts<'_>>> {
+    pub fn open(&self, passages: Option<Passages>) -> maxfold::Result<Option<Texts<'_>>> {
         let Some(folder) = &self.model else { return Ok(None) };
         let (encoder, field, pool) = (model::open(folder)?, self.field.as_str(), self.pool);
-        Ok(Some(Texts { folder, field, pool, encoder, cut: 0, first_cut: None }))
+        let (long, first_long) = (0, None);
+        Ok(Some(Texts { folder, field, pool, encoder, passages, long, first_long }))
     }
 }
 
@@ -95,6 +98,19 @@ impl Texts<'_> {
         Ok(())
     }
 
+    /// Tells whether documents are cut into passages.
+    pub fn have_passages(&self) -> bool {
+        self.passages.is_some()
+    }
+
+    /// The points that a document becomes: itself, or its passages.
+    pub fn passages(&self, document: Point) -> Result<Vec<Point>, Box<dyn Error>> {
+        match &self.passages {
+            Some(passages) => passages.of(self.encoder.as_ref(), document, self.field),
+            None => Ok(vec![document]),
+        }
+    }
+
     /// Adds the vectors of points.
     pub fn add(
         &mut self,
@@ -104,10 +120,10 @@ impl Texts<'_> {
         let texts = points.iter().map(|point| self.text(point));
         let texts = texts.collect::<Result<Vec<&str>, _>>()?;
         let encodings = self.encoder.documents(&texts)?;
-        let is_cut = texts.iter().zip(&encodings).map(|(text, encoding)| is_cut(text, encoding));
-        for (_, point) in is_cut.zip(&*points).filter(|(is_cut, _)| *is_cut) {
-            self.cut += 1;
-            self.first_cut.get_or_insert(point.id);
+        let is_long = texts.iter().zip(&encodings).map(|(text, encoding)| is_long(text, encoding));
+        for (_, point) in is_long.zip(&*points).filter(|(is_long, _)| *is_long) {
+            self.long += 1;
+            self.first_long.get_or_insert(point.id);
         }
         let pooled =
             encodings.par_iter().map(|it| self.pooled(it)).collect::<Result<Vec<_>, _>>()?;
@@ -148,17 +164,18 @@ impl Texts<'_> {
 
     /// Warns of texts of which only the beginning is found.
     pub fn warn(&self) {
-        if let (cut, Some(first)) = (self.cut, self.first_cut) {
+        if let (long, Some(first)) = (self.long, self.first_long) {
+            let hint = if self.have_passages() { "" } else { "; --passages cuts them" };
             eprintln!(
-                "warning: {cut} texts are longer than the model reads, and only their beginnings are found; \
-                 the first is that of point {first}"
+                "warning: {long} texts are longer than the model reads, and only their beginnings are found; \
+                 the first is that of point {first}{hint}"
             );
         }
     }
 }
 
 /// Tells whether a text goes on with words after the last token.
-fn is_cut(text: &str, encoding: &Encoding) -> bool {
+fn is_long(text: &str, encoding: &Encoding) -> bool {
     let ends = encoding.tokens().iter().filter_map(|token| Some(token.span.as_ref()?.end));
     let rest = text.get(ends.max().unwrap_or(0)..).unwrap_or_default();
     rest.contains(char::is_alphanumeric)

@@ -27,7 +27,8 @@ use crate::{document, output};
 /// --json, the points are printed as a table.
 ///
 /// Instead of a request there may be words, and the model that the collection was ingested with: they are
-/// compared with `tokens`, of the 1,000 points that are nearest by `mean`, if the collection has that.
+/// compared with `tokens`, of the 1,000 points that are nearest by `mean`, if the collection has that. Of points that are
+/// passages, the best of each document is found.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  maxfold search --collection DIR --request REQUEST.json --json\n  maxfold search --collection DIR --model MODEL \"words to find\""
@@ -89,18 +90,23 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     if args.count {
         return count(args);
     }
-    let mut requests = requests(args)?;
+    let collection = Collection::open_read_only(&args.collection)?;
+    let wants_documents = args.words.wants_documents(&collection)?;
+    let mut requests = requests(args, &collection, wants_documents)?;
     let query_ids = query_ids(args, requests.len())?;
     if let Some(key) = &args.id_key {
         requests.iter_mut().try_for_each(|request| with_key(request, key))?;
     }
     let options = options(args)?;
-    let searcher = Searcher::with_options(Collection::open_read_only(&args.collection)?, options)?;
+    let searcher = Searcher::with_options(collection, options)?;
     let (mut responses, mut seconds) = (Vec::new(), Vec::new());
     for _ in 0..args.repeat {
         let start = Instant::now();
         responses = searcher.query_batch(&requests)?;
         seconds.push(start.elapsed().as_secs_f64());
+    }
+    if wants_documents {
+        responses.iter_mut().for_each(|it| args.words.keep_documents(&mut it.points));
     }
     if let Some(file) = &args.run {
         let config = searcher.collection().config();
@@ -111,13 +117,14 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 }
 
 /// The requests of a file, or the one for words.
-fn requests(args: &Args) -> Result<Vec<QueryRequest>, Box<dyn Error>> {
+fn requests(
+    args: &Args,
+    collection: &Collection,
+    wants_documents: bool,
+) -> Result<Vec<QueryRequest>, Box<dyn Error>> {
     match &args.request {
         Some(request) => Ok(document::read(request, QueryRequest::read_all)?),
-        None => {
-            let config = Collection::open_read_only(&args.collection)?.config();
-            Ok(vec![args.words.request(&config)?])
-        }
+        None => Ok(vec![args.words.request(&collection.config(), wants_documents)?]),
     }
 }
 
