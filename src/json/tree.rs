@@ -17,7 +17,7 @@ pub(crate) enum Tree {
     /// An array of nothing but numbers.
     Numbers(Box<[Number]>),
     /// An array of numbers that came as f32, from elsewhere than from text; they may be no numbers.
-    #[cfg_attr(not(feature = "grpc"), expect(dead_code))]
+    #[cfg_attr(not(any(feature = "grpc", test)), expect(dead_code))]
     Floats(Vec<f32>),
     Array(Box<[Tree]>),
     Object(Box<[Field]>),
@@ -235,6 +235,7 @@ impl<'a> Json<'a> {
         self.left_of(bytes).is_some()
     }
 
+    #[cfg(feature = "server")]
     fn left_of(self, bytes: usize) -> Option<usize> {
         match self {
             Self::Array(Elements::Numbers(numbers)) => bytes.checked_sub(8 * numbers.len()),
