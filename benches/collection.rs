@@ -338,7 +338,7 @@ fn point_of_rows((id, values): (u64, &[f32])) -> Point {
     Point::new(id).vector("tokens", Vector::Multi { values: values.to_vec(), dim: 128 })
 }
 
-/// Multivectors in f16 and f32, with and without int8 beside them: around topics and at random, 25 × 128, and those of
+/// Multivectors in f16 and f32, with and without int8 beside them, and compared by distances: around topics and at random, 25 × 128, and those of
 /// the folder of an embedded collection in `MAXFOLD_VECTORS`. `MAXFOLD_INT8_POINTS` says how many of 25 × 128.
 fn multivectors(criterion: &mut Criterion) {
     let count = std::env::var("MAXFOLD_INT8_POINTS").map_or(2_000, |it| it.parse().unwrap());
@@ -372,9 +372,16 @@ fn kept(criterion: &mut Criterion, name: &str, queries: &[TokenMatrix], document
     let requests = queries.iter().map(|it| QueryRequest::new(unit_rows(it.view())).limit(10));
     let requests: Vec<_> = requests.collect();
     for datatype in [Datatype::Float16, Datatype::Float32] {
-        let config = VectorConfig::multi(documents.dim(), Distance::Dot).datatype(datatype);
-        for (beside, config) in [("", config.clone()), (" and int8", config.int8())] {
-            let name = format!("{datatype:?}{beside}");
+        let config = |distance| VectorConfig::multi(documents.dim(), distance).datatype(datatype);
+        let int8 = config(Distance::Dot).int8();
+        let configs = [
+            ("", config(Distance::Dot)),
+            (" and int8", int8),
+            (" by Euclid", config(Distance::Euclid)),
+            (" by Manhattan", config(Distance::Manhattan)),
+        ];
+        for (how, config) in configs {
+            let name = format!("{datatype:?}{how}");
             let directory = tempfile::tempdir().unwrap();
             let took = write_multivectors(directory.path(), config, documents);
             let begin = Instant::now();
@@ -387,6 +394,7 @@ fn kept(criterion: &mut Criterion, name: &str, queries: &[TokenMatrix], document
             let searcher = Searcher::with_options(collection, options).unwrap();
             let again = |request| match searcher.query(request).unwrap().plan.query.method {
                 Method::MaxSim { rescored, .. } => rescored as f64,
+                Method::RowDistances { .. } => documents.len() as f64,
                 other => panic!("{other}"),
             };
             let again = requests.iter().map(again).sum::<f64>() / requests.len() as f64;

@@ -966,11 +966,11 @@ fn another_format_is_refused_by_name() {
         crc.finalize().to_le_bytes()
     };
     let value = key + 6;
-    assert_eq!(bytes[value..value + 8], [checksum(3), 3_u32.to_le_bytes()].concat());
-    bytes[value..value + 8].copy_from_slice(&[checksum(4), 4_u32.to_le_bytes()].concat());
+    assert_eq!(bytes[value..value + 8], [checksum(4), 4_u32.to_le_bytes()].concat());
+    bytes[value..value + 8].copy_from_slice(&[checksum(5), 5_u32.to_le_bytes()].concat());
     fs::write(&file, bytes).unwrap();
     let error = Collection::open(directory.path()).unwrap_err();
-    assert!(matches!(error, Error::FormatVersion { expected: 3, got: 4, .. }), "{error}");
+    assert!(matches!(error, Error::FormatVersion { expected: 4, got: 5, .. }), "{error}");
 }
 
 // --- Version 1 --------------------------------------------------------------------------------------
@@ -1016,7 +1016,7 @@ fn version_1_is_opened_and_upgraded() {
     let directory = tempfile::tempdir().unwrap();
     fs::copy(FIXTURE, directory.path().join("data.mdb")).unwrap();
     let error = Collection::open_read_only(directory.path()).unwrap_err();
-    assert!(matches!(error, Error::FormatVersion { expected: 3, got: 1, .. }), "{error}");
+    assert!(matches!(error, Error::FormatVersion { expected: 4, got: 1, .. }), "{error}");
     let upgraded = Collection::open(directory.path()).unwrap();
     // Its numbers had been rounded.
     assert_eq!(upgraded.config().get("tokens").unwrap().datatype, Datatype::Float16);

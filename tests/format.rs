@@ -7,10 +7,14 @@
 
 use std::fs;
 
-use maxfold::collection::{Collection, PayloadIndex, Vector};
+use half::f16;
+use maxfold::collection::{Collection, Datatype, PayloadIndex, Vector};
 use maxfold::filter::{Filter, IndexKind, PointId, TextParams};
-use maxfold::search::SearcherOptions;
-use maxfold::{Backend, CollectionConfig, Error, Point, QueryRequest, Reranker, Searcher};
+use maxfold::search::{Method, SearcherOptions};
+use maxfold::{
+    Backend, CollectionConfig, Distance, Error, Point, QueryRequest, Reranker, Searcher,
+    VectorConfig,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -69,10 +73,42 @@ fn make_the_fixture() {
     collection.upsert((0..POINTS + 10).map(point).collect()).unwrap();
     collection.delete((POINTS..POINTS + 10).map(PointId::from).collect::<Vec<_>>()).unwrap();
     drop(collection);
+    keep(&directory, "collection-v4");
+}
+
+/// Keeps a collection as a fixture.
+fn keep(directory: &TempDir, name: &str) {
     Collection::compact(directory.path()).unwrap();
-    let fixture = format!("{FIXTURES}/collection-v3");
+    let fixture = format!("{FIXTURES}/{name}");
     fs::create_dir_all(&fixture).unwrap();
     fs::copy(directory.path().join("data.mdb"), format!("{fixture}/data.mdb")).unwrap();
+}
+
+/// Points with multivectors whose rows are compared by their distances.
+fn distant(id: u64) -> Point {
+    let multi = |id: u64| {
+        let values = (0..3 * (1 + id % 3)).map(|at| (id * 7 + at) as f32 / 10.0).collect();
+        Vector::Multi { values, dim: 3 }
+    };
+    let point = Point::new(id).vector("whole", multi(id)).vector("other", multi(id));
+    // In f16, which rounds most of them.
+    if id % 4 == 3 { point } else { point.vector("half", multi(id + 1)) }
+}
+
+#[test]
+#[ignore = "writes the fixture"]
+fn make_the_fixture_of_distances() {
+    let whole = VectorConfig::multi(3, Distance::Euclid);
+    let half = whole.clone().datatype(Datatype::Float16);
+    let other = VectorConfig::multi(3, Distance::Manhattan).datatype(Datatype::Float16);
+    let config = CollectionConfig::new().vector("whole", whole);
+    let config = config.vector("half", half).vector("other", other);
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), config).unwrap();
+    collection.upsert((0..24).map(distant).collect()).unwrap();
+    collection.delete((20..24).map(PointId::from).collect::<Vec<_>>()).unwrap();
+    drop(collection);
+    keep(&directory, "collection-v4-distances");
 }
 
 fn ids(searcher: &Searcher, filter: &Value) -> Vec<u64> {
@@ -135,7 +171,7 @@ fn check(searcher: &Searcher, count: u64) {
 }
 
 /// A copy of a fixture.
-fn copy(version: u32) -> TempDir {
+fn copy(version: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let fixture = format!("{FIXTURES}/collection-v{version}/data.mdb");
     fs::copy(fixture, directory.path().join("data.mdb")).unwrap();
@@ -155,19 +191,30 @@ fn check_and_write(collection: Collection) {
 }
 
 /// A reader may not change a file: it says of which version it is, until a writer has opened it.
-#[test]
-fn version_2_is_opened_and_upgraded() {
-    let directory = copy(2);
+fn check_upgrade(version: &str, number: u32, check: impl Fn(Collection)) {
+    let directory = copy(version);
     let error = Collection::open_read_only(directory.path()).unwrap_err();
-    assert!(matches!(error, Error::FormatVersion { expected: 3, got: 2, .. }), "{error}");
+    let told = matches!(error, Error::FormatVersion { expected: 4, got, .. } if got == number);
+    assert!(told, "{error}");
     drop(Collection::open(directory.path()).unwrap());
-    check(&searcher(Collection::open_read_only(directory.path()).unwrap()), POINTS);
-    check_and_write(Collection::open(directory.path()).unwrap());
+    check(Collection::open_read_only(directory.path()).unwrap());
+    check(Collection::open(directory.path()).unwrap());
 }
 
 #[test]
-fn version_3_is_opened_read_and_written() {
-    let directory = copy(3);
+fn version_2_is_opened_and_upgraded() {
+    check_upgrade("2", 2, |collection| check(&searcher(collection), POINTS));
+}
+
+#[test]
+fn version_3_is_opened_and_upgraded() {
+    check_upgrade("3", 3, |collection| check(&searcher(collection), POINTS));
+    check_upgrade("3-distances", 3, |collection| check_distances(&searcher(collection), 20));
+}
+
+#[test]
+fn version_4_is_opened_read_and_written() {
+    let directory = copy("4");
     let reader = searcher(Collection::open_read_only(directory.path()).unwrap());
     check(&reader, POINTS);
     assert!(reader.collection().statistics().unwrap().bytes["quantized"] > 0);
@@ -177,4 +224,52 @@ fn version_3_is_opened_read_and_written() {
     assert_eq!(reader.collection().count(&filter).unwrap(), 5);
     drop(reader);
     check_and_write(Collection::open(directory.path()).unwrap());
+
+    let directory = copy("4-distances");
+    check_distances(&searcher(Collection::open_read_only(directory.path()).unwrap()), 20);
+    let writer = searcher(Collection::open(directory.path()).unwrap());
+    check_distances(&writer, 20);
+    writer.collection().upsert((20..30).map(distant).collect()).unwrap();
+    check_distances(&writer, 30);
+}
+
+/// Points are as they were written, and ranked by the distances of their rows, computed here.
+fn check_distances(searcher: &Searcher, count: u64) {
+    let snapshot = searcher.collection().snapshot().unwrap();
+    assert_eq!(snapshot.len() as u64, count);
+    let row = [4.0_f32, 4.5, 5.0];
+    let near = |distance: Distance, document: &[f32]| -> f64 {
+        let apart = row.iter().zip(document).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
+        match distance {
+            Distance::Euclid => apart.map(|it| it * it).sum::<f64>().sqrt(),
+            _ => apart.sum(),
+        }
+    };
+    for (name, distance) in
+        [("whole", Distance::Euclid), ("half", Distance::Euclid), ("other", Distance::Manhattan)]
+    {
+        let mut expected = Vec::new();
+        for id in 0..count {
+            let mut point = distant(id);
+            let Some(Vector::Multi { values, .. }) = point.vectors.get_mut(name) else { continue };
+            if name != "whole" {
+                values.iter_mut().for_each(|it| *it = f16::from_f32(*it).to_f32());
+            }
+            let best =
+                values.chunks(3).map(|row| near(distance, row)).fold(f64::INFINITY, f64::min);
+            expected.push((id, best));
+            let kept = snapshot.get(id.into()).unwrap().unwrap();
+            assert_eq!(kept.vectors[name], point.vectors[name]);
+        }
+        expected.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let request = QueryRequest::new(Vector::Multi { values: row.to_vec(), dim: 3 });
+        let answer = searcher.query(&request.using(name).limit(5)).unwrap();
+        let is_by_kernel = matches!(answer.plan.query.method, Method::MaxSim { .. });
+        assert_eq!(is_by_kernel, distance == Distance::Euclid);
+        assert_eq!(answer.points.len(), 5);
+        for (got, (id, score)) in answer.points.iter().zip(expected) {
+            assert_eq!(got.id, id.into());
+            assert!((f64::from(got.score) - score).abs() <= 1e-5 * score, "{got:?} {score}");
+        }
+    }
 }

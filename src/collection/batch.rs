@@ -101,7 +101,12 @@ impl<'s> Batch<'s> {
     }
 
     fn put_values(&mut self, number: PointNumber, slot: u8, values: &Values) -> Result<()> {
-        let quantized = values.tokens().and_then(|it| it.quantized.as_ref());
+        let tokens = values.tokens();
+        if let Some(normed) = tokens.and_then(|it| it.normed.as_ref()) {
+            let longest = &mut self.state.longest[usize::from(slot)];
+            *longest = longest.max(normed.longest);
+        }
+        let quantized = tokens.and_then(|it| it.quantized.as_ref());
         self.put_vector(number, slot, (&values.bytes(), quantized), values.rows())
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::multivector::NORM_COLUMNS;
 use crate::recall::{Distance, HnswParams};
 use crate::{Error, Result};
 
@@ -239,6 +240,16 @@ impl VectorConfig {
     /// Tells whether f32 rows are kept beside those in f16.
     pub(super) fn has_rows(&self) -> bool {
         self.kind == VectorKind::Multi && self.datatype == Datatype::Float32
+    }
+
+    /// Tells whether token matrices have the columns of their rows' norms, by which kernels compute distances.
+    pub(super) fn has_norms(&self) -> bool {
+        self.kind == VectorKind::Multi && self.distance == Distance::Euclid
+    }
+
+    /// Number of columns of a multivector as it is kept in f16.
+    pub(crate) fn columns(&self) -> usize {
+        self.size + if self.has_norms() { NORM_COLUMNS } else { 0 }
     }
 
     /// A sparse vector a point.

@@ -10,6 +10,7 @@ use super::descriptors::make_room;
 use super::record::{FORMAT, Table};
 use super::structure;
 use super::tables::{self, Tables};
+use super::upgrade::upgrade;
 use crate::files::{Lock, sync_directories};
 use crate::{Error, Result};
 
@@ -103,8 +104,8 @@ pub(super) fn open(path: &Path) -> Result<Environment> {
     // Made by those that may, for those that can't.
     drop(Lock::share(path, READERS_LOCK)?);
     let env = open_env(path, EnvFlags::empty())?;
-    let tables = match tables::open(&env).map_err(|it| storage_error("read", path, it))? {
-        None => tables::upgrade(&env).map_err(|it| storage_error("write", path, it))?,
+    let tables = match upgrade(&env).map_err(|it| storage_error("write", path, it))? {
+        None => tables::open(&env).map_err(|it| storage_error("read", path, it))?,
         tables => tables,
     };
     let tables = tables.ok_or_else(missing)?;

@@ -39,7 +39,7 @@
 //! | `structure/`, `verify.rs` | whether LMDB may open a file; whether its records fit together |
 //! | `row_warnings.rs` | warnings of token vectors that hardly any model gives |
 //! | `payload_index.rs`, `indexes.rs`, `index_values.rs` | [`PayloadIndex`]; those of a collection; the values in one |
-//! | `environment.rs`, `tables.rs` | the files: locks, opening, removing; the databases in one |
+//! | `environment.rs`, `tables.rs`, `upgrade.rs` | the files: locks, opening, removing; the databases in one; older versions |
 //! | `descriptors.rs` | the limit of the process on open files |
 //! | `store.rs` | reading and writing records, with checksums |
 //! | `record.rs` | keys and values |
@@ -111,6 +111,7 @@ mod statistics;
 mod store;
 mod structure;
 mod tables;
+mod upgrade;
 mod vector;
 mod verified;
 mod verify;

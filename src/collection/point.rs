@@ -13,7 +13,7 @@ use super::sparse::SparseVector;
 use crate::filter::{FieldPath, Filter, Payload, PointId};
 use crate::json;
 use crate::multivector::{
-    DenseVectors, QuantizedMatrix, TokenMatrix, check_dimension, check_finite, unit,
+    DenseVectors, NormedRows, QuantizedMatrix, TokenMatrix, check_dimension, check_finite, unit,
 };
 use crate::recall::Distance;
 use crate::{Error, Result};
@@ -120,9 +120,21 @@ pub(crate) struct Tokens {
     pub rows: Option<Vec<f32>>,
     /// Made for a point of which it is kept.
     pub quantized: Option<QuantizedMatrix>,
+    /// The matrix as it is kept of a point, where that has more columns.
+    pub normed: Option<NormedRows>,
 }
 
 impl Tokens {
+    /// The matrix `[tokens, dim]`, and the rows in f32 that it was rounded from.
+    pub fn new(matrix: TokenMatrix, rows: Option<Vec<f32>>) -> Self {
+        Self { matrix, rows, quantized: None, normed: None }
+    }
+
+    /// The matrix as it is kept of a point.
+    fn kept(&self) -> &TokenMatrix {
+        self.normed.as_ref().map_or(&self.matrix, |it| &it.matrix)
+    }
+
     /// Its rows as precise as they are kept.
     pub fn in_f32(&self) -> Cow<'_, [f32]> {
         match &self.rows {
@@ -156,7 +168,7 @@ impl Values {
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
             Self::Dense(values) => bytemuck::cast_slice(values).into(),
-            Self::Tokens(it) => bytemuck::cast_slice::<f16, u8>(it.matrix.values()).into(),
+            Self::Tokens(it) => bytemuck::cast_slice::<f16, u8>(it.kept().values()).into(),
             Self::Sparse(vector) => vector.bytes().into(),
         }
     }
@@ -193,10 +205,13 @@ pub(super) fn prepare_vectors(
     let prepared = vectors.into_iter().map(|(name, vector)| {
         let (slot, config) = schema.slot(&name)?;
         let mut values = prepare(&name, vector, config)?;
-        if let Values::Tokens(it) = &mut values
-            && schema.config.is_quantized(config)
-        {
-            it.quantized = Some(QuantizedMatrix::new(it.matrix.view())?);
+        if let Values::Tokens(it) = &mut values {
+            if schema.config.is_quantized(config) {
+                it.quantized = Some(QuantizedMatrix::new(it.matrix.view())?);
+            }
+            if config.has_norms() {
+                it.normed = Some(NormedRows::new(it.matrix.view(), it.rows.as_deref()));
+            }
         }
         Ok((slot, values))
     });
@@ -244,11 +259,11 @@ fn tokens(values: Vec<f32>, dim: usize, config: &VectorConfig) -> Result<Tokens>
     let cosine = config.distance == Distance::Cosine;
     if !config.has_rows() {
         let half = if cosine { TokenMatrix::normalized } else { TokenMatrix::new };
-        return Ok(Tokens { matrix: half(&values, dim)?, rows: None, quantized: None });
+        return Ok(Tokens::new(half(&values, dim)?, None));
     }
     check_finite(&values, dim)?;
     let rows = if cosine { values.chunks(dim).flat_map(unit).collect() } else { values };
-    Ok(Tokens { matrix: TokenMatrix::new(&rows, dim)?, rows: Some(rows), quantized: None })
+    Ok(Tokens::new(TokenMatrix::new(&rows, dim)?, Some(rows)))
 }
 
 /// JSON that is nested more deeply than this is not read again.

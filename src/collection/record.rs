@@ -86,7 +86,7 @@ pub(super) fn checksum_in(value: &[u8]) -> Option<u32> {
 }
 
 /// The version of the format; see FORMAT.md.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 
 /// Keys in [`Table::Meta`] that are the same in every version.
 pub(super) const FORMAT_KEY: &[u8] = b"format";

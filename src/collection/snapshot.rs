@@ -16,7 +16,7 @@ use crate::filter::{
     FieldPath, Filter, IndexKind, Payload, PointId, PointNumber, PointSet, Points, Selected, Span,
     TextParams,
 };
-use crate::multivector::TokenMatrixRef;
+use crate::multivector::{TokenMatrix, TokenMatrixRef, without_norms};
 use crate::{Error, Result};
 
 /// A collection as it is at one moment, whatever is written meanwhile.
@@ -220,18 +220,28 @@ impl<'c> Snapshot<'c> {
         values.map(Some).ok_or_else(damaged)
     }
 
-    /// The multivector `name` of a point, as it is compared, in place.
+    /// The multivector `name` of a point, as it is compared, in place: with [`Distance::Euclid`] its rows have two more columns,
+    /// four times the first of which and 1/512 of the second are −‖row‖² / 2.
     ///
     /// The checksum is compared at the first reading since the collection was opened.
     ///
     /// # Errors
     /// There is no such vector, or it is of another kind; a record is damaged or can't be read.
+    ///
+    /// [`Distance::Euclid`]: crate::recall::Distance::Euclid
     pub fn tokens(&self, name: &str, number: PointNumber) -> Result<Option<TokenMatrixRef<'_>>> {
         let (slot, config) = self.slot(name, Shape::Multi)?;
         if !self.state.having[usize::from(slot)].contains(number) {
             return Ok(None);
         }
         self.matrix(slot, config, number).map(Some)
+    }
+
+    /// The same without columns that the vector wasn't given with.
+    fn plain_tokens(&self, name: &str, number: PointNumber) -> Result<Option<TokenMatrix>> {
+        let Some(matrix) = self.tokens(name, number)? else { return Ok(None) };
+        let has_norms = self.config().get(name)?.has_norms();
+        Ok(Some(if has_norms { without_norms(matrix) } else { matrix.to_owned() }))
     }
 
     /// The rows of a multivector that is kept in f32, as it is compared: with cosine at length 1.
@@ -252,10 +262,10 @@ impl<'c> Snapshot<'c> {
         if config.has_rows() {
             return self.rows(name, number);
         }
-        Ok(self.tokens(name, number)?.map(|matrix| matrix.values().to_f32_vec()))
+        Ok(self.plain_tokens(name, number)?.map(|matrix| matrix.values().to_f32_vec()))
     }
 
-    /// The length of the longest row that the multivector `name`, kept in f32, has in any point.
+    /// The length of the longest row that the multivector `name`, kept in f32 or with norms, has in any point.
     pub(crate) fn longest_row(&self, name: &str) -> Result<f64> {
         let (slot, _) = self.slot(name, Shape::Multi)?;
         Ok(self.state.longest[usize::from(slot)])
@@ -293,13 +303,13 @@ impl<'c> Snapshot<'c> {
         } else {
             store.get(&self.txn, Table::Vectors, &key)?
         };
-        let values = body.and_then(|body| record::parse_tokens(body, config.size));
+        let values = body.and_then(|body| record::parse_tokens(body, config.columns()));
         let values = values.ok_or_else(damaged)?;
         if !known {
             self.collection.verified.insert(Table::Vectors, slot, number);
         }
         // Finite and whole when they were written, and not changed since, by the checksum.
-        Ok(TokenMatrixRef::trusted(values, config.size))
+        Ok(TokenMatrixRef::trusted(values, config.columns()))
     }
 
     /// A point with all its vectors, as they are compared.
@@ -314,10 +324,10 @@ impl<'c> Snapshot<'c> {
     }
 
     fn multivector(&self, name: &str, number: PointNumber) -> Result<Option<Tokens>> {
-        let Some(matrix) = self.tokens(name, number)? else { return Ok(None) };
+        let Some(matrix) = self.plain_tokens(name, number)? else { return Ok(None) };
         let (_, config) = self.slot(name, Shape::Multi)?;
         let rows = if config.has_rows() { self.rows(name, number)? } else { None };
-        Ok(Some(Tokens { matrix: matrix.to_owned(), rows, quantized: None }))
+        Ok(Some(Tokens::new(matrix, rows)))
     }
 
     /// The names of the vectors that a point has.
@@ -363,7 +373,9 @@ impl<'c> Snapshot<'c> {
                     let rows = self.rows(name, number)?;
                     rows.map(|values| Vector::Multi { values, dim: config.size })
                 }
-                VectorKind::Multi => self.tokens(name, number)?.map(Vector::from),
+                VectorKind::Multi => {
+                    self.plain_tokens(name, number)?.map(|it| Vector::from(it.view()))
+                }
                 VectorKind::Sparse(_) => self.sparse(name, number)?,
             };
             vectors.extend(vector.map(|vector| (name.to_owned(), vector)));

@@ -193,7 +193,7 @@ fn having_key(slot: usize) -> Vec<u8> {
     [b"having".as_slice(), &[slot as u8]].concat()
 }
 
-fn longest_key(slot: usize) -> Vec<u8> {
+pub(super) fn longest_key(slot: usize) -> Vec<u8> {
     [b"longest".as_slice(), &[slot as u8]].concat()
 }
 

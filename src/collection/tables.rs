@@ -1,8 +1,7 @@
-//! The databases in a collection's file: made, opened, and brought to our version of the format.
+//! The databases in a collection's file, made and opened.
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Env, RwTxn, WithoutTls};
-use serde_json::{Map, Value};
 
 use super::record::{self, Table};
 
@@ -63,52 +62,8 @@ pub(super) fn version(env: &Env<WithoutTls>) -> heed::Result<Option<u32>> {
     }
 }
 
-/// Makes a collection of an older version one of our version, in one transaction: it gets the tables that it lacks.
-/// `None`, and nothing changed, if it is not one.
-pub(super) fn upgrade(env: &Env<WithoutTls>) -> heed::Result<Option<Tables>> {
-    let Some(version @ 1..record::FORMAT) = version(env)? else { return Ok(None) };
-    let txn = env.write_txn()?;
-    let upgraded = env.create_databases_and_commit(txn, |opener, txn| {
-        let meta = opener.create_database(txn, Some(Table::Meta.name()))?;
-        let body =
-            |key| heed::Result::Ok(meta.get(txn, key)?.and_then(|it| Table::Meta.open(key, it)));
-        let state = body(record::STATE_KEY)?.and_then(|it| it.split_first_chunk::<8>());
-        let config = body(record::CONFIG_KEY)?.map(<[u8]>::to_vec);
-        let config = if version == 1 { config.as_deref().and_then(in_half) } else { config };
-        let (Some((_, rest)), Some(config)) = (state, config) else {
-            return heed::Result::Ok(CommitOrAbort::Abort(()));
-        };
-        let state = [&(txn.id() as u64).to_le_bytes(), rest].concat();
-        put(meta, txn, Table::Meta, record::CONFIG_KEY, &config)?;
-        put(meta, txn, Table::Meta, record::STATE_KEY, &state)?;
-        put(meta, txn, Table::Meta, record::FORMAT_KEY, &record::FORMAT.to_le_bytes())?;
-        for table in [Table::Postings, Table::Rows, Table::Quantized] {
-            let _: Database<'_> = opener.create_database(txn, Some(table.name()))?;
-        }
-        Ok(CommitOrAbort::Commit(()))
-    });
-    match upgraded? {
-        CommitOrAbort::Commit(()) => open(env),
-        CommitOrAbort::Abort(()) => Ok(None),
-    }
-}
-
-/// A configuration of version 1, which kept all multivectors in f16, in the words of ours.
-fn in_half(config: &[u8]) -> Option<Vec<u8>> {
-    let mut config: Value = serde_json::from_slice(config).ok()?;
-    let vectors = config.get_mut("vectors")?.as_object_mut()?;
-    let in_half = |vector: &mut Map<String, Value>| {
-        if vector.contains_key("multivector_config") {
-            vector.insert("datatype".into(), "float16".into());
-        }
-    };
-    // The vector without a name stands there itself.
-    in_half(vectors);
-    vectors.values_mut().filter_map(Value::as_object_mut).for_each(in_half);
-    serde_json::to_vec(&config).ok()
-}
-
-fn put(
+/// Writes a record.
+pub(super) fn put(
     database: Database<'_>,
     txn: &mut RwTxn<'_>,
     table: Table,

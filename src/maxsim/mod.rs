@@ -62,6 +62,6 @@ pub(crate) use coded_query::{CodedQuery, Nearly};
 pub use instruction_set::InstructionSet;
 pub use matches::SimilarityMatrix;
 #[cfg(feature = "collection")]
-pub(crate) use precise::{PreciseQuery, norm};
+pub(crate) use precise::{PreciseQuery, distance_rounding, norm};
 pub use scorer::CpuMaxSim;
 pub use similarity::{absolute_distance, dot, squared_distance};

@@ -2,7 +2,7 @@
 
 use super::rounding::UNIT_ROUNDOFF;
 use super::similarity::dot;
-use crate::multivector::TokenMatrixRef;
+use crate::multivector::{TokenMatrixRef, norm_rounding};
 
 /// Part of Σ|q|·|d| by which a backend may be off for the same f16 values, on which the tests of all of
 /// them insist.
@@ -73,6 +73,33 @@ impl<'q> PreciseQuery<'q> {
     }
 }
 
+/// Bounds how far what a backend computes of products that stand for squared distances
+/// ([`norms`](crate::multivector::weighted)) may be from Σ (‖q‖² − min ‖q − d‖²) / 2, if no row of the document is longer
+/// than `longest`; and how far that may be from what is computed of the rows in f32, pair by pair.
+///
+/// `rounded` is the query in f16, of `rows` where the documents are of f32, too. To the bound of products comes what
+/// is lost of norms, and what a backend is off by for them. A sum of squares of f32 is off by at most (dim + 2)·u of itself,
+/// and no distance is longer than ‖q‖ + ‖d‖.
+pub(crate) fn distance_rounding(
+    rounded: TokenMatrixRef<'_>,
+    rows: Option<&[f32]>,
+    longest: f64,
+) -> f64 {
+    let halved = longest * longest / 2.0;
+    let of_norm = norm_rounding(longest) + OF_BACKENDS * halved;
+    let of_squares = (rounded.dim() + 2) as f64 * UNIT_ROUNDOFF / 2.0;
+    let lengths = rounded.rows().map(|row| row.iter().map(|it| it.to_f64().powi(2)).sum::<f64>());
+    let of_row = |squared: f64| {
+        // The row that was rounded is longer by 2⁻¹¹ at most.
+        let length = squared.sqrt() * 1.001 + 1e-5;
+        let products = if rows.is_some() { 0.0 } else { OF_BACKENDS * length * longest };
+        products + of_norm + of_squares * (length + longest).powi(2)
+    };
+    let products =
+        rows.map_or(0.0, |rows| PreciseQuery::new(rows, rounded.dim()).rounding(rounded, longest));
+    products + lengths.map(of_row).sum::<f64>() * (1.0 + 1e-9)
+}
+
 /// The length of a row.
 pub(crate) fn norm(row: &[f32]) -> f64 {
     wide_dot(row, row).sqrt()
@@ -86,7 +113,7 @@ fn wide_dot(a: &[f32], b: &[f32]) -> f64 {
 mod tests {
     use super::*;
     use crate::maxsim::reference;
-    use crate::multivector::TokenMatrix;
+    use crate::multivector::{NormedRows, TokenMatrix, weighted};
     use half::f16;
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
@@ -156,5 +183,39 @@ mod tests {
             nearest = nearest.max(off / bound);
         }
         assert!(nearest > 0.9, "{nearest}");
+    }
+
+    #[test]
+    fn products_that_stand_for_distances_are_within_their_bound() {
+        let mut rng = StdRng::seed_from_u64(3);
+        let mut nearest: f64 = 0.0;
+        for (round, dim) in (0..240).zip([1, 2, 16, 128].into_iter().cycle()) {
+            let is_kept = round % 5 > 0;
+            let short =
+                |values: Vec<f32>| -> Vec<f32> { values.iter().map(|it| it / 4.0).collect() };
+            let query = short(rows(&mut rng, round % 6, 4 * dim));
+            let document = short(rows(&mut rng, round / 6 % 6, 9 * dim));
+            let [half, rounded] = [&query, &document].map(|it| TokenMatrix::new(it, dim).unwrap());
+            let widened = |it: &TokenMatrix| it.values().iter().map(|it| it.to_f32()).collect();
+            // Where nothing else is kept, f16 is exact.
+            let (query, document) =
+                if is_kept { (query, document) } else { (widened(&half), widened(&rounded)) };
+            let exact = Some(&document[..]).filter(|_| is_kept);
+            let normed = NormedRows::new(rounded.view(), exact);
+            let bound = distance_rounding(
+                half.view(),
+                Some(&query[..]).filter(|_| is_kept),
+                normed.longest,
+            );
+            let got = reference::score(weighted(half.view()).view(), normed.matrix.view());
+            let halved = |q: &[f32]| {
+                let half_squared = |d: &[f32]| wide_dot(q, d) - wide_dot(d, d) / 2.0;
+                document.chunks(dim).map(half_squared).fold(f64::NEG_INFINITY, f64::max)
+            };
+            let off = (got - query.chunks(dim).map(halved).sum::<f64>()).abs();
+            assert!(off <= bound, "{round}: {off:e} of {bound:e}");
+            nearest = nearest.max(off / bound);
+        }
+        assert!(nearest > 0.5, "{nearest}");
     }
 }

@@ -23,6 +23,8 @@ mod dense;
 mod element;
 mod ids;
 mod interchange;
+#[cfg(feature = "collection")]
+mod norms;
 mod packed;
 mod pooling;
 mod quantized;
@@ -43,6 +45,10 @@ pub(crate) use element::unit;
 #[cfg(feature = "collection")]
 pub(crate) use element::{flatten, rows};
 pub use interchange::Interchange;
+#[cfg(feature = "collection")]
+pub(crate) use norms::{
+    LONGEST_ROW, NORM_COLUMNS, NormedRows, norm_rounding, weighted, without_norms,
+};
 pub use packed::MultiVectors;
 pub use pooling::Pooling;
 #[cfg(feature = "gpu")]

@@ -8,6 +8,7 @@ use super::certified::certified;
 #[cfg(feature = "gpu")]
 use super::certified::certified_on_gpu;
 use super::outcome::Scored;
+use super::precise::Precise;
 use super::rank::rank;
 use super::reader::{Reader, Search};
 use super::row_distances;
@@ -23,9 +24,8 @@ use crate::search::{Certified, Method};
 /// The best of the `allowed` points, which all have the vector, and all that tie with the last: of
 /// those it is not numbers that decide, but ids.
 ///
-/// All are scored from f16. Where f32 is kept, those that may be among the best are scored again from
-/// that: k points have at least the k-th score less the bound of rounding, so one whose score is less than
-/// the k-th by more than twice the bound is not among the best k.
+/// All are scored by the kernels, from f16. Where f32 is kept, and where rows are compared by their distances, those that may
+/// be among the best are scored again.
 pub(super) fn contenders(
     reader: &Reader<'_, '_>,
     search: &Search<'_>,
@@ -42,61 +42,57 @@ pub(super) fn contenders_each(
     search: &Search<'_>,
     asked: &[(&Tokens, &PointSet)],
 ) -> Result<Vec<(Vec<Scored>, Method)>> {
-    let is_precise = asked.iter().any(|(query, _)| query.rows.is_some());
-    let wanted = if is_precise { search.limit.saturating_add(MORE) } else { search.limit };
-    let matrices = asked.iter().map(|(query, allowed)| (&query.matrix, *allowed));
+    let queries = asked.iter().map(|(query, _)| Precise::new(reader, search.using, query));
+    let queries = queries.collect::<Result<Vec<_>>>()?;
+    let is_asked_again = queries.iter().any(Precise::is_asked_again);
+    let wanted = if is_asked_again { search.limit.saturating_add(MORE) } else { search.limit };
+    let matrices = queries.iter().zip(asked).map(|(query, it)| (&*query.matrix, it.1));
     let first = rounded(reader, search.using, &matrices.collect::<Vec<_>>(), wanted)?;
-    let asked = asked.iter().zip(first);
-    asked.map(|((query, allowed), first)| precise(reader, search, query, allowed, first)).collect()
+    let asked = queries.iter().zip(asked).zip(first);
+    asked.map(|((query, it), first)| settled(reader, search, query, it.1, first)).collect()
 }
 
-/// The best of the points, of which the best by scores from f16 are known already.
-fn precise(
+/// The best of the points, of which the best by the kernels' scores are known already.
+fn settled(
     reader: &Reader<'_, '_>,
     search: &Search<'_>,
-    query: &Tokens,
+    query: &Precise<'_>,
     allowed: &PointSet,
     mut first: Rounded,
 ) -> Result<(Vec<Scored>, Method)> {
-    let Some(rows) = &query.rows else {
-        let Rounded { scored, execution, certified } = first;
-        return Ok((scored, Method::MaxSim { execution, rescored: 0, certified }));
-    };
-    let precise = PreciseQuery::new(rows, query.matrix.dim());
-    let longest = reader.snapshot.longest_row(search.using)?;
-    let rounding = precise.rounding(query.matrix.view(), longest);
     let mut wanted = search.limit.saturating_add(MORE);
-    loop {
+    while query.is_asked_again() {
         let Rounded { scored, execution, certified } = first;
         let count = scored.len();
-        let near = near(scored, search.limit, rounding);
-        if near.len() == count && (count as u64) < allowed.len() {
-            wanted = wanted.saturating_mul(4);
-            let asked = [(&query.matrix, allowed)];
-            first = rounded(reader, search.using, &asked, wanted)?.swap_remove(0);
-            continue;
+        let near = query.near(scored, search.limit);
+        if near.len() < count || count as u64 >= allowed.len() {
+            let rescored = near.len();
+            let scored = again(reader, search.using, query, &near)?;
+            return Ok((scored, Method::MaxSim { execution, rescored, certified }));
         }
-        let rows = near.iter().map(|(number, _)| reader.snapshot.rows(search.using, *number));
-        let rows = rows.collect::<Result<Vec<_>>>()?;
-        let scored = near.par_iter().zip(rows).map(|((number, score), rows)| {
-            (*number, rows.map_or(*score, |rows| precise.score(&rows) as f32))
-        });
-        let method = Method::MaxSim { execution, rescored: near.len(), certified };
-        return Ok((scored.collect(), method));
+        wanted = wanted.saturating_mul(4);
+        first = rounded(reader, search.using, &[(&*query.matrix, allowed)], wanted)?.swap_remove(0);
     }
+    let Rounded { scored, execution, certified } = first;
+    Ok((scored, Method::MaxSim { execution, rescored: 0, certified }))
 }
 
 /// Number of points beyond the best that are first asked for: rounding seldom decides between more.
 const MORE: usize = 64;
 
-/// Those of the `scored` points that may be among the best `limit` when they are scored from f32.
-fn near(mut scored: Vec<Scored>, limit: usize, rounding: f64) -> Vec<Scored> {
-    scored.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
-    if let Some((_, last)) = scored.get(limit - 1) {
-        let bar = f64::from(*last) - 2.0 * rounding;
-        scored.retain(|(_, score)| f64::from(*score) >= bar);
-    }
-    scored
+/// The `near` points by scores from f32.
+fn again(
+    reader: &Reader<'_, '_>,
+    using: &str,
+    query: &Precise<'_>,
+    near: &[Scored],
+) -> Result<Vec<Scored>> {
+    let rows = near.iter().map(|(number, _)| reader.snapshot.rows_in_f32(using, *number));
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    let scored = near.par_iter().zip(rows).map(|((number, score), rows)| {
+        (*number, rows.and_then(|rows| query.score(&rows)).unwrap_or(*score))
+    });
+    Ok(scored.collect())
 }
 
 /// Points by scores from f16.

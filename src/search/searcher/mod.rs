@@ -13,7 +13,7 @@
 //! | `run.rs` | stages, level by level, those of several requests together |
 //! | `stage.rs` | a stage: which points may be found, and the best of them |
 //! | `outcome.rs` | what a stage has found, and its order |
-//! | `nearest.rs`, `dense.rs`, `sparse.rs`, `max_sim.rs`, `row_distances.rs` | how points are compared with a vector |
+//! | `nearest.rs`, `dense.rs`, `sparse.rs`, `max_sim.rs`, `precise.rs`, `row_distances.rs` | how points are compared with a vector |
 //! | `certified.rs`, `rank.rs` | the best by MaxSim, of points bounded first; MaxSim of points wherever they are |
 //! | `examples.rs` | how they are compared with several |
 //! | `mmr.rs`, `fusion.rs`, `unscored.rs` | how they are chosen else: diverse, fused, by payload or id |
@@ -36,6 +36,7 @@ mod nearest;
 mod options;
 mod outcome;
 mod plan;
+mod precise;
 mod rank;
 mod reader;
 #[cfg(feature = "gpu")]

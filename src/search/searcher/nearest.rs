@@ -20,10 +20,11 @@ pub(super) fn nearest(
 ) -> Result<(Outcome, Method)> {
     let search = search(plan, limit);
     let negated = reader.distance(search.using)?.smaller_is_nearer();
+    let row_by_row = row_distances::is_due(reader, search.using)?;
     let (scored, method) = match query {
         Values::Dense(query) => dense::contenders(reader, &search, query, points)?,
         Values::Sparse(query) => sparse::contenders(reader, &search, query, points)?,
-        Values::Tokens(query) if negated => {
+        Values::Tokens(query) if row_by_row => {
             row_distances::contenders(reader, &search, query, points)?
         }
         Values::Tokens(query) => max_sim::contenders(reader, &search, query, points)?,
@@ -38,16 +39,17 @@ pub(super) fn nearest_each(
 ) -> Result<Vec<(Outcome, Method)>> {
     let Some((plan, ..)) = stages.first() else { return Ok(Vec::new()) };
     let search = search(plan, plan.limit);
-    if reader.distance(search.using)?.smaller_is_nearer() {
+    let negated = reader.distance(search.using)?.smaller_is_nearer();
+    let outcome = |scored| Outcome { scored, negated, ..Outcome::default() };
+    if row_distances::is_due(reader, search.using)? {
         let each = stages.iter().map(|(_, query, points)| {
             let (scored, method) = row_distances::contenders(reader, &search, query, points)?;
-            Ok((Outcome { scored, negated: true, ..Outcome::default() }, method))
+            Ok((outcome(scored), method))
         });
         return each.collect();
     }
     let asked: Vec<_> = stages.iter().map(|(_, query, points)| (*query, *points)).collect();
     let found = max_sim::contenders_each(reader, &search, &asked)?.into_iter();
-    let outcome = |scored| Outcome { scored, ..Outcome::default() };
     Ok(found.map(|(scored, method)| (outcome(scored), method)).collect())
 }
 

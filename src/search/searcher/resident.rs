@@ -6,6 +6,7 @@ use super::copies::{Copies, F16, Int8};
 use crate::collection::{CollectionConfig, Snapshot, VectorConfig, VectorKind};
 use crate::filter::PointNumber;
 use crate::gpu::{GpuContext, QuantizedStore, ResidentStore, budget_of};
+use crate::recall::Distance;
 use crate::{Error, Result};
 
 /// Those of all names.
@@ -71,7 +72,7 @@ impl Resident {
         let multi: Vec<_> = config.vectors().filter(|(_, it)| is_ranked(it)).collect();
         let is_kept = |(resident, (name, vector)): (&Self, &(&str, &VectorConfig))| {
             let int8 = resident.stores().quantized.is_some();
-            resident.holds(name, vector.size) && int8 == config.is_quantized(vector)
+            resident.holds(name, vector.columns()) && int8 == config.is_quantized(vector)
         };
         if multi.len() == residents.len() && residents.iter().zip(&multi).all(is_kept) {
             return Ok(residents.clone());
@@ -79,9 +80,9 @@ impl Resident {
         let count = multi.len().max(1) as u64;
         let budget = budget.map_or_else(|| budget_of(gpu), |all| all / count);
         let residents = multi.into_iter().map(|(name, vector)| {
-            let stores = Stores::new(gpu, vector.size, budget, config.is_quantized(vector))?;
+            let stores = Stores::new(gpu, vector.columns(), budget, config.is_quantized(vector))?;
             let (name, gpu, stores) = (name.into(), gpu.clone(), Mutex::new(stores));
-            Ok(Self { name, dim: vector.size, gpu, budget, stores })
+            Ok(Self { name, dim: vector.columns(), gpu, budget, stores })
         });
         residents.collect::<Result<Vec<_>>>().map(Arc::new)
     }
@@ -125,7 +126,7 @@ impl Resident {
 
 /// Returns `true` for vectors that MaxSim's kernels compare.
 fn is_ranked(config: &VectorConfig) -> bool {
-    config.kind == VectorKind::Multi && !config.distance.smaller_is_nearer()
+    config.kind == VectorKind::Multi && config.distance != Distance::Manhattan
 }
 
 /// Returns `true` if a request failed because a document is not, or no longer, where it was thought

@@ -1,6 +1,7 @@
-//! Points compared by a multivector with a distance proper: all of them, in f32, on the CPU.
+//! Points compared by a multivector with a distance proper, pair by pair of rows, in f32, on the CPU.
 //!
-//! MaxSim's kernels compute products alone, and −‖q−d‖² = 2q·d − ‖q‖² − ‖d‖² would lose what is near.
+//! So are the best by Euclid, once kernels have found them ([`super::precise`]); and all points by Manhattan, which is no
+//! product, and by Euclid where rows are too long for that.
 
 use rayon::prelude::*;
 
@@ -10,6 +11,7 @@ use crate::Result;
 use crate::collection::{Snapshot, Tokens};
 use crate::filter::{PointNumber, PointSet};
 use crate::maxsim::SimilarityMatrix;
+use crate::multivector::LONGEST_ROW;
 use crate::ranking::TokenMatch;
 use crate::recall::Distance;
 use crate::search::Method;
@@ -18,14 +20,14 @@ use crate::search::Method;
 const CHUNK: usize = 1024;
 
 /// The rows of a query, and how they are compared.
-struct RowQuery<'q> {
+pub(super) struct RowQuery<'q> {
     rows: std::borrow::Cow<'q, [f32]>,
     dim: usize,
     distance: Distance,
 }
 
 impl<'q> RowQuery<'q> {
-    fn new(query: &'q Tokens, distance: Distance) -> Self {
+    pub fn new(query: &'q Tokens, distance: Distance) -> Self {
         Self { rows: query.in_f32(), dim: query.matrix.dim(), distance }
     }
 
@@ -46,6 +48,28 @@ impl<'q> RowQuery<'q> {
         let best = self.compare(document).map(|row| row.fold(f32::NEG_INFINITY, f32::max));
         best.map(f64::from).sum::<f64>() as f32
     }
+
+    /// The score of rows: of Euclid the root of the sum of squares, negated.
+    pub fn score(&self, document: &[f32]) -> f32 {
+        score(self.distance, self.similarity(document))
+    }
+}
+
+fn score(distance: Distance, similarity: f32) -> f32 {
+    match distance {
+        // Not `-distance`: that would be -0 for equal vectors.
+        Distance::Euclid => 0.0 - similarity.abs().sqrt(),
+        _ => similarity,
+    }
+}
+
+/// Tells whether the points of a vector have to be compared so.
+pub(super) fn is_due(reader: &Reader<'_, '_>, using: &str) -> Result<bool> {
+    Ok(match reader.distance(using)? {
+        Distance::Manhattan => true,
+        Distance::Euclid => reader.snapshot.longest_row(using).is_ok_and(|it| it > LONGEST_ROW),
+        _ => false,
+    })
 }
 
 /// All of the `allowed` points, which all have the vector, with their distances, negated.
@@ -57,11 +81,7 @@ pub(super) fn contenders(
 ) -> Result<(Vec<Scored>, Method)> {
     let distance = reader.distance(search.using)?;
     let column = similarities(reader, search.using, &[query], allowed)?.swap_remove(0);
-    let scores = column.into_iter().map(|similarity| match distance {
-        // Not `-distance`: that would be -0 for equal vectors.
-        Distance::Euclid => 0.0 - similarity.abs().sqrt(),
-        _ => similarity,
-    });
+    let scores = column.into_iter().map(|similarity| score(distance, similarity));
     Ok((allowed.iter().zip(scores).collect(), Method::RowDistances { distance }))
 }
 
