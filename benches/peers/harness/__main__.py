@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 
-from . import bench, collection, report, workers
+from . import bench, certified, collection, report, workers
 from .bench import EdgeMeasured, Measured, Plan
 from .shapes import SHAPES
 
@@ -19,7 +19,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="benches/peers/run",
         description=__doc__,
-        epilog="`run collection`, `flow` and `agree` compare collections, and have options of their own",
+        epilog="`run collection`, `flow`, `certified` and `agree` compare collections, and have options of their own",
     )
     parser.add_argument(
         "--only",
@@ -64,6 +64,8 @@ def main() -> None:
         raise SystemExit(subprocess.run([*workers.RUST, *sys.argv[1:]]).returncode)
     if sys.argv[1:2] == ["flow"]:
         return flow(sys.argv[2:])
+    if sys.argv[1:2] == ["certified"]:
+        return certified.main(sys.argv[2:])
     if sys.argv[1:2] == ["collection"]:
         return collection.main(sys.argv[2:])
     given = arguments()

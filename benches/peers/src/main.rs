@@ -1,5 +1,5 @@
 //! The Rust half of the harness: a worker that holds inputs and times one call at a time; and
-//! `peers agree` and `peers flow`, which stand alone.
+//! `peers agree`, `peers flow` and `peers certified`, which stand alone.
 //!
 //! The worker answers one line of JSON on stdout for each line of JSON on stdin ([`protocol`]); the
 //! Python half, `harness/`, decides what is timed when. A worker serves one shape, or one collection,
@@ -16,10 +16,12 @@
 //! | `edge.rs` | Qdrant Edge: prefetch and rerank beside Maxfold's kernel |
 //! | `collection/` | Maxfold's collection beside Qdrant Edge's |
 //! | `flow.rs` | one request with everything, beside Qdrant Edge's |
+//! | `certified.rs` | the best of all documents from int8, beside Qdrant Edge's |
 //! | `agree/` | whether the two answer alike |
 //! | `edge_json.rs` | Qdrant's JSON as requests to Qdrant Edge |
 
 mod agree;
+mod certified;
 mod collection;
 mod edge;
 mod edge_json;
@@ -45,12 +47,14 @@ struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     Agree(agree::Options),
+    Certified(certified::Options),
     Flow(flow::Options),
 }
 
 fn main() -> Result<()> {
     match Args::parse().command {
         Some(Command::Agree(options)) => agree::run(&options),
+        Some(Command::Certified(options)) => certified::run(&options),
         Some(Command::Flow(options)) => flow::run(&options),
         None => worker::run(),
     }
