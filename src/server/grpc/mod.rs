@@ -10,6 +10,7 @@
 //! | `door.rs` | what all calls go through: counters, keys, bodies, deadlines |
 //! | `rights.rs` | the calls that there are, and what each may |
 //! | `call.rs` | a call's work, and its answer |
+//! | `shapes.rs` | what messages have in common |
 //! | `points.rs`, `collections.rs`, `snapshots.rs`, `health.rs` | the calls |
 //! | `spell.rs` | messages as what stands for them in JSON |
 //! | `values.rs`, `vectors.rs`, `filters.rs` | payloads and ids; vectors; filters |
@@ -29,6 +30,7 @@ mod info;
 mod points;
 mod queries;
 mod rights;
+mod shapes;
 mod snapshots;
 mod spell;
 mod status;
