@@ -59,8 +59,8 @@ pub(super) fn router(app: &App) -> Router {
         ($server:ident) => {{
             let server = $server::new(caller()).max_decoding_message_size(limit);
             let server = server.max_encoding_message_size(usize::MAX);
-            // Answers are not compressed: clients say that they take it, whether they want it or not.
-            server.accept_compressed(Gzip)
+            // An answer is compressed if its request is (`door.rs`).
+            server.accept_compressed(Gzip).send_compressed(Gzip)
         }};
     }
     fn path<S: NamedService>(_: &S) -> String {
