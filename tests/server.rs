@@ -218,6 +218,9 @@ async fn errors_are_those_that_clients_know() {
         let no_text = error(method, "/collections/%FF", config(), 400).await;
         assert!(no_text.starts_with("Bad request: ") && no_text.contains("UTF-8"), "{no_text}");
     }
+    let nameless = json!({"vectors": {"size": 1, "distance": "Dot"}, "sparse_vectors": {"": {}}});
+    let nameless = error("PUT", "/collections/nameless", nameless, 422).await;
+    assert!(nameless.contains("Sparse vector name cannot be empty"), "{nameless}");
     let long = json!({"vectors": {"v".repeat(201): {"size": 1, "distance": "Dot"}}});
     let long = error("PUT", "/collections/long", long, 422).await;
     assert!(long.contains("a vector's name to be at most 200 bytes, got 201"), "{long}");

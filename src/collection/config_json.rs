@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::config::{
-    CollectionConfig, Datatype, Modifier, Shape, SparseConfig, VectorConfig, VectorKind,
+    CollectionConfig, Datatype, Modifier, Shape, SparseConfig, VectorConfig, VectorKind, nameless,
 };
 use super::hnsw_json::{self, GivenHnsw, HNSW};
 use crate::json::{self, Foreign, Json, Node, Object};
@@ -243,6 +243,9 @@ fn read_sparse_vectors(
     vectors: &mut BTreeMap<String, VectorConfig>,
 ) -> Result<()> {
     for (name, node) in node.any_object()?.entries() {
+        if name.is_empty() {
+            return Err(node.wrong(nameless()));
+        }
         let object = node.object_beside(SPARSE, BESIDE_SPARSE)?;
         let modifier = object.map("modifier", |node| match node.string()? {
             "none" => Ok(Modifier::None),

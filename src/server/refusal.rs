@@ -225,11 +225,14 @@ const SENTENCES: &[(&str, &str, &str)] = &[
 ];
 
 /// The same of what Qdrant calls invalid.
-const RULES: &[(&str, &str, &str)] = &[(
-    "lookup",
-    "true where range is false",
-    "the 'lookup' and 'range' capabilities can't be both disabled",
-)];
+const RULES: &[(&str, &str, &str)] = &[
+    (
+        "lookup",
+        "true where range is false",
+        "the 'lookup' and 'range' capabilities can't be both disabled",
+    ),
+    ("a sparse vector's name", "one that is not empty", "Sparse vector name cannot be empty"),
+];
 
 /// What is said of a parameter in its place.
 fn sentence(
