@@ -708,6 +708,7 @@ async fn random_messages_are_answered() {
         assert!(!ours, "seed {seed}, {call}, {message:?}: {code} {said}");
         *ends.entry(code).or_insert(0) += 1;
     }
+    println!("{ends:?}");
     // Some were understood.
     assert!(understood(&ends), "{ends:?}");
 }
