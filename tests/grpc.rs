@@ -3,6 +3,7 @@
 //! That answers are those of REST is shown for each call by Qdrant's client for Python, in `tests/clients.rs`.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use ::qdrant_client::qdrant::points_client::PointsClient;
@@ -11,7 +12,9 @@ use ::qdrant_client::{Payload, Qdrant, QdrantError};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use flate2::read::GzDecoder;
 use maxfold::server::{Server, ServerOptions};
+use maxfold::service::ServiceOptions;
 use maxfold::{Backend, Reranker};
 use prost::Message;
 use rand::prelude::*;
@@ -21,7 +24,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tonic::transport::Endpoint;
 use tonic::{Code, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower::ServiceExt;
 
 fn options() -> ServerOptions {
@@ -385,6 +392,134 @@ async fn silent_connections_are_cut_off_and_living_ones_kept() {
     assert!(TcpStream::connect(address).await.is_err());
 }
 
+/// Health is told at once, and again when the server ends, which waits for nobody who only watches.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_told_to_those_who_watch() {
+    let served = Served::start(options().api_key("key")).await;
+    let channel = Endpoint::from_shared(served.url.clone()).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel);
+    let of = |service: &str| HealthCheckRequest { service: service.into() };
+    let mut whole = health.watch(of("")).await.unwrap().into_inner();
+    let mut unknown = health.watch(of("none")).await.unwrap().into_inner();
+    let status = |told: HealthCheckResponse| told.status();
+    let first = [&mut whole, &mut unknown].map(|it| it.message());
+    let [first, other] = first.map(|it| async { it.await.unwrap().map(status) });
+    assert_eq!(first.await, Some(ServingStatus::Serving));
+    assert_eq!(other.await, Some(ServingStatus::ServiceUnknown));
+    assert_eq!(health.check(of("none")).await.unwrap_err().code(), Code::NotFound);
+    let more = tokio::time::timeout(Duration::from_millis(300), whole.message()).await;
+    assert!(more.is_err(), "{more:?}");
+    let start = Instant::now();
+    served.stop.send(()).unwrap();
+    for mut watched in [whole, unknown] {
+        assert_eq!(watched.message().await.unwrap().map(status), Some(ServingStatus::NotServing));
+        assert!(watched.message().await.unwrap().is_none());
+    }
+    served.ended.await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+/// One thread searches, so that what nobody waits for any more would keep what comes next waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn hanging_up_ends_the_work() {
+    let service = ServiceOptions::new().searchers(1).queue(1000);
+    let served = Served::start(options().service(service)).await;
+    let mut points = PointsClient::connect(served.url.clone()).await.unwrap();
+    fill_with_long(&served.client(None)).await;
+    let light =
+        QueryPointsBuilder::new("long").query(PointId::from(1)).using("dense").limit(1_u64).build();
+    let heavy = QueryPointsBuilder::new("long")
+        .query(PointId::from(1))
+        .using("tokens")
+        .limit(1_u64)
+        .build();
+    let heavy = QueryBatchPointsBuilder::new("long", vec![heavy; 32]).build();
+    points.query_batch(heavy.clone()).await.unwrap();
+    let start = Instant::now();
+    points.query_batch(heavy.clone()).await.unwrap();
+    let whole = start.elapsed();
+    let begin = |mut points: PointsClient<_>| {
+        let heavy = heavy.clone();
+        tokio::spawn(async move { points.query_batch(heavy).await.map(drop) })
+    };
+    // As long as it is waited for, the next one waits for it, too.
+    let call = begin(points.clone());
+    tokio::time::sleep(whole / 10).await;
+    let start = Instant::now();
+    points.query(light.clone()).await.unwrap();
+    assert!(start.elapsed() > whole / 4, "{:?} of {whole:?}", start.elapsed());
+    call.await.unwrap().unwrap();
+    for keeps_its_connection in [true, false] {
+        let other = PointsClient::connect(served.url.clone()).await.unwrap();
+        let kept = keeps_its_connection.then(|| other.clone());
+        let call = begin(other);
+        tokio::time::sleep(whole / 10).await;
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        let start = Instant::now();
+        assert_eq!(points.query(light.clone()).await.unwrap().into_inner().result.len(), 1);
+        let waited = start.elapsed();
+        assert!(waited < whole / 4, "{keeps_its_connection}: {waited:?} of {whole:?}");
+        println!("{waited:?} until the next search, of {whole:?}");
+        drop(kept);
+    }
+    let found = points.query_batch(heavy).await.unwrap().into_inner().result;
+    assert_eq!(found.len(), 32);
+}
+
+/// A hundred points of 500 tokens each: some seconds for a batch of queries by them.
+async fn fill_with_long(client: &Qdrant) {
+    let multi = MultiVectorConfigBuilder::new(MultiVectorComparator::MaxSim);
+    let mut vectors = VectorsConfigBuilder::default();
+    vectors.add_named_vector_params("dense", VectorParamsBuilder::new(2, Distance::Dot));
+    vectors.add_named_vector_params(
+        "tokens",
+        VectorParamsBuilder::new(128, Distance::Dot).multivector_config(multi),
+    );
+    let config = CreateCollectionBuilder::new("long").vectors_config(vectors);
+    client.create_collection(config).await.unwrap();
+    let mut random = StdRng::seed_from_u64(3);
+    let mut row = || (0..128).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f32>>();
+    let point = |id| {
+        let rows: Vec<_> = (0..500).map(|_| row()).collect();
+        let vectors = NamedVectors::default().add_vector("dense", vec![1.0, id as f32]);
+        PointStruct::new(id, vectors.add_vector("tokens", rows), Payload::new())
+    };
+    let points: Vec<_> = (0..100_u64).map(point).collect();
+    client.upsert_points(UpsertPointsBuilder::new("long", points)).await.unwrap();
+}
+
+/// Clients name the encodings that they take in every call; those that want them use them.
+#[tokio::test]
+async fn answers_are_compressed_where_requests_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let router = Server::open(directory.path(), options()).unwrap().grpc_router();
+    let create = config("pages").build().encode_to_vec();
+    assert_eq!(send(&router, "/qdrant.Collections/Create", &create).await.0, 0);
+    for (encoding, takes, compressed) in [
+        ("gzip", "identity,gzip", true),
+        ("identity", "identity,gzip", false),
+        ("gzip", "identity", false),
+    ] {
+        let request = Request::post("/qdrant.Collections/List")
+            .header("content-type", "application/grpc")
+            .header("grpc-encoding", encoding)
+            .header("grpc-accept-encoding", takes);
+        let request = request.body(Body::from(vec![0; 5])).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let named = response.headers().get("grpc-encoding").cloned();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        assert_eq!((named.is_some(), bytes[0]), (compressed, compressed.into()), "{encoding}");
+        let mut message = bytes[5..].to_vec();
+        if compressed {
+            message.clear();
+            GzDecoder::new(&bytes[5..]).read_to_end(&mut message).unwrap();
+        }
+        let answer = ListCollectionsResponse::decode(&message[..]).unwrap();
+        assert_eq!(answer.collections[0].name, "pages");
+    }
+}
+
 /// Sends the bytes of a message to a call, without a network: the code, and what is said.
 async fn send(router: &Router, call: &str, message: &[u8]) -> (i32, String) {
     send_within(router, call, message, "1M").await
@@ -573,6 +708,7 @@ async fn random_messages_are_answered() {
         assert!(!ours, "seed {seed}, {call}, {message:?}: {code} {said}");
         *ends.entry(code).or_insert(0) += 1;
     }
+    println!("{ends:?}");
     // Some were understood.
     assert!(understood(&ends), "{ends:?}");
 }

@@ -191,6 +191,24 @@ async fn errors_are_those_that_clients_know() {
     );
     assert!(query(json!({"limit": "x"}), 400).await.starts_with("Format error in JSON body: "));
     assert!(query(json!({"query": {"fusion": "rrf"}}), 422).await.contains("prefetch"));
+    let ordered = json!({"query": {"order_by": "n"}, "score_threshold": 1});
+    let unscored = "Bad request: Can't use score_threshold with an order_by query.";
+    assert_eq!(query(ordered, 400).await, unscored);
+    // Where nothing is counted, a part in which to count says nothing.
+    let corpus = json!({"idf": {"corpus": {}}});
+    let words = json!({"indices": [7], "values": [1]});
+    let count = |query, using| json!({"query": query, "using": using, "params": corpus});
+    assert!(query(count(json!([1, 0]), "dense"), 400).await.contains("modifier idf"));
+    let counted =
+        call(&router, "POST", "/collections/pages/points/query", count(words, "words")).await;
+    assert_eq!(counted.status, 200);
+    let rows = json!({"points": [{"id": 9, "vector": {"tokens": [[1, 0], [1]]}}]});
+    let rows = error("PUT", "/collections/pages/points", rows, 422).await;
+    assert!(rows.contains("[points[0].vector.tokens[1]: expected a row of 2 numbers"), "{rows}");
+    let no_use = json!({"field_name": "n",
+        "field_schema": {"type": "integer", "lookup": false, "range": false}});
+    let no_use = error("PUT", "/collections/pages/index", no_use, 422).await;
+    assert!(no_use.contains("'lookup' and 'range' capabilities can't be both disabled"));
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     let request = Request::post("/collections/pages/points/query").body(deep.into()).unwrap();
     assert!(send(&router, request).await.error(400).starts_with("Format error in JSON body: "));
@@ -200,6 +218,9 @@ async fn errors_are_those_that_clients_know() {
         let no_text = error(method, "/collections/%FF", config(), 400).await;
         assert!(no_text.starts_with("Bad request: ") && no_text.contains("UTF-8"), "{no_text}");
     }
+    let nameless = json!({"vectors": {"size": 1, "distance": "Dot"}, "sparse_vectors": {"": {}}});
+    let nameless = error("PUT", "/collections/nameless", nameless, 422).await;
+    assert!(nameless.contains("Sparse vector name cannot be empty"), "{nameless}");
     let long = json!({"vectors": {"v".repeat(201): {"size": 1, "distance": "Dot"}}});
     let long = error("PUT", "/collections/long", long, 422).await;
     assert!(long.contains("a vector's name to be at most 200 bytes, got 201"), "{long}");

@@ -144,7 +144,8 @@ impl World {
 
     fn check(&self, name: &'static str, limit: usize, part: Option<u64>, rng: &mut StdRng) {
         let query = pairs(rng);
-        let corpus = rng.random_bool(0.5).then(|| rng.random_range(0..11));
+        let counts = name == "words" && rng.random_bool(0.5);
+        let corpus = counts.then(|| rng.random_range(0..11));
         let expected = self.expected(name, &query, part, corpus);
         let mut request = QueryRequest::new(shuffled(&query, rng)).using(name).limit(limit);
         let of_part = |part| json!({"must": {"key": "part", "match": {"value": part}}});
@@ -263,6 +264,8 @@ fn sparse_vectors_of_a_configuration_are_read_and_written() {
         (json!({"a": {"size": 3}}), "expected only modifier in config.sparse_vectors.a"),
         (json!({"": {}}), "a sparse vector's name to be one that is not empty"),
         (json!({"dense": {}}), "config.sparse_vectors.dense to be a name that no other vector has"),
+        (json!({"a": {"index": {"datatype": "turbo4"}}}), "sparse vectors do not support others"),
+        (json!({"a": {"index": "fast"}}), "config.sparse_vectors.a.index to be an object"),
     ];
     for (sparse, expected) in refused {
         let mut config = text.clone();

@@ -176,8 +176,7 @@ impl CollectionConfig {
             return Err(Error::InvalidParameter { name: "the number of vectors", expected, got });
         }
         if let Some(VectorKind::Sparse(_)) = self.vectors.get("").map(|it| it.kind) {
-            let (expected, got) = ("one that is not empty".into(), "\"\"".into());
-            return Err(Error::InvalidParameter { name: "a sparse vector's name", expected, got });
+            return Err(nameless());
         }
         if let Some(name) = self.vectors.keys().find(|name| name.len() > MAX_NAME) {
             let (expected, got) = (format!("at most {MAX_NAME} bytes"), name.len().to_string());
@@ -185,6 +184,12 @@ impl CollectionConfig {
         }
         self.vectors.values().try_for_each(VectorConfig::check)
     }
+}
+
+/// The fault of a sparse vector without a name.
+pub(super) fn nameless() -> Error {
+    let (expected, got) = ("one that is not empty".into(), "\"\"".into());
+    Error::InvalidParameter { name: "a sparse vector's name", expected, got }
 }
 
 impl VectorKind {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::config::{
-    CollectionConfig, Datatype, Modifier, Shape, SparseConfig, VectorConfig, VectorKind,
+    CollectionConfig, Datatype, Modifier, Shape, SparseConfig, VectorConfig, VectorKind, nameless,
 };
 use super::hnsw_json::{self, GivenHnsw, HNSW};
 use crate::json::{self, Foreign, Json, Node, Object};
@@ -43,7 +43,17 @@ const BESIDE_VECTOR: &[Foreign] =
 const SPARSE: &[&str] = &["modifier"];
 /// Fields of others in a sparse vector. `index` says where its index is kept and how it rounds: ours
 /// is exact.
-const BESIDE_SPARSE: &[Foreign] = &[Foreign::hint("index")];
+const BESIDE_SPARSE: &[Foreign] = &[Foreign::fitting("index", SPARSE_INDEX, is_sparse_index)];
+const SPARSE_INDEX: &str = "an object whose datatype, if any, is float32, float16 or uint8, as \
+                            sparse vectors do not support others";
+
+fn is_sparse_index(index: Json<'_>) -> bool {
+    let datatype = index.get("datatype").filter(|it| !it.is_null());
+    let known = |it: Json<'_>| it.as_str().is_some_and(|it| SPARSE_DATATYPES.contains(&it));
+    index.is_object() && datatype.is_none_or(known)
+}
+
+const SPARSE_DATATYPES: &[&str] = &["float32", "float16", "uint8"];
 
 impl CollectionConfig {
     /// Reads Qdrant's JSON, in which what is not said is the default.
@@ -233,6 +243,9 @@ fn read_sparse_vectors(
     vectors: &mut BTreeMap<String, VectorConfig>,
 ) -> Result<()> {
     for (name, node) in node.any_object()?.entries() {
+        if name.is_empty() {
+            return Err(node.wrong(nameless()));
+        }
         let object = node.object_beside(SPARSE, BESIDE_SPARSE)?;
         let modifier = object.map("modifier", |node| match node.string()? {
             "none" => Ok(Modifier::None),
@@ -242,9 +255,8 @@ fn read_sparse_vectors(
         let config = SparseConfig { modifier: modifier.unwrap_or_default() };
         let config = VectorConfig { hints: object.beside(&[]), ..VectorConfig::sparse(config) };
         if vectors.insert(name.into(), config).is_some() {
-            return Err(node.expected(
-                "a name that no other vector has: Dense and sparse vector names must be unique",
-            ));
+            let rule = "Dense and sparse vector names must be unique - duplicate found with";
+            return Err(node.expected(format!("a name that no other vector has: {rule} '{name}'")));
         }
     }
     Ok(())

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{IndexKind, TextParams};
-use crate::Result;
 use crate::json::{Foreign, Json, Node};
+use crate::{Error, Result};
 
 /// Parameters that change at most what an answer costs.
 const HINTS: &[Foreign] = &[
@@ -18,6 +18,12 @@ const HINTS: &[Foreign] = &[
     Foreign::flag("prefix"),
 ];
 
+/// An index that would answer nothing. Ours would, but who asks for that means something else.
+fn no_use() -> Error {
+    let expected = "true where range is false".into();
+    Error::InvalidParameter { name: "lookup", expected, got: "false".into() }
+}
+
 impl IndexKind {
     /// Reads `"keyword"`, or `{"type": "keyword", …}`.
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
@@ -30,7 +36,15 @@ impl IndexKind {
         let kind = known().ok_or_else(|| name.expected(format!("one of {}", expected())))?;
         match (node.json(), kind) {
             (Json::Object(_), Self::Text(_)) => TextParams::read(node).map(Self::Text),
-            (Json::Object(_), kind) => node.object_beside(&["type"], HINTS).map(|_| kind),
+            (Json::Object(_), kind) => {
+                let object = node.object_beside(&["type"], HINTS)?;
+                let off =
+                    |field| object.get(field).is_some_and(|it| it.json().as_bool() == Some(false));
+                match kind == Self::Integer && off("lookup") && off("range") {
+                    true => Err(node.wrong(no_use())),
+                    false => Ok(kind),
+                }
+            }
             (_, kind) => Ok(kind),
         }
     }

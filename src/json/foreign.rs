@@ -39,28 +39,32 @@ impl Foreign {
 
     /// A yes or no that changes at most what an answer costs.
     pub const fn flag(field: &'static str) -> Self {
-        Self {
-            field,
-            fits: |it| it.as_bool().is_some(),
-            otherwise: Otherwise::Expected("true or false"),
-        }
+        Self::fitting(field, "true or false", |it| it.as_bool().is_some())
     }
 
     /// An integer that changes at most what an answer costs.
     pub const fn count(field: &'static str) -> Self {
-        let otherwise = Otherwise::Expected("an integer of at least 0");
-        Self { field, fits: |it| it.as_u64().is_some(), otherwise }
+        Self::fitting(field, "an integer of at least 0", |it| it.as_u64().is_some())
     }
 
     /// An integer above 0 that changes at most what an answer costs.
     pub const fn positive(field: &'static str) -> Self {
         let fits = |value: Json<'_>| value.as_u64().is_some_and(|it| it > 0);
-        Self { field, fits, otherwise: Otherwise::Expected("an integer of at least 1") }
+        Self::fitting(field, "an integer of at least 1", fits)
     }
 
     /// A word or an object that changes at most what an answer costs.
     pub const fn hint(field: &'static str) -> Self {
         let fits = |value: Json<'_>| value.is_object() || value.is_string();
-        Self { field, fits, otherwise: Otherwise::Expected("an object or a word") }
+        Self::fitting(field, "an object or a word", fits)
+    }
+
+    /// A value that changes at most what an answer costs, if it is what Qdrant takes.
+    pub const fn fitting(
+        field: &'static str,
+        expected: &'static str,
+        fits: fn(Json<'_>) -> bool,
+    ) -> Self {
+        Self { field, fits, otherwise: Otherwise::Expected(expected) }
     }
 }

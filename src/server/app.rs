@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::counters::Counters;
 use super::options::{ServerOptions, UNIT};
@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub bodies: Arc<Semaphore>,
     pub counters: Counters,
     pub started: Instant,
+    /// Tells whether the server is about to end.
+    pub ending: watch::Sender<bool>,
 }
 
 impl Deref for App {
@@ -53,6 +55,7 @@ impl App {
             bodies,
             counters,
             started: Instant::now(),
+            ending: watch::Sender::new(false),
         }))
     }
 }

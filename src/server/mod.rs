@@ -178,6 +178,10 @@ impl Server {
         });
         #[cfg(not(feature = "grpc"))]
         let grpc = None;
+        let stop = async {
+            stop.await;
+            self.app.ending.send_replace(true);
+        };
         listen::serve(rest, grpc, &self.app.options, stop).await;
         self.app.registry.service().shutdown().await;
     }

@@ -177,6 +177,7 @@ fn known(error: &Error) -> Option<Refusal> {
         // A value of the right type that can't be.
         Error::InvalidJson { path, expected, got }
             if expected.contains("at least 1") && got != "null" && !got.starts_with(['-', '"'])
+                || expected.starts_with("a row of ") && got.starts_with('[')
                 || got == "[]" =>
         {
             let sentence = match &**expected {
@@ -212,20 +213,47 @@ const SENTENCES: &[(&str, &str, &str)] = &[
         "A query is needed to use the score_threshold. Can't have score_threshold without defining a query.",
     ),
     (
+        "score_threshold",
+        "left out, as points are ordered",
+        "Can't use score_threshold with an order_by query.",
+    ),
+    (
         "using",
         "left out, as no vector is compared",
         "Fusion queries cannot be combined with the 'using' field.",
     ),
 ];
 
+/// The same of what Qdrant calls invalid.
+const RULES: &[(&str, &str, &str)] = &[
+    (
+        "lookup",
+        "true where range is false",
+        "the 'lookup' and 'range' capabilities can't be both disabled",
+    ),
+    ("a sparse vector's name", "one that is not empty", "Sparse vector name cannot be empty"),
+];
+
+/// What is said of a parameter in its place.
+fn sentence(
+    list: &[(&str, &str, &'static str)],
+    name: &str,
+    expected: &str,
+) -> Option<&'static str> {
+    let found = list.iter().find(|(of, when, _)| *of == name && *when == expected);
+    found.map(|(_, _, sentence)| *sentence)
+}
+
 /// A value that can't be, at a place of a body.
 fn in_json(path: &str, source: &Error) -> Refusal {
     let Error::InvalidParameter { name, expected, got } = source else {
         return Refusal::invalid(format!("{}: {source}", inside(path)));
     };
-    let sentence = SENTENCES.iter().find(|(of, when, _)| of == name && when == expected);
-    if let Some((_, _, sentence)) = sentence {
+    if let Some(sentence) = sentence(SENTENCES, name, expected) {
         return Refusal::bad_request(sentence);
+    }
+    if let Some(rule) = sentence(RULES, name, expected) {
+        return Refusal::invalid(format!("{}: Validation error: {rule}", inside(path)));
     }
     match expected.split_once(" to ") {
         Some((least, most)) => {

@@ -375,6 +375,9 @@ impl<'a> Asked<'a> {
             Some(threshold) if !threshold.is_finite() => {
                 Err(refused("score_threshold", "finite", threshold))
             }
+            Some(threshold) if matches!(self.query, Some(Scoring::OrderBy(_))) => {
+                Err(refused("score_threshold", "left out, as points are ordered", threshold))
+            }
             Some(threshold) if !scored => {
                 Err(refused("score_threshold", "left out, as nothing is scored", threshold))
             }

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use super::examples::Combine;
 use super::reader::Reader;
-use crate::collection::{Collection, Snapshot, Tokens, Values, Vector};
+use crate::collection::{
+    Collection, Modifier, Snapshot, SparseConfig, Tokens, Values, Vector, VectorKind,
+};
 use crate::filter::{Filter, PointId, PointNumber, PointSet};
 use crate::search::query::{
     Asked, Example, Feedback, Fusion, Mmr, OrderBy, Recommend, RecommendStrategy, Scoring,
@@ -101,7 +103,23 @@ impl<'r> Planner<'_, '_, 'r, '_> {
             None => Rule::Ids,
             Some(scoring) => self.rule(&asked, scoring)?,
         };
+        if rule.compares_vectors() && asked.idf_corpus.is_some() {
+            self.check_counts(asked.using)?;
+        }
         Ok(Planned { asked, rule, filters, prefetch, limit: asked.limit })
+    }
+
+    /// Refuses a vector for which nothing is counted: what is asked for would be passed over in silence.
+    fn check_counts(&self, using: &str) -> Result<()> {
+        let counts = VectorKind::Sparse(SparseConfig { modifier: Modifier::Idf });
+        if self.reader.snapshot.config().get(using)?.kind == counts {
+            return Ok(());
+        }
+        Err(Error::InvalidParameter {
+            name: "params.idf.corpus",
+            expected: "left out, as the vector has not the modifier idf".into(),
+            got: format!("one for {using:?}"),
+        })
     }
 
     fn rule(&mut self, asked: &Asked<'r>, scoring: &'r Scoring) -> Result<Rule<'r>> {

@@ -7,11 +7,12 @@ use qdrant_client::qdrant::PointsOperationResponse;
 use tonic::{Response, Status};
 
 use super::answers::updated;
+use super::shapes::Reply;
 use super::spell::Spell;
 use crate::server::app::{App, Shared};
 use crate::server::body::Text;
 use crate::server::hosted::Hosted;
-use crate::server::points::{Completed, changed};
+use crate::server::points::Completed;
 use crate::server::refusal::Refusal;
 
 pub(super) type Answer<T> = Result<Response<T>, Status>;
@@ -44,23 +45,11 @@ impl Caller {
         let text = self.text(message)?;
         self.0.work(move |app| work(app, text)).await
     }
-
-    /// Makes a change of points.
-    pub async fn change(
-        &self,
-        collection: String,
-        timeout: Option<u64>,
-        message: impl Spell,
-        kind: &'static str,
-    ) -> Answer<PointsOperationResponse> {
-        let work = async { changed(&self.0, &collection, self.text(message)?, kind).await };
-        answer(timeout, work, operation).await
-    }
 }
 
 /// What is said of a change.
 pub(super) fn operation(completed: Completed, time: f64) -> PointsOperationResponse {
-    PointsOperationResponse { result: Some(updated(completed)), time, usage: None }
+    PointsOperationResponse::reply(updated(completed), time)
 }
 
 /// Does work within the seconds that it may take, and makes a message of what it gives and the time that it took.

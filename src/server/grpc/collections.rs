@@ -1,7 +1,6 @@
 //! Calls: collections, and their aliases.
 
 use std::collections::BTreeMap;
-use std::mem::take;
 
 use ::qdrant_client::qdrant::collections_server::Collections;
 use ::qdrant_client::qdrant::*;
@@ -9,6 +8,7 @@ use tonic::{Request, Status};
 
 use super::call::{Answer, Caller, answer};
 use super::info::info;
+use super::shapes::opened;
 use crate::server::aliases::{self, aliases_of};
 use crate::server::collections;
 use crate::server::info::info as shown;
@@ -54,8 +54,7 @@ impl Collections for Caller {
         &self,
         request: Request<CreateCollection>,
     ) -> Answer<CollectionOperationResponse> {
-        let mut message = request.into_inner();
-        let (name, timeout) = (take(&mut message.collection_name), message.timeout);
+        let (message, name, timeout) = opened(request);
         let work = self.with(message, move |app, text| collections::make(app, &name, text));
         answer(timeout, work, done).await
     }
@@ -64,8 +63,7 @@ impl Collections for Caller {
         &self,
         request: Request<UpdateCollection>,
     ) -> Answer<CollectionOperationResponse> {
-        let mut message = request.into_inner();
-        let (name, timeout) = (take(&mut message.collection_name), message.timeout);
+        let (message, name, timeout) = opened(request);
         answer(timeout, self.on(name, message, collections::change), done).await
     }
 
@@ -73,7 +71,7 @@ impl Collections for Caller {
         &self,
         request: Request<DeleteCollection>,
     ) -> Answer<CollectionOperationResponse> {
-        let DeleteCollection { collection_name: name, timeout } = request.into_inner();
+        let (_, name, timeout) = opened(request);
         answer(timeout, self.0.work(move |app| app.registry.remove(&name)), done).await
     }
 

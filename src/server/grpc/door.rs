@@ -16,6 +16,9 @@ use crate::server::app::App;
 use crate::server::body::Received;
 use crate::server::refusal::{self, Refusal};
 
+/// Header with the encodings that a client takes.
+const ACCEPTED: &str = "grpc-accept-encoding";
+
 /// Lets a call in, and counts its answer.
 pub(super) async fn enter(State(app): State<App>, request: Request, next: Next) -> Response {
     let (start, path) = (Instant::now(), request.uri().path().to_owned());
@@ -62,11 +65,20 @@ async fn answer(
 
 /// The request, once its body is here, and the room that this takes.
 async fn received(app: &App, request: Request) -> Result<(Request, impl Sized), Status> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    if !wants_gzip(&parts.headers) {
+        parts.headers.remove(ACCEPTED);
+    }
     let mut head = Request::new(body);
     head.headers_mut().clone_from(&parts.headers);
     let (bytes, room) = Received::all_of(head, app).await?.into_parts();
     Ok((Request::from_parts(parts, Body::from(bytes)), room))
+}
+
+/// Tells whether a client wants to have answers compressed. Most say that they would take them, whether they have set
+/// up compression or not; those that have send their messages so, too.
+fn wants_gzip(headers: &HeaderMap) -> bool {
+    headers.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip")
 }
 
 /// The time that a client gives a call: up to 8 digits, and a unit.

@@ -10,6 +10,7 @@
 //! | `door.rs` | what all calls go through: counters, keys, bodies, deadlines |
 //! | `rights.rs` | the calls that there are, and what each may |
 //! | `call.rs` | a call's work, and its answer |
+//! | `shapes.rs` | what messages have in common |
 //! | `points.rs`, `collections.rs`, `snapshots.rs`, `health.rs` | the calls |
 //! | `spell.rs` | messages as what stands for them in JSON |
 //! | `values.rs`, `vectors.rs`, `filters.rs` | payloads and ids; vectors; filters |
@@ -29,6 +30,7 @@ mod info;
 mod points;
 mod queries;
 mod rights;
+mod shapes;
 mod snapshots;
 mod spell;
 mod status;
@@ -57,8 +59,8 @@ pub(super) fn router(app: &App) -> Router {
         ($server:ident) => {{
             let server = $server::new(caller()).max_decoding_message_size(limit);
             let server = server.max_encoding_message_size(usize::MAX);
-            // Answers are not compressed: clients say that they take it, whether they want it or not.
-            server.accept_compressed(Gzip)
+            // An answer is compressed if its request is (`door.rs`).
+            server.accept_compressed(Gzip).send_compressed(Gzip)
         }};
     }
     fn path<S: NamedService>(_: &S) -> String {
