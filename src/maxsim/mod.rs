@@ -58,6 +58,8 @@ mod tile;
 mod top_k;
 
 #[cfg(feature = "recall")]
+pub(crate) use claims::each as claimed;
+#[cfg(feature = "recall")]
 pub(crate) use coded::{Coded, Head};
 #[cfg(feature = "recall")]
 pub(crate) use coded_query::{CodedQuery, Nearly};
