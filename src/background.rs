@@ -9,8 +9,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{Error, Result};
 
-/// Calls that run at once; others wait for their turn. Most of a call's time is spent on rayon's
-/// threads or a GPU, so this is above the number of cores.
+/// Calls that run at once; others wait for their turn. Much of a call's time is spent on rayon's
+/// threads, a disk or a GPU, so this is above the number of cores.
 const THREADS: usize = 64;
 
 /// Never driven, as only its threads for blocking calls are used; those end when they are idle.

@@ -9,7 +9,6 @@ use rayon::prelude::*;
 
 use super::quantized::{Integers, QuantizedQuery, Scratch};
 use super::scorer::CpuMaxSim;
-use super::top_k::reaching;
 use crate::Result;
 use crate::background::Cancellation;
 use crate::multivector::{QuantizedMatrixRef, TokenMatrixRef, check_dimension, check_dimensions};
@@ -156,6 +155,25 @@ fn upper_bounds(
         integers.bound(query, documents[number], next, scratch)
     };
     some.into_par_iter().map_init(|| Scratch::new(query), bound).collect()
+}
+
+/// Scores those of the documents with these upper bounds that may be among the best `k` of them.
+///
+/// The `k` of the highest bounds are scored. The k-th best score is no less than the least of theirs, so a document whose
+/// bound is below that is not among the best.
+fn reaching(
+    upper: &[f64],
+    k: usize,
+    mut score: impl FnMut(&[usize]) -> Result<Vec<(usize, f32)>>,
+) -> Result<Vec<(usize, f32)>> {
+    let mut order: Vec<usize> = (0..upper.len()).collect();
+    order.select_nth_unstable_by(k - 1, |&a, &b| upper[b].total_cmp(&upper[a]));
+    let (highest, others) = order.split_at(k);
+    let mut contenders = score(highest)?;
+    let reached = contenders.iter().fold(f32::INFINITY, |least, &(_, score)| least.min(score));
+    let possible = others.iter().copied().filter(|&at| upper[at] >= f64::from(reached));
+    contenders.extend(score(&possible.collect::<Vec<_>>())?);
+    Ok(contenders)
 }
 
 #[cfg(test)]

@@ -132,6 +132,17 @@ impl InstructionSet {
         }
     }
 
+    /// The integer lanes that coarser bounds are computed with, where that takes about half the time.
+    pub(super) fn coarse_integers(self) -> Option<Integers> {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512(_) => Integers::avx512_quads(),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2(_) => None,
+            Kind::Portable8(_) | Kind::Portable16(_) => None,
+        }
+    }
+
     /// The integer lanes that bounds from quantized documents are computed with, where that is faster than scoring.
     pub(super) fn quads(self) -> Option<quantized::Integers> {
         match self.0 {

@@ -21,6 +21,7 @@
 //! | `coded.rs`, `coded_query.rs` | dense vectors in a byte a value, for a first look |
 //! | `matches.rs` | what each query token of a hit matched; all similarities |
 //! | `scorer.rs` | [`CpuMaxSim`]: many documents in parallel |
+//! | `claims.rs` | work that threads share out, the calling one among them |
 //! | `bound/` | bounds on scores, from integers |
 //! | `rounding.rs` | what rounding may do to sums, for bounds |
 //! | `precise.rs` | scores of f32 rows, and how far those of rounded rows may be from them |
@@ -34,6 +35,7 @@ mod avx2;
 mod avx512;
 mod bound;
 mod certified;
+mod claims;
 #[cfg(feature = "recall")]
 mod coded;
 #[cfg(feature = "recall")]
@@ -55,6 +57,8 @@ mod similarity;
 mod tile;
 mod top_k;
 
+#[cfg(feature = "recall")]
+pub(crate) use claims::each as claimed;
 #[cfg(feature = "recall")]
 pub(crate) use coded::{Coded, Head};
 #[cfg(feature = "recall")]

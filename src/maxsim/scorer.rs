@@ -159,7 +159,7 @@ impl CpuMaxSim {
     }
 
     /// The maxima over a document; of a long one, from parts that several threads may take.
-    fn maxima<'a>(
+    pub(super) fn maxima<'a>(
         &self,
         queries: &PackedQueries,
         tokens: &[f16],

@@ -14,7 +14,7 @@ use super::lanes::Lanes;
 use super::query::Panel;
 
 /// Multiple of every tile's height: rows widened at a time are a multiple of it.
-const HIGH: usize = 24;
+pub(super) const HIGH: usize = 24;
 
 /// Multiple of the lowest tiles' heights: the rows of a document are rounded up to a multiple of
 /// it.

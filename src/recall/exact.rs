@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use rayon::prelude::*;
-
 use super::ranking::{Candidate, Top};
 use super::{Allowed, Distance};
 use crate::Result;
 use crate::background::Cancellation;
+use crate::maxsim::claimed;
 use crate::multivector::DenseVectors;
 
 /// The least number of values that are worth a thread.
@@ -85,10 +84,10 @@ impl ExactIndex {
     ) -> Result<Vec<Candidate>> {
         match allowed {
             _ if limit == 0 => Ok(Vec::new()),
-            None => self.nearest(query, limit, self.len(), 0..self.len()),
+            None => self.nearest(query, limit, self.len(), |at| at),
             Some(allowed) => {
                 let documents: Vec<_> = allowed.iter().take_while(|&it| it < self.len()).collect();
-                self.nearest(query, limit, documents.len(), documents)
+                self.nearest(query, limit, documents.len(), |at| documents[at])
             }
         }
     }
@@ -98,9 +97,9 @@ impl ExactIndex {
         query: &[f32],
         limit: usize,
         count: usize,
-        documents: impl Items<usize>,
+        document: impl Fn(usize) -> usize + Sync,
     ) -> Result<Vec<Candidate>> {
-        best(limit, self.dim(), (count, documents), |document, top| {
+        best(limit, self.dim(), (count, document), |document, top| {
             top.extend(self.candidate(query, document))
         })
     }
@@ -143,40 +142,31 @@ impl ExactIndex {
     }
 }
 
-/// Items that can be gone through on one thread, and on several.
-pub(super) trait Items<I>:
-    IntoIterator<Item = I> + IntoParallelIterator<Item = I, Iter: IndexedParallelIterator>
-{
-}
-
-impl<I, T> Items<I> for T where
-    T: IntoIterator<Item = I> + IntoParallelIterator<Item = I, Iter: IndexedParallelIterator>
-{
-}
+/// Parts a thread, if all take as long: the last are shared out well, and there are few rankings to merge.
+const PARTS_PER_THREAD: usize = 4;
 
 /// The first `limit` of the candidates that `compare` pushes for so many items, each of which stands for
 /// a vector of `dim` columns; in parallel if there are many. Few don't wait for rayon's threads.
-pub(super) fn best<I: Send>(
+pub(super) fn best<I>(
     limit: usize,
     dim: usize,
-    (count, items): (usize, impl Items<I>),
-    compare: impl Fn(I, &mut Top) + Sync + Send,
+    (count, item): (usize, impl Fn(usize) -> I + Sync),
+    compare: impl Fn(I, &mut Top) + Sync,
 ) -> Result<Vec<Candidate>> {
     let cancellation = Cancellation::current();
-    let top = || Top::new(limit);
-    let compared = |mut top: Top, item| {
-        if !cancellation.is_cancelled() {
-            compare(item, &mut top);
+    let share = VALUES_PER_THREAD.div_ceil(dim);
+    let share = share.max(count / (PARTS_PER_THREAD * rayon::current_num_threads()));
+    let part = |(): &mut (), part: usize| {
+        let mut top = Top::new(limit);
+        for at in part * share..count.min((part + 1) * share) {
+            if cancellation.is_cancelled() {
+                break;
+            }
+            compare(item(at), &mut top);
         }
-        top
+        Some(top)
     };
-    let worth_a_thread = VALUES_PER_THREAD.div_ceil(dim);
-    let top = if count <= worth_a_thread {
-        items.into_iter().fold(top(), compared)
-    } else {
-        let items = items.into_par_iter().with_min_len(worth_a_thread);
-        items.fold(top, compared).reduce(top, Top::merge)
-    };
+    let tops = claimed((count.div_ceil(share), 1), || (), part).into_iter();
     cancellation.check()?;
-    Ok(top.into_ranking())
+    Ok(tops.reduce(Top::merge).map(Top::into_ranking).unwrap_or_default())
 }

@@ -1,12 +1,11 @@
 //! Exact scans, which look at coded vectors first: these say how near the vectors are at most.
 
-use rayon::prelude::*;
-
 use super::exact::{VALUES_PER_THREAD, best};
 use super::ranking::Candidate;
 use super::vectors::{NodeId, Outlook};
 use crate::Result;
 use crate::background::Cancellation;
+use crate::maxsim::claimed;
 
 /// With less than so many documents for each that is wanted, most would be looked at twice.
 const WORTH_BOUNDS: usize = 3;
@@ -29,7 +28,7 @@ pub(super) fn nearest(
         false => documents,
     };
     let exact = from.exact();
-    best(limit, dim, (documents.len(), documents), |(number, node), top| {
+    best(limit, dim, (documents.len(), |at| documents[at]), |(number, node), top| {
         top.push(Candidate { document: number as usize, score: exact.nearness(node) });
     })
 }
@@ -50,10 +49,8 @@ fn without_far(
         }
         bounds
     };
-    let bounds: Vec<Vec<_>> = match documents.len() <= worth_a_thread {
-        true => vec![bounds(&documents)],
-        false => documents.par_chunks(worth_a_thread).map(bounds).collect(),
-    };
+    let chunks: Vec<&[Held]> = documents.chunks(worth_a_thread).collect();
+    let bounds: Vec<Vec<_>> = claimed((chunks.len(), 1), || (), |(), at| Some(bounds(chunks[at])));
     cancellation.check()?;
     let least = bounds.iter().flatten().map(|&[least, _]| least);
     // What is NaN says nothing.

@@ -266,12 +266,12 @@ impl Reranker {
             check_dimension(|| format!("query {number}"), dim, query.tokens.dim())?;
         }
         let cancellation = Cancellation::current();
-        let ranked = request
-            .queries
-            .par_iter()
-            .map(|query| cancellation.clone().during(|| rank_query(&self.cpu, query, request)));
-        // The first error of several, whichever thread met one first.
-        let ranked: Vec<Result<Ranked<Id>>> = self.cpu.in_pool(|| ranked.collect());
+        let rank = |query| cancellation.clone().during(|| rank_query(&self.cpu, query, request));
+        // The first error of several, whichever thread met one first. One query is the calling thread's.
+        let ranked: Vec<Result<Ranked<Id>>> = match request.queries {
+            [query] => vec![rank(query)],
+            queries => self.cpu.in_pool(|| queries.par_iter().map(rank).collect()),
+        };
         let ranked = ranked.into_iter().collect::<Result<Vec<_>>>()?;
         Ok(rankings(
             ranked,

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::lanes::{MAGNITUDE, PairLanes, largest_bits, quantize};
+use super::lanes::{Columns, IntegerLanes, MAGNITUDE, largest_bits, quantize};
 use crate::maxsim::lanes::Lanes;
 
 /// Proof that this machine has AVX2 and F16C; and AVX-VNNI, if `VNNI`.
@@ -79,7 +79,9 @@ impl<const VNNI: bool> Lanes for Avx2Pairs<VNNI> {
     }
 }
 
-impl<const VNNI: bool> PairLanes for Avx2Pairs<VNNI> {
+impl<const VNNI: bool> IntegerLanes for Avx2Pairs<VNNI> {
+    const COLUMNS: Columns = Columns::Pairs;
+
     #[inline(always)]
     fn largest(self, values: &[f16]) -> f32 {
         let (registers, tail) = values.as_chunks::<16>();
@@ -98,7 +100,22 @@ impl<const VNNI: bool> PairLanes for Avx2Pairs<VNNI> {
     }
 
     #[inline(always)]
-    fn quantize(self, from: &[f16], scale: f32, to: &mut [i16]) {
+    fn quantize(self, rows: &[f16], dim: usize, scale: f32, to: &mut [i32]) -> i32 {
+        // Of an even number of columns, nothing lies between rows.
+        let part = if dim.is_multiple_of(2) { rows.len() } else { dim };
+        let to: &mut [i16] = bytemuck::cast_slice_mut(to);
+        let to = to.chunks_exact_mut(part.next_multiple_of(2));
+        for (from, to) in rows.chunks_exact(part).zip(to) {
+            self.quantize_part(from, scale, &mut to[..part]);
+        }
+        0
+    }
+}
+
+impl<const VNNI: bool> Avx2Pairs<VNNI> {
+    /// Rounds values; both slices are of one length.
+    #[inline(always)]
+    fn quantize_part(self, from: &[f16], scale: f32, to: &mut [i16]) {
         let (from, from_tail) = from.as_chunks::<16>();
         let (to, to_tail) = to.as_chunks_mut::<16>();
         for (from, to) in from.iter().zip(to) {

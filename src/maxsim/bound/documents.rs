@@ -1,7 +1,7 @@
 //! Many documents in parallel.
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use half::f16;
 use rayon::prelude::*;
@@ -10,25 +10,36 @@ use super::integers::Integers;
 use super::kernel::{Estimates, Scratch};
 use super::query::{Bounds, QuantizedQuery};
 use crate::background::Cancellation;
+use crate::maxsim::claims;
 use crate::maxsim::scorer::{PART_TOKENS, values_of};
 use crate::multivector::TokenMatrixRef;
 
-/// Bounds on the scores of some of the documents; of none of the rest, once the call is cancelled.
+/// Bounds on the scores of documents, of which the first are a `sample`; `None` where their bounds say, by `pays`, that those
+/// of the others aren't worth their time, or where the call is cancelled.
 pub(in crate::maxsim) fn bounds(
     integers: Integers,
     query: &QuantizedQuery,
     documents: &[TokenMatrixRef<'_>],
-    some: Range<usize>,
+    (sample, pays): (usize, impl Fn(&[Bounds]) -> bool + Sync),
     cancellation: &Cancellation,
-) -> Vec<Bounds> {
+) -> Option<Vec<Bounds>> {
+    let (count, first) = (documents.len(), Mutex::new(Vec::with_capacity(sample)));
+    // Whoever bounds the last of the sample decides, while others go on.
+    let go_on = |bounds| {
+        let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.push(bounds);
+        first.len() != sample || pays(&first)
+    };
     let bound = |scratch: &mut Scratch, number| {
         if cancellation.is_cancelled() {
-            return Bounds { lower: 0.0, upper: 0.0 };
+            return None;
         }
         let (tokens, next) = (values_of(documents, number), values_of(documents, number + 1));
-        estimates(integers, query, tokens, next, scratch).bounds(query)
+        let bounds = estimates(integers, query, tokens, next, scratch).bounds(query);
+        (number >= sample || go_on(bounds)).then_some(bounds)
     };
-    some.into_par_iter().map_init(|| Scratch::new(query), bound).collect()
+    let found = claims::each((count, claims::fair(count)), || Scratch::new(query), bound);
+    (found.len() == count).then_some(found)
 }
 
 /// The estimates of a document; of a long one, from parts that several threads may take.

@@ -2,9 +2,9 @@
 
 use half::f16;
 
-use super::lanes::PairLanes;
+use super::lanes::{Columns, IntegerLanes};
 use super::query::{Bounds, QuantizedQuery};
-use crate::maxsim::tile::{Ahead, chunk_rows, fold_panel, repeat_last};
+use crate::maxsim::tile::{Ahead, HIGH, chunk_rows, fold_panel, repeat_last};
 
 /// A thread's working memory for queries of one shape.
 pub(super) struct Scratch {
@@ -18,14 +18,14 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Memory for bounding scores of `query`.
     pub(super) fn new(query: &QuantizedQuery) -> Self {
-        let rows = vec![0; chunk_rows(query.pairs()) * query.pairs()];
+        let rows = vec![0; rows_at_a_time(query) * query.groups()];
         Self { rows, chunk: vec![0; query.lanes()], estimates: Estimates::new(query) }
     }
 
     /// Forgets an earlier document.
     pub(super) fn reset(&mut self) {
         self.estimates.maxima.fill(f32::NEG_INFINITY);
-        self.estimates.largest = 0.0;
+        (self.estimates.largest, self.estimates.longest) = (0.0, 0.0);
     }
 
     /// Result of what has been folded since.
@@ -41,12 +41,14 @@ pub(super) struct Estimates {
     pub maxima: Vec<f32>,
     /// The largest magnitude of the document.
     pub largest: f32,
+    /// The longest row in integers; 0 where bounds don't need it.
+    pub longest: f64,
 }
 
 impl Estimates {
     /// Of nothing yet.
     pub(super) fn new(query: &QuantizedQuery) -> Self {
-        Self { maxima: vec![f32::NEG_INFINITY; query.lanes()], largest: 0.0 }
+        Self { maxima: vec![f32::NEG_INFINITY; query.lanes()], largest: 0.0, longest: 0.0 }
     }
 
     /// Estimates over the rows of both.
@@ -55,23 +57,34 @@ impl Estimates {
             *max = max.max(*other);
         }
         self.largest = self.largest.max(other.largest);
+        self.longest = self.longest.max(other.longest);
         self
     }
 
     /// Bounds on the score of what they are of.
     pub(super) fn bounds(&self, query: &QuantizedQuery) -> Bounds {
-        query.bounds(&self.maxima, self.largest)
+        query.bounds(&self.maxima, self.largest, self.longest)
     }
 
-    /// Takes in a chunk: its maxima, its largest magnitude, and what 1 of its integers stands for.
+    /// Takes in a chunk: its maxima, its largest magnitude, and the largest sum of a row's squares.
     #[inline(always)]
-    fn take(&mut self, chunk: &[i32], largest: f32, unit: f32) {
+    fn take(&mut self, query: &QuantizedQuery, chunk: &[i32], largest: f32, squares: i32) {
         self.largest = self.largest.max(largest);
-        for (max, chunk) in self.maxima.iter_mut().zip(chunk) {
-            let similarity = *chunk as f32 * unit;
+        let unit = f64::from(largest) / f64::from(query.limit());
+        self.longest = self.longest.max(f64::from(squares).sqrt() * unit);
+        // What 1 of its integers stands for.
+        let unit = largest / query.limit();
+        for ((max, chunk), excess) in self.maxima.iter_mut().zip(chunk).zip(query.excess()) {
+            let similarity = (*chunk - excess) as f32 * unit;
             *max = if similarity > *max { similarity } else { *max };
         }
     }
+}
+
+/// Rows quantized at a time. Of quads one tile's, as no more of what comes next are fetched meanwhile; measured.
+fn rows_at_a_time(query: &QuantizedQuery) -> usize {
+    let fitting = chunk_rows(query.groups());
+    if query.columns() == Columns::Quads { fitting.min(HIGH) } else { fitting }
 }
 
 /// Folds the token vectors `[tokens, dim]` of a document, or of a part of one, into the estimates.
@@ -79,52 +92,30 @@ impl Estimates {
 /// `scratch` was made for this query; `next` is what will be folded after, of which the beginning is
 /// fetched into the cache meanwhile.
 #[inline(always)]
-pub(super) fn fold<L: PairLanes>(
+pub(super) fn fold<L: IntegerLanes>(
     lanes: L,
     query: &QuantizedQuery,
     tokens: &[f16],
     next: &[f16],
     scratch: &mut Scratch,
 ) {
-    let (dim, pairs) = (query.dim(), query.pairs());
+    let (dim, groups) = (query.dim(), query.groups());
     let mut rest = tokens;
     while !rest.is_empty() {
-        let (chunk, later) = rest.split_at(rest.len().min(chunk_rows(pairs) * dim));
+        let (chunk, later) = rest.split_at(rest.len().min(rows_at_a_time(query) * dim));
         let next = if later.is_empty() { next } else { later };
         let largest = lanes.largest(chunk);
-        let rows = quantize(lanes, chunk, query, largest, &mut scratch.rows);
+        // Of zeros alone, any scale makes zeros.
+        let scale = if largest > 0.0 { query.limit() / largest } else { 0.0 };
+        let squares = lanes.quantize(chunk, dim, scale, &mut scratch.rows);
+        let rows = repeat_last(&mut scratch.rows, chunk.len() / dim, groups);
         scratch.chunk.fill(i32::MIN);
-        let mut ahead = Ahead::new(next.as_ptr(), dim, pairs);
+        let mut ahead = Ahead::new(next.as_ptr(), dim, groups);
         for panel in query.panels() {
-            fold_panel(lanes, rows, pairs, &panel, ahead, &mut scratch.chunk);
+            fold_panel(lanes, rows, groups, &panel, ahead, &mut scratch.chunk);
             ahead = Ahead::nothing(chunk.as_ptr());
         }
-        scratch.estimates.take(&scratch.chunk, largest, largest / query.limit());
+        scratch.estimates.take(query, &scratch.chunk, largest, squares);
         rest = later;
     }
-}
-
-/// Quantizes rows `[rows, dim]` to pairs `[rows, pairs]`, and fills the last tile.
-///
-/// Of an odd number of columns, the last pair's second stays zero.
-#[inline(always)]
-fn quantize<'a, L: PairLanes>(
-    lanes: L,
-    chunk: &[f16],
-    query: &QuantizedQuery,
-    largest: f32,
-    quantized: &'a mut [i32],
-) -> &'a [i32] {
-    let (dim, pairs) = (query.dim(), query.pairs());
-    // Of zeros alone, any scale makes zeros.
-    let scale = if largest > 0.0 { query.limit() / largest } else { 0.0 };
-    let values: &mut [i16] = bytemuck::cast_slice_mut(quantized);
-    if dim == 2 * pairs {
-        lanes.quantize(chunk, scale, &mut values[..chunk.len()]);
-    } else {
-        for (from, to) in chunk.chunks_exact(dim).zip(values.chunks_exact_mut(2 * pairs)) {
-            lanes.quantize(from, scale, &mut to[..dim]);
-        }
-    }
-    repeat_last(quantized, chunk.len() / dim, pairs)
 }

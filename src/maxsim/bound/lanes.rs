@@ -1,21 +1,48 @@
-//! Lanes of two integers each, and a portable one.
+//! Lanes of two or four integers each, and portable ones.
 
 use half::f16;
 
 use crate::maxsim::lanes::Lanes;
 
-/// Lanes that hold two integers of 16 bits, of two columns: `mul_add` multiplies both and adds the
-/// products to a sum of 32 bits. The two are packed in an `i32` as they lie in memory.
+/// Lanes that hold integers of neighbouring columns: `mul_add` multiplies each with its like and adds
+/// the products to a sum of 32 bits. They are packed in an `i32` as they lie in memory.
 ///
 /// All that is done here is the same, bit for bit, whatever the instructions are.
-pub(super) trait PairLanes: Lanes<Value = i32> {
+pub(super) trait IntegerLanes: Lanes<Value = i32> {
+    /// The integers of a lane.
+    const COLUMNS: Columns;
+
     /// The largest magnitude.
     fn largest(self, values: &[f16]) -> f32;
 
-    /// `value · scale` in f32, rounded to the nearest integer, ties to the even one, and to the nearest
-    /// that 16 bits hold; both slices are of one length.
-    fn quantize(self, from: &[f16], scale: f32, to: &mut [i16]);
+    /// Rounds `value · scale`, in f32, to the nearest integer, ties to the even one: of rows `[rows, dim]`
+    /// to lanes `[rows, dim / columns of a lane]`, whose columns past `dim` stay as they are.
+    ///
+    /// It gives the largest sum of squares of a row's integers, where bounds need that.
+    fn quantize(self, rows: &[f16], dim: usize, scale: f32, to: &mut [i32]) -> i32;
 }
+
+/// Integers of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::maxsim) enum Columns {
+    /// Two of 16 bits.
+    Pairs,
+    /// Four of 8 bits. A document's are stored plus [`OFFSET`], without a sign.
+    Quads,
+}
+
+impl Columns {
+    /// Number of columns.
+    pub(super) fn count(self) -> usize {
+        match self {
+            Self::Pairs => 2,
+            Self::Quads => 4,
+        }
+    }
+}
+
+/// What is added to a document's integers of 8 bits.
+pub(super) const OFFSET: i32 = 128;
 
 /// Bits of a magnitude in f16: all but the sign.
 pub(super) const MAGNITUDE: u16 = 0x7fff;
@@ -71,15 +98,89 @@ fn pair(packed: i32) -> [i32; 2] {
     bytemuck::cast::<i32, [i16; 2]>(packed).map(i32::from)
 }
 
-impl<const N: usize> PairLanes for PortablePairs<N> {
+impl<const N: usize> IntegerLanes for PortablePairs<N> {
+    const COLUMNS: Columns = Columns::Pairs;
+
     #[inline(always)]
     fn largest(self, values: &[f16]) -> f32 {
         f16::from_bits(largest_bits(values)).to_f32()
     }
 
     #[inline(always)]
-    fn quantize(self, from: &[f16], scale: f32, to: &mut [i16]) {
-        quantize(from, scale, to);
+    fn quantize(self, rows: &[f16], dim: usize, scale: f32, to: &mut [i32]) -> i32 {
+        // Of an even number of columns, nothing lies between rows.
+        let part = if dim.is_multiple_of(2) { rows.len() } else { dim };
+        let to: &mut [i16] = bytemuck::cast_slice_mut(to);
+        let to = to.chunks_exact_mut(part.next_multiple_of(2));
+        for (from, to) in rows.chunks_exact(part).zip(to) {
+            quantize(from, scale, &mut to[..part]);
+        }
+        0
+    }
+}
+
+/// `N` lanes of four integers each in plain Rust: what others are tested against.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PortableQuads<const N: usize>;
+
+impl<const N: usize> Lanes for PortableQuads<N> {
+    const WIDTH: usize = N;
+    const REGISTERS: usize = 16;
+    type Value = i32;
+    type Register = [i32; N];
+
+    #[inline(always)]
+    fn splat(self, value: i32) -> [i32; N] {
+        [value; N]
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, values: *const i32) -> [i32; N] {
+        // SAFETY: the caller vouches for N values; an array of i32 read unaligned needs no more.
+        unsafe { values.cast::<[i32; N]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn store(self, register: [i32; N], to: &mut [i32]) {
+        to[..N].copy_from_slice(&register);
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: [i32; N], b: [i32; N], c: [i32; N]) -> [i32; N] {
+        std::array::from_fn(|lane| {
+            let pairs = a[lane].to_ne_bytes().into_iter().zip(b[lane].to_ne_bytes());
+            c[lane] + pairs.map(|(a, b)| i32::from(a) * i32::from(b as i8)).sum::<i32>()
+        })
+    }
+
+    #[inline(always)]
+    fn add(self, a: [i32; N], b: [i32; N]) -> [i32; N] {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    fn max(self, a: [i32; N], b: [i32; N]) -> [i32; N] {
+        std::array::from_fn(|lane| a[lane].max(b[lane]))
+    }
+}
+
+impl<const N: usize> IntegerLanes for PortableQuads<N> {
+    const COLUMNS: Columns = Columns::Quads;
+
+    #[inline(always)]
+    fn largest(self, values: &[f16]) -> f32 {
+        f16::from_bits(largest_bits(values)).to_f32()
+    }
+
+    #[inline(always)]
+    fn quantize(self, rows: &[f16], dim: usize, scale: f32, to: &mut [i32]) -> i32 {
+        let to: &mut [u8] = bytemuck::cast_slice_mut(to);
+        let to = to.chunks_exact_mut(dim.next_multiple_of(4));
+        let mut most = 0;
+        for (from, to) in rows.chunks_exact(dim).zip(to) {
+            most = most.max(quantize_row(from, scale, &mut to[..dim]));
+        }
+        most
     }
 }
 
@@ -89,12 +190,23 @@ pub(super) fn largest_bits(values: &[f16]) -> u16 {
     values.iter().fold(0, |largest, value| largest.max(value.to_bits() & MAGNITUDE))
 }
 
-/// [`PairLanes::quantize`], one by one.
+/// [`IntegerLanes::quantize`] to 16 bits, one by one.
 #[inline(always)]
 pub(super) fn quantize(from: &[f16], scale: f32, to: &mut [i16]) {
     for (from, to) in from.iter().zip(to) {
         *to = (from.to_f32() * scale).round_ties_even() as i16;
     }
+}
+
+/// A row rounded to bytes, plus [`OFFSET`], one by one; gives the sum of squares.
+fn quantize_row(from: &[f16], scale: f32, to: &mut [u8]) -> i32 {
+    let mut squares = 0;
+    for (from, to) in from.iter().zip(to) {
+        let integer = (from.to_f32() * scale).round_ties_even() as i32;
+        *to = (integer + OFFSET) as u8;
+        squares += integer * integer;
+    }
+    squares
 }
 
 /// Compiles the bound's kernel for the instructions that lanes prove.

@@ -1,8 +1,9 @@
 //! Bounds on scores, from integers: cheaper than scores, and never wrong.
 //!
 //! Query tokens and document tokens are rounded to integers of 16 bits, of which lanes multiply two
-//! where they multiply one f32. What rounding may have changed is known, so the score lies between
-//! two bounds. Nothing is kept from request to request: documents are rounded as they are read.
+//! where they multiply one f32, or of 8 bits, of which they multiply four. What rounding may have changed
+//! is known, so the score lies between two bounds. Nothing is kept from request to request: documents are
+//! rounded as they are read.
 //!
 //! # Why the bounds hold
 //!
@@ -30,10 +31,21 @@
 //!
 //! So score = Σ unit · maximum ± a · Σ (|q̂|₁·(½/L + 8u) + |q − q̂|₁ + (γ + 10⁻⁹)·|q|₁).
 //!
+//! With 8 bits, L and the query's largest integer are 127, and two things are different:
+//!
+//! - *The query* is rounded so coarsely that |q − q̂|₁·a would be most of the bound. By Cauchy and Schwarz (q − q̂)·x is
+//!   also at most |q − q̂|₂·|x|₂, about a third of it. A row's integers are squared and added up as they are made, at most
+//!   127²·dim, so the longest x̂ of a document is known; and |x|₂ ≤ |x̂|₂ + √dim·δ. Its rounding in f64 is within what
+//!   10⁻⁹·|q|₁·a covers.
+//! - *No sum overflows.* A document's integers are stored plus 128, without a sign, as the instruction multiplies: sums of at
+//!   most 65,536 products of 255 and 127 are less than 2³¹, and 128·Σw is taken off them.
+//!
+//! So score = Σ unit · maximum ± (a · Σ (|q̂|₁·(½/L + 8u) + |q − q̂|₂·√dim·(½/L + 4u) + (γ + 10⁻⁹)·|q|₁) + max |x̂|₂ · Σ |q − q̂|₂).
+//!
 //! | file | holds |
 //! |---|---|
 //! | `query.rs` | a query in integers, and the sum above |
-//! | `lanes.rs` | lanes of two integers each, and portable ones |
+//! | `lanes.rs` | lanes of two or four integers each, and portable ones |
 //! | `avx2.rs`, `avx512.rs` | the same for AVX2 and AVX-VNNI, and for AVX-512 VNNI |
 //! | `integers.rs` | which of them this machine has, found out once |
 //! | `kernel.rs` | a document's maxima, in the tiles of the exact kernel |

@@ -2,6 +2,7 @@
 
 use half::f16;
 
+use super::lanes::{Columns, OFFSET};
 use crate::maxsim::query::{Panel, Panels};
 use crate::maxsim::rounding::{MOST_TOKENS, OF_F64, UNIT_ROUNDOFF, of_additions};
 use crate::multivector::TokenMatrixRef;
@@ -16,40 +17,82 @@ const LARGEST: f64 = i16::MAX as f64;
 /// to be of use: dimensions beyond 32,767.
 const LEAST_LIMIT: f64 = 256.0;
 
-/// A query in integers of 16 bits, and the constants of its bound; the module says what they are.
+/// The largest integer of 8 bits that is used; its negative is the least.
+const LARGEST_OF_8_BITS: f64 = i8::MAX as f64;
+
+/// Columns at most of sums of 8 bits: so many products of 255 and 127 are less than 2³¹.
+const MOST_COLUMNS_OF_8_BITS: usize = 1 << 16;
+
+/// A query in integers of 16 bits, or of 8, and the constants of its bound; the module says what they are.
 pub(in crate::maxsim) struct QuantizedQuery {
     panels: Panels<i32>,
     /// Value of an integer 1 in each token.
     units: Vec<f64>,
     /// Distance of a bound from its estimate, a largest magnitude of the document.
     slack: f64,
+    /// The same a longest row of the document in integers.
+    slack_of_rows: f64,
+    /// Excess of each lane's sums, by what is added to integers of 8 bits.
+    excess: Vec<i32>,
     /// The largest integer that a document's value becomes.
     limit: f32,
     dim: usize,
+    columns: Columns,
 }
 
 impl QuantizedQuery {
     /// Quantizes a query for registers of `width` lanes; `None` where bounds would be of no use.
-    pub(in crate::maxsim) fn new(query: TokenMatrixRef<'_>, width: usize) -> Option<Self> {
-        let dim = query.dim();
-        let limit = (LARGEST_SUM / dim as f64).sqrt().floor().min(LARGEST);
-        if limit < LEAST_LIMIT || query.tokens() > MOST_TOKENS {
-            return None;
-        }
-        let pairs = dim.div_ceil(2);
-        let panels = Panels::new(query.tokens(), pairs, width);
+    pub(in crate::maxsim) fn new(
+        query: TokenMatrixRef<'_>,
+        (width, columns): (usize, Columns),
+    ) -> Option<Self> {
+        let (dim, tokens) = (query.dim(), query.tokens());
+        let groups = dim.div_ceil(columns.count());
+        let limit = limit(dim, columns).filter(|_| tokens <= MOST_TOKENS)?;
+        let panels = Panels::new(tokens, groups, width);
+        let (units, excess) = (Vec::with_capacity(tokens), vec![0; panels.lanes()]);
+        let (slack, slack_of_rows, limit_in_f32) = (0.0, 0.0, limit as f32);
         let mut quantized =
-            Self { panels, units: Vec::new(), slack: 0.0, limit: limit as f32, dim };
-        let mut packed = vec![0; pairs];
+            Self { panels, units, slack, slack_of_rows, excess, limit: limit_in_f32, dim, columns };
+        let rounding = of_additions(dim + tokens) + OF_F64;
+        let (mut integers, mut packed) = (vec![0_i16; dim], vec![0; groups]);
         for (token, values) in query.rows().enumerate() {
-            let unit = unit(values, limit);
-            let integers: &mut [i16] = bytemuck::cast_slice_mut(&mut packed);
-            quantize(values, unit, integers);
-            quantized.slack += slack(values, integers, unit, limit, query.tokens());
+            let unit = unit(values, limit, columns);
+            quantize(values, unit, limit_of_query(columns), &mut integers);
+            quantized.add_slack(values, &integers, (unit, limit), rounding);
             quantized.units.push(unit);
+            pack(&integers, columns, &mut packed);
             quantized.panels.put(token, &packed);
+            if columns == Columns::Quads {
+                let sum: i32 = integers.iter().map(|&it| i32::from(it)).sum();
+                quantized.excess[token] = OFFSET * sum;
+            }
         }
         Some(quantized)
+    }
+
+    /// Adds a token's terms of the sums that the module derives.
+    fn add_slack(
+        &mut self,
+        values: &[f16],
+        integers: &[i16],
+        (unit, limit): (f64, f64),
+        rounding: f64,
+    ) {
+        let columns =
+            || values.iter().zip(integers).map(|(x, &z)| (x.to_f64(), f64::from(z) * unit));
+        let given = sum_of_magnitudes(columns().map(|(x, _)| x));
+        let quantized = sum_of_magnitudes(columns().map(|(_, z)| z));
+        self.slack += quantized * (0.5 / limit + 8.0 * UNIT_ROUNDOFF) + given * rounding;
+        match self.columns {
+            Columns::Pairs => self.slack += sum_of_magnitudes(columns().map(|(x, z)| x - z)),
+            Columns::Quads => {
+                let error = columns().map(|(x, z)| (x - z) * (x - z)).sum::<f64>().sqrt();
+                let rounded = (self.dim as f64).sqrt() * (0.5 / limit + 4.0 * UNIT_ROUNDOFF);
+                self.slack += error * rounded;
+                self.slack_of_rows += error;
+            }
+        }
     }
 
     /// The panels, in the order of their tokens.
@@ -67,9 +110,19 @@ impl QuantizedQuery {
         self.dim
     }
 
-    /// Pairs of columns.
-    pub(super) fn pairs(&self) -> usize {
-        self.dim.div_ceil(2)
+    /// Integers of a lane.
+    pub(super) fn columns(&self) -> Columns {
+        self.columns
+    }
+
+    /// Lanes that a row takes.
+    pub(super) fn groups(&self) -> usize {
+        self.dim.div_ceil(self.columns.count())
+    }
+
+    /// What each lane's sums are too much by.
+    pub(super) fn excess(&self) -> &[i32] {
+        &self.excess
     }
 
     /// The largest integer that a document's value becomes.
@@ -77,12 +130,12 @@ impl QuantizedQuery {
         self.limit
     }
 
-    /// Bounds on a score, from estimates of each query token's similarity and the largest magnitude of
-    /// the document.
-    pub(super) fn bounds(&self, maxima: &[f32], largest: f32) -> Bounds {
+    /// Bounds on a score, from estimates of each query token's similarity, and the largest magnitude and
+    /// the longest row of the document.
+    pub(super) fn bounds(&self, maxima: &[f32], largest: f32, longest: f64) -> Bounds {
         let maxima = maxima.iter().zip(&self.units);
         let estimate: f64 = maxima.map(|(&max, unit)| f64::from(max) * unit).sum();
-        let slack = self.slack * f64::from(largest);
+        let slack = self.slack * f64::from(largest) + self.slack_of_rows * longest;
         Bounds { lower: estimate - slack, upper: estimate + slack }
     }
 }
@@ -94,31 +147,65 @@ pub(in crate::maxsim) struct Bounds {
     pub upper: f64,
 }
 
+impl Bounds {
+    /// What the score is estimated to be.
+    pub(in crate::maxsim) fn middle(self) -> f64 {
+        self.lower / 2.0 + self.upper / 2.0
+    }
+}
+
+/// The largest integer that a document's value becomes; `None` where too few are left, or too many are added up.
+fn limit(dim: usize, columns: Columns) -> Option<f64> {
+    match columns {
+        Columns::Pairs => {
+            let limit = (LARGEST_SUM / dim as f64).sqrt().floor().min(LARGEST);
+            (limit >= LEAST_LIMIT).then_some(limit)
+        }
+        Columns::Quads => (dim <= MOST_COLUMNS_OF_8_BITS).then_some(LARGEST_OF_8_BITS),
+    }
+}
+
+/// The largest integer that a query's value becomes.
+fn limit_of_query(columns: Columns) -> f64 {
+    match columns {
+        Columns::Pairs => LARGEST,
+        Columns::Quads => LARGEST_OF_8_BITS,
+    }
+}
+
+/// Integers as they lie in lanes.
+fn pack(integers: &[i16], columns: Columns, to: &mut [i32]) {
+    match columns {
+        Columns::Pairs => {
+            let to: &mut [i16] = bytemuck::cast_slice_mut(to);
+            to[..integers.len()].copy_from_slice(integers);
+        }
+        Columns::Quads => {
+            let to: &mut [i8] = bytemuck::cast_slice_mut(to);
+            to.iter_mut().zip(integers).for_each(|(to, &it)| *to = it as i8);
+        }
+    }
+}
+
 /// Value of an integer 1 in a token: as little as neither 16 bits nor a sum overflows with.
-fn unit(values: &[f16], limit: f64) -> f64 {
+fn unit(values: &[f16], limit: f64, columns: Columns) -> f64 {
     let largest = values.iter().fold(0.0, |largest: f64, x| largest.max(x.to_f64().abs()));
+    if columns == Columns::Quads {
+        return largest / LARGEST_OF_8_BITS;
+    }
     // Rounding to integers adds at most ½ a column.
     let most = LARGEST_SUM / limit * (1.0 - OF_F64) - values.len() as f64 / 2.0;
     (largest / LARGEST).max(sum_of_magnitudes(values.iter().map(|x| x.to_f64())) / most)
 }
 
-/// Rounds to integers of `unit`; beyond the values, nothing is written.
-fn quantize(values: &[f16], unit: f64, integers: &mut [i16]) {
+/// Rounds to integers of `unit`, none of them larger than `most`.
+fn quantize(values: &[f16], unit: f64, most: f64, integers: &mut [i16]) {
+    // Numbers beside this one are integers, and sums are rounded to them: `round_ties_even` would be a call for each.
+    const INTEGERS: f64 = 1.5 * (1_u64 << 52) as f64;
     for (integer, value) in integers.iter_mut().zip(values) {
-        let rounded = if unit > 0.0 { (value.to_f64() / unit).round_ties_even() } else { 0.0 };
-        *integer = rounded.clamp(-LARGEST, LARGEST) as i16;
+        let scaled = if unit > 0.0 { value.to_f64() / unit } else { 0.0 };
+        *integer = ((scaled.clamp(-most, most) + INTEGERS) - INTEGERS) as i16;
     }
-}
-
-/// Addend of a token to [`QuantizedQuery::slack`]: a term of the sum that the module derives.
-fn slack(values: &[f16], integers: &[i16], unit: f64, limit: f64, tokens: usize) -> f64 {
-    let columns = || values.iter().zip(integers).map(|(x, &z)| (x.to_f64(), f64::from(z) * unit));
-    let given = sum_of_magnitudes(columns().map(|(x, _)| x));
-    let quantized = sum_of_magnitudes(columns().map(|(_, z)| z));
-    let error = sum_of_magnitudes(columns().map(|(x, z)| x - z));
-    quantized * (0.5 / limit + 8.0 * UNIT_ROUNDOFF)
-        + error
-        + given * (of_additions(values.len() + tokens) + OF_F64)
 }
 
 fn sum_of_magnitudes(values: impl Iterator<Item = f64>) -> f64 {

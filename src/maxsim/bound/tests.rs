@@ -5,6 +5,7 @@ use rand::prelude::*;
 
 use super::integers::Integers;
 use super::kernel::{Estimates, Scratch};
+use super::lanes::Columns;
 use super::query::{Bounds, QuantizedQuery};
 use crate::maxsim::{CpuMaxSim, InstructionSet, reference};
 use crate::multivector::{MultiVectors, TokenMatrix, TokenMatrixRef};
@@ -28,10 +29,12 @@ pub(in crate::maxsim) enum Kind {
     Opposed,
     /// Queries exact in integers; documents a hair below half an integer: all rounded one way.
     Halves,
+    /// The same of integers of 8 bits.
+    HalfBytes,
 }
 
 impl Kind {
-    pub(in crate::maxsim) const ALL: [Self; 9] = [
+    pub(in crate::maxsim) const ALL: [Self; 10] = [
         Self::Unit,
         Self::Large,
         Self::Tiny,
@@ -41,6 +44,7 @@ impl Kind {
         Self::Zero,
         Self::Opposed,
         Self::Halves,
+        Self::HalfBytes,
     ];
 
     /// `sign` is 1 for queries, −1 for documents.
@@ -61,7 +65,10 @@ impl Kind {
             Self::Sparse if rng.random_ratio(1, 100) => rng.random_range(-1.0..1.0),
             Self::Sparse | Self::Zero => 0.0,
             Self::Opposed => sign * rng.random_range(0.01..1.0),
-            Self::Halves => halves(dim, at, sign),
+            Self::Halves => {
+                halves(dim, at, sign, (i32::MAX as f32 / dim as f32).sqrt().floor().min(32767.0))
+            }
+            Self::HalfBytes => halves(dim, at, sign, 127.0),
         };
         let values: Vec<f32> = (0..tokens * dim).map(&mut value).collect();
         TokenMatrix::new(&values, dim).unwrap()
@@ -70,8 +77,7 @@ impl Kind {
 
 /// A document whose largest value is 1, and whose others are just below half an integer; a query of so
 /// few ones that integers stand for them exactly, and none where the document has its largest.
-fn halves(dim: usize, at: usize, sign: f32) -> f32 {
-    let limit = (i32::MAX as f32 / dim as f32).sqrt().floor().min(32767.0);
+fn halves(dim: usize, at: usize, sign: f32, limit: f32) -> f32 {
     match (sign > 0.0, at % dim) {
         (true, column) => f32::from(column % 32 == 1),
         (false, 0) => 1.0,
@@ -127,12 +133,17 @@ fn estimates(
     scratch.estimates().clone()
 }
 
+/// One kind of so many integers a lane.
+fn of(columns: Columns) -> Integers {
+    Integers::all().into_iter().find(|it| it.layout().1 == columns).unwrap()
+}
+
 fn bounds(
     integers: Integers,
     query: TokenMatrixRef<'_>,
     document: TokenMatrixRef<'_>,
 ) -> Option<Bounds> {
-    let query = QuantizedQuery::new(query, integers.lane_width())?;
+    let query = QuantizedQuery::new(query, integers.layout())?;
     Some(estimates(integers, &query, document).bounds(&query))
 }
 
@@ -158,14 +169,16 @@ fn scores_lie_between_bounds() {
         .into_iter()
         .map(|set| CpuMaxSim::new().with_instruction_set(set))
         .collect();
-    let integers = Integers::all()[0];
+    let integers = [of(Columns::Pairs), of(Columns::Quads)];
     each_shape(|kind, query, document| {
-        let Bounds { lower, upper } = bounds(integers, query, document).unwrap();
         let exact = reference::score(query, document);
         let scores = scorers.iter().map(|cpu| f64::from(cpu.score(query, &[document]).unwrap()[0]));
-        for score in scores.chain([exact]) {
+        let scores: Vec<f64> = scores.chain([exact]).collect();
+        for it in integers {
+            let Bounds { lower, upper } = bounds(it, query, document).unwrap();
+            let within = scores.iter().all(|score| (lower..=upper).contains(score));
             let shape = (query.tokens(), document.tokens(), query.dim());
-            assert!(lower <= score && score <= upper, "{kind:?} {shape:?} {lower} {score} {upper}");
+            assert!(within, "{it:?} {kind:?} {shape:?} {lower} {scores:?} {upper}");
         }
     });
 }
@@ -173,16 +186,15 @@ fn scores_lie_between_bounds() {
 #[test]
 fn every_kind_of_lanes_estimates_the_same() {
     let all = Integers::all();
-    let (portable, native) = all.split_last().unwrap();
     each_shape(|kind, query, document| {
         let estimates = |integers: Integers| {
-            let packed = QuantizedQuery::new(query, integers.lane_width()).unwrap();
+            let packed = QuantizedQuery::new(query, integers.layout()).unwrap();
             let mut estimates = estimates(integers, &packed, document);
             estimates.maxima.truncate(query.tokens());
             estimates
         };
-        let expected = estimates(*portable);
-        for integers in native {
+        for integers in &all {
+            let expected = estimates(integers.portable());
             assert_eq!(estimates(*integers), expected, "{integers:?} {kind:?}");
         }
     });
@@ -192,12 +204,14 @@ fn every_kind_of_lanes_estimates_the_same() {
 /// makes the tests above able to fail.
 #[test]
 fn rounding_that_goes_one_way_reaches_the_bound() {
-    for dim in [32, 128, 768] {
+    let kinds = [(Kind::Halves, Columns::Pairs), (Kind::HalfBytes, Columns::Quads)];
+    for (dim, (kind, columns)) in
+        [32, 128, 768].into_iter().flat_map(|dim| kinds.map(|it| (dim, it)))
+    {
         let mut rng = StdRng::seed_from_u64(1);
-        let query = Kind::Halves.matrix(&mut rng, 16, dim, 1.0);
-        let document = Kind::Halves.matrix(&mut rng, 9, dim, -1.0);
-        let Bounds { lower, upper } =
-            bounds(Integers::all()[0], query.view(), document.view()).unwrap();
+        let query = kind.matrix(&mut rng, 16, dim, 1.0);
+        let document = kind.matrix(&mut rng, 9, dim, -1.0);
+        let Bounds { lower, upper } = bounds(of(columns), query.view(), document.view()).unwrap();
         let score = reference::score(query.view(), document.view());
         assert!(upper - score < 0.2 * (upper - lower) / 2.0, "{dim}: {lower} {score} {upper}");
     }
@@ -223,6 +237,8 @@ fn no_sum_overflows() {
 
 #[test]
 fn dimensions_that_leave_few_bits_have_no_bounds() {
-    let query = TokenMatrix::new(&vec![1.0_f32; 32_769], 32_769).unwrap();
-    assert!(QuantizedQuery::new(query.view(), 8).is_none());
+    for (dim, columns) in [(32_769, Columns::Pairs), (65_537, Columns::Quads)] {
+        let query = TokenMatrix::new(&vec![1.0_f32; dim], dim).unwrap();
+        assert!(QuantizedQuery::new(query.view(), (8, columns)).is_none());
+    }
 }
