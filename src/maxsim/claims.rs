@@ -31,19 +31,8 @@ pub(crate) fn each<S, T: Send>(
     let (next, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let claims = Mutex::new(Vec::new());
     let run = || {
-        let (mut own, mut memory) = (Vec::new(), memory());
-        loop {
-            let first = next.fetch_add(claim, Ordering::Relaxed);
-            if first >= count {
-                break;
-            }
-            let all = first..count.min(first + claim);
-            let computed: Vec<T> = all.clone().map_while(|at| work(&mut memory, at)).collect();
-            if computed.len() < all.len() {
-                next.fetch_max(count, Ordering::Relaxed);
-            }
-            own.push((first, computed));
-        }
+        let mut memory = memory();
+        let mut own = claimed(&next, (count, claim), |at| work(&mut memory, at));
         claims.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
     };
     rayon::in_place_scope(|scope| {
@@ -62,6 +51,27 @@ pub(crate) fn each<S, T: Send>(
     let mut claims = claims.into_inner().unwrap_or_else(PoisonError::into_inner);
     claims.sort_unstable_by_key(|&(first, _)| first);
     claims.into_iter().flat_map(|(_, computed)| computed).collect()
+}
+
+/// What a thread computes: the first document of each of its claims, and what came of them.
+fn claimed<T>(
+    next: &AtomicUsize,
+    (count, claim): (usize, usize),
+    mut work: impl FnMut(usize) -> Option<T>,
+) -> Vec<(usize, Vec<T>)> {
+    let mut claims = Vec::new();
+    loop {
+        let first = next.fetch_add(claim, Ordering::Relaxed);
+        if first >= count {
+            return claims;
+        }
+        let all = first..count.min(first + claim);
+        let computed: Vec<T> = all.clone().map_while(&mut work).collect();
+        if computed.len() < all.len() {
+            next.fetch_max(count, Ordering::Relaxed);
+        }
+        claims.push((first, computed));
+    }
 }
 
 /// Documents of a claim, where all of so many take about as long.
