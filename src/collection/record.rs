@@ -92,6 +92,12 @@ pub(super) const FORMAT: u32 = 4;
 pub(super) const FORMAT_KEY: &[u8] = b"format";
 pub(super) const STATE_KEY: &[u8] = b"state";
 pub(super) const CONFIG_KEY: &[u8] = b"config";
+pub(super) const SLOTS_KEY: &[u8] = b"slots";
+
+/// The key in [`Table::Meta`] of the length of a slot's longest row.
+pub(super) fn longest_key(slot: usize) -> Vec<u8> {
+    [b"longest".as_slice(), &[slot as u8]].concat()
+}
 
 /// Bytes of a checksum. Even, and so are keys of vectors: LMDB puts values at even addresses, where
 /// f16 can be read in place.

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use heed::{AnyTls, RoTxn, RwTxn};
 
 use super::config::{CollectionConfig, Shape, VectorConfig};
-use super::record::{CONFIG_KEY, FORMAT, FORMAT_KEY, Table};
+use super::record::{CONFIG_KEY, FORMAT, FORMAT_KEY, SLOTS_KEY, Table};
 use super::store::Store;
 use crate::json::{Node, Tree};
 use crate::{Error, Result};
-
-pub(super) const SLOTS_KEY: &[u8] = b"slots";
 
 /// The vectors of a collection, each in its slot. A slot that a dropped vector left may be another's.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,20 +37,15 @@ impl Schema {
                 return Err(Error::FormatVersion { path, expected: FORMAT, got });
             }
         }
-        let config = record(CONFIG_KEY)?.ok_or_else(|| damaged(CONFIG_KEY))?;
-        let slots = record(SLOTS_KEY)?;
-        let which = if slots.is_some() { SLOTS_KEY } else { CONFIG_KEY };
-        Self::parse(config, slots).ok_or_else(|| damaged(which))
-    }
-
-    /// The schema that two records say; `None` if they don't.
-    pub fn parse(config: &[u8], slots: Option<&[u8]>) -> Option<Self> {
-        let config: serde_json::Value = serde_json::from_slice(config).ok()?;
-        let config = CollectionConfig::read(&Node::root(&Tree::from(&config), "config")).ok()?;
-        let schema = Self::new(config);
-        let Some(slots) = slots else { return Some(schema) };
-        let slots: BTreeMap<String, u8> = serde_json::from_slice(slots).ok()?;
-        slots.keys().eq(schema.config.vectors.keys()).then_some(Self { slots, ..schema })
+        let config =
+            record(CONFIG_KEY)?.and_then(|it| serde_json::from_slice::<serde_json::Value>(it).ok());
+        let config = config.ok_or_else(|| damaged(CONFIG_KEY))?;
+        let schema =
+            Self::new(CollectionConfig::read(&Node::root(&Tree::from(&config), "config"))?);
+        let Some(slots) = record(SLOTS_KEY)? else { return Ok(schema) };
+        let slots: Option<BTreeMap<String, u8>> = serde_json::from_slice(slots).ok();
+        let slots = slots.filter(|it| it.keys().eq(schema.config.vectors.keys()));
+        Ok(Self { slots: slots.ok_or_else(|| damaged(SLOTS_KEY))?, ..schema })
     }
 
     /// The records of a new collection.

@@ -8,7 +8,7 @@ use heed::{AnyTls, RoTxn, RwTxn};
 use serde_json::{Value, json};
 
 use super::PayloadIndex;
-use super::record::{STATE_KEY, Table, index_key, parse_length, parse_set, set_body};
+use super::record::{STATE_KEY, Table, index_key, longest_key, parse_length, parse_set, set_body};
 use super::schema::Schema;
 use super::store::Store;
 use crate::filter::{FieldPath, IndexKind, PointNumber, PointSet, Span};
@@ -191,10 +191,6 @@ impl State {
 
 fn having_key(slot: usize) -> Vec<u8> {
     [b"having".as_slice(), &[slot as u8]].concat()
-}
-
-pub(super) fn longest_key(slot: usize) -> Vec<u8> {
-    [b"longest".as_slice(), &[slot as u8]].concat()
 }
 
 /// Record under [`STATE_KEY`].

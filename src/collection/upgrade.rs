@@ -1,12 +1,14 @@
 //! A collection of an older version of the format, made one of ours.
 
+use std::collections::BTreeMap;
+
 use heed::{CommitOrAbort, DatabaseOpener, Env, RwTxn, WithoutTls};
 use serde_json::{Map, Value};
 
-use super::record::{self, Table};
-use super::schema::{SLOTS_KEY, Schema};
-use super::state::longest_key;
+use super::config::CollectionConfig;
+use super::record::{self, SLOTS_KEY, Table, longest_key};
 use super::tables::{Database, Tables, open, put, version};
+use crate::json::{Node, Tree};
 use crate::multivector::{NormedRows, TokenMatrixRef};
 
 /// Makes a collection of an older version one of our version, in one transaction: it gets the tables, and its records the
@@ -37,8 +39,8 @@ fn upgrade_records<'e>(
     };
     let (config, slots) = (body(record::CONFIG_KEY)?, body(SLOTS_KEY)?);
     let config = if version == 1 { config.as_deref().and_then(in_half) } else { config };
-    let schema = config.as_deref().and_then(|it| Schema::parse(it, slots.as_deref()));
-    let (Some(state), Some(config), Some(schema)) = (body(record::STATE_KEY)?, config, schema)
+    let slotted = config.as_deref().and_then(|it| slotted(it, slots.as_deref()));
+    let (Some(state), Some(config), Some(slotted)) = (body(record::STATE_KEY)?, config, slotted)
     else {
         return Ok(CommitOrAbort::Abort(()));
     };
@@ -52,7 +54,7 @@ fn upgrade_records<'e>(
     for table in [Table::Postings, Table::Rows, Table::Quantized] {
         let _: Database<'_> = opener.create_database(txn, Some(table.name()))?;
     }
-    add_norms(opener, txn, &schema)?;
+    add_norms(opener, txn, &slotted)?;
     Ok(CommitOrAbort::Commit(()))
 }
 
@@ -71,15 +73,34 @@ fn in_half(config: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&config).ok()
 }
 
+/// A configuration, and the slots of its vectors by their names.
+fn slotted(
+    config: &[u8],
+    slots: Option<&[u8]>,
+) -> Option<(CollectionConfig, BTreeMap<String, u8>)> {
+    let config: Value = serde_json::from_slice(config).ok()?;
+    let config = CollectionConfig::read(&Node::root(&Tree::from(&config), "config")).ok()?;
+    let slots: BTreeMap<String, u8> = match slots {
+        Some(slots) => serde_json::from_slice(slots).ok()?,
+        None => config.vectors.keys().cloned().zip(0..=u8::MAX).collect(),
+    };
+    slots.keys().eq(config.vectors.keys()).then_some((config, slots))
+}
+
 /// Gives multivectors the columns of norms, which they have since version 4. A record that is damaged stays as it is, and
 /// is noticed when it is read.
-fn add_norms<'e>(opener: &Opener<'e>, txn: &mut RwTxn<'e>, schema: &Schema) -> heed::Result<()> {
+fn add_norms<'e>(
+    opener: &Opener<'e>,
+    txn: &mut RwTxn<'e>,
+    (config, slots): &(CollectionConfig, BTreeMap<String, u8>),
+) -> heed::Result<()> {
     let table = |txn: &mut RwTxn<'e>, table: Table| -> heed::Result<Database<'e>> {
         opener.create_database(txn, Some(table.name()))
     };
     let (meta, vectors) = (table(txn, Table::Meta)?, table(txn, Table::Vectors)?);
     let exact = table(txn, Table::Rows)?;
-    for (slot, _, config) in schema.vectors().filter(|(.., it)| it.has_norms()) {
+    let vectors_of = config.vectors().zip(slots.values());
+    for ((_, config), &slot) in vectors_of.filter(|((_, it), _)| it.has_norms()) {
         let mut longest: f64 = 0.0;
         let keys = vectors.prefix_iter(txn, &record::slot_key(slot))?.map(|it| Ok(it?.0.to_vec()));
         for key in keys.collect::<heed::Result<Vec<_>>>()? {
