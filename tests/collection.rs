@@ -406,6 +406,30 @@ fn readers_see_whole_batches() {
     });
 }
 
+/// More threads than cores, so that some are interrupted anywhere, and a writer that waits for the disk.
+#[test]
+fn snapshots_do_not_go_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let collection = Collection::create(directory.path(), config()).unwrap();
+    let writing = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let mut last = 0;
+                while writing.load(Relaxed) {
+                    let transaction = collection.snapshot().unwrap().transaction();
+                    assert!(transaction >= last, "{last}, then {transaction}");
+                    last = transaction;
+                }
+            });
+        }
+        for round in 0..2000 {
+            collection.upsert(vec![Point::new(round)]).unwrap();
+        }
+        writing.store(false, Relaxed);
+    });
+}
+
 #[test]
 fn there_is_room_for_many_readers() {
     let directory = tempfile::tempdir().unwrap();

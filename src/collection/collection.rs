@@ -115,7 +115,7 @@ impl Collection {
     }
 
     fn new(store: Store) -> Result<Self> {
-        let txn = store.read()?;
+        let txn = State::begin(&store)?;
         let state = State::read(&store, &txn)?;
         verify(&store, &txn, &state)?;
         drop(txn);

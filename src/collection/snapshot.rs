@@ -57,7 +57,7 @@ impl Collection {
 
 impl<'c> Snapshot<'c> {
     pub(super) fn new(collection: &'c Collection) -> Result<Self> {
-        let txn = collection.store.read()?;
+        let txn = State::begin(&collection.store)?;
         let state = collection.state(&txn)?;
         Ok(Self { collection, txn, state })
     }

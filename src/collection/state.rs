@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use heed::{AnyTls, RoTxn, RwTxn};
+use heed::{AnyTls, RoTxn, RwTxn, WithoutTls};
 use serde_json::{Value, json};
 
 use super::PayloadIndex;
@@ -79,6 +79,25 @@ impl State {
         });
         let indexes = Value::Array(indexes.collect()).to_string().into_bytes();
         [(STATE_KEY, state), (INDEXES_KEY, indexes), (ALL_KEY, set_body(&self.all))]
+    }
+
+    /// Begins to read what the last commit wrote.
+    ///
+    /// LMDB takes the number of the last commit, and then the roots from the page that goes with it, which the commit
+    /// after the next writes over before it is durable and its number is told. A thread that was held up in between
+    /// sees the roots of a commit to come, and in its next transaction an older one.
+    pub fn begin(store: &Store) -> Result<RoTxn<'_, WithoutTls>> {
+        // A thread is held up just there in one of many thousands, and seldom twice.
+        const TRIES: usize = 100;
+        let mut seen = (0, 0);
+        for _ in 0..TRIES {
+            let txn = store.read()?;
+            seen = (Self::transaction(store, &txn)?, txn.id() as u64);
+            if seen.0 == seen.1 {
+                return Ok(txn);
+            }
+        }
+        Err(store.damage(format!("what transaction {} wrote in {}", seen.0, seen.1)))
     }
 
     /// The transaction that wrote what a transaction sees.
