@@ -43,6 +43,9 @@ pub(super) trait Lanes: Copy {
 
     /// Fetches the cache line at an address that need not be valid, where the machine can.
     fn prefetch(self, _: *const f16) {}
+
+    /// [`Lanes::prefetch`] into a cache further away, of what is read later.
+    fn prefetch_later(self, _: *const f16) {}
 }
 
 /// Lanes of f32, and what else the exact kernels need.

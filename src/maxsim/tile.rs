@@ -55,6 +55,8 @@ pub(super) fn repeat_last<V: Copy>(values: &mut [V], rows: usize, stride: usize)
 pub(super) struct Ahead {
     /// Only fetched, never read: it may point past the end of what is there.
     values: *const f16,
+    /// The same of what comes later, fetched into a cache further away.
+    later: *const f16,
     /// Values of a row.
     row: usize,
     /// Values fetched a row while a column is multiplied.
@@ -64,17 +66,23 @@ pub(super) struct Ahead {
 impl Ahead {
     /// The rows that begin here, of `dim` values, during tiles of `columns` columns.
     pub(super) fn new(values: *const f16, dim: usize, columns: usize) -> Self {
-        Self { values, row: dim, column: dim.div_ceil(columns) }
+        Self { values, later: values, row: dim, column: dim.div_ceil(columns) }
     }
 
     /// Nothing new: something that is in the cache already.
     pub(super) fn nothing(values: *const f16) -> Self {
-        Self { values, row: 0, column: 0 }
+        Self { values, later: values, row: 0, column: 0 }
     }
 
     /// After so many rows.
     pub(super) fn after(self, rows: usize) -> Self {
-        Self { values: self.values.wrapping_add(rows * self.row), ..self }
+        let after = |values: *const f16| values.wrapping_add(rows * self.row);
+        Self { values: after(self.values), later: after(self.later), ..self }
+    }
+
+    /// With rows that come later.
+    pub(super) fn and_later(self, later: *const f16) -> Self {
+        Self { later, ..self }
     }
 }
 
@@ -203,6 +211,7 @@ fn multiply_block<L: Lanes, const R: usize, const C: usize>(
     let fetched = R * ahead.column;
     for k in block {
         lanes.prefetch(ahead.values.wrapping_add(k * fetched));
+        lanes.prefetch_later(ahead.later.wrapping_add(k * fetched));
         // SAFETY: r < R, c < C and k < block.end, so by the assertions above r · stride + k is inside
         // `tile`, and WIDTH values from (k · C + c) · WIDTH are inside `columns`.
         let row = |r: usize| unsafe { lanes.splat(*tile.get_unchecked(r * stride + k)) };

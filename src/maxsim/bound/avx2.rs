@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::lanes::{Columns, IntegerLanes, MAGNITUDE, largest_bits, quantize};
+use super::lanes::{Columns, IntegerLanes, MAGNITUDE, largest_bits, quantize, quantize_pairs};
 use crate::maxsim::lanes::Lanes;
 
 /// Proof that this machine has AVX2 and F16C; and AVX-VNNI, if `VNNI`.
@@ -101,13 +101,7 @@ impl<const VNNI: bool> IntegerLanes for Avx2Pairs<VNNI> {
 
     #[inline(always)]
     fn quantize(self, rows: &[f16], dim: usize, scale: f32, to: &mut [i32]) -> i32 {
-        // Of an even number of columns, nothing lies between rows.
-        let part = if dim.is_multiple_of(2) { rows.len() } else { dim };
-        let to: &mut [i16] = bytemuck::cast_slice_mut(to);
-        let to = to.chunks_exact_mut(part.next_multiple_of(2));
-        for (from, to) in rows.chunks_exact(part).zip(to) {
-            self.quantize_part(from, scale, &mut to[..part]);
-        }
+        quantize_pairs(rows, dim, to, |from, to| self.quantize_part(from, scale, to));
         0
     }
 }

@@ -4,7 +4,9 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::lanes::{Columns, IntegerLanes, MAGNITUDE, OFFSET, largest_bits, quantize};
+use super::lanes::{
+    Columns, IntegerLanes, MAGNITUDE, OFFSET, largest_bits, quantize, quantize_pairs,
+};
 use crate::maxsim::lanes::Lanes;
 
 /// Proof that this machine has AVX-512 F, BW and VNNI.
@@ -95,13 +97,7 @@ impl IntegerLanes for Avx512Vnni {
 
     #[inline(always)]
     fn quantize(self, rows: &[f16], dim: usize, scale: f32, to: &mut [i32]) -> i32 {
-        // Of an even number of columns, nothing lies between rows.
-        let part = if dim.is_multiple_of(2) { rows.len() } else { dim };
-        let to: &mut [i16] = bytemuck::cast_slice_mut(to);
-        let to = to.chunks_exact_mut(part.next_multiple_of(2));
-        for (from, to) in rows.chunks_exact(part).zip(to) {
-            self.quantize_part(from, scale, &mut to[..part]);
-        }
+        quantize_pairs(rows, dim, to, |from, to| self.quantize_part(from, scale, to));
         0
     }
 }
@@ -142,12 +138,12 @@ impl Avx512Quads {
         Avx512Vnni::detect().map(Self)
     }
 
-    /// Rounds a row's values to bytes, plus [`OFFSET`], and sums up their squares; both slices are of one length.
+    /// Rounds a row's values to bytes, plus [`OFFSET`]; both slices are of one length. Gives sums of their squares, a lane each
+    /// of some of the columns.
     #[inline(always)]
-    fn quantize_row(self, from: &[f16], scale: f32, to: &mut [u8]) -> i32 {
+    fn quantize_row(self, from: &[f16], scale: f32, to: &mut [u8]) -> __m512i {
         let ((from, from_tail), (to, to_tail)) = (from.as_chunks::<64>(), to.as_chunks_mut::<64>());
-        // SAFETY: `self` exists, so detect() has found AVX-512F.
-        let mut squares = unsafe { _mm512_setzero_si512() };
+        let mut squares = self.splat(0);
         for (from, to) in from.iter().zip(to) {
             self.quantize_64(from, scale, to, &mut squares);
         }
@@ -157,8 +153,25 @@ impl Avx512Quads {
             self.quantize_64(&values, scale, &mut bytes, &mut squares);
             to_tail.copy_from_slice(&bytes[..to_tail.len()]);
         }
+        squares
+    }
+
+    /// The sum of each of four rows' lanes.
+    #[inline(always)]
+    fn sums(self, [a, b, c, d]: [__m512i; 4]) -> __m128i {
         // SAFETY: `self` exists, so detect() has found AVX-512F.
-        unsafe { _mm512_reduce_add_epi32(squares) }
+        unsafe {
+            let halves =
+                |a, b| _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+            let (ab, cd) = (halves(a, b), halves(c, d));
+            // In every 128 bits a lane a row.
+            let quarters =
+                _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+            let (low, high) =
+                (_mm512_castsi512_si256(quarters), _mm512_extracti64x4_epi64::<1>(quarters));
+            let halves = _mm256_add_epi32(low, high);
+            _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves))
+        }
     }
 
     #[inline(always)]
@@ -230,6 +243,16 @@ impl Lanes for Avx512Quads {
         self.0.prefetch(at);
         self.0.prefetch(at.wrapping_add(32));
     }
+
+    /// Two lines, too.
+    #[inline(always)]
+    fn prefetch_later(self, at: *const f16) {
+        // SAFETY: a prefetch reads nothing, so any address will do.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T1>(at.cast());
+            _mm_prefetch::<_MM_HINT_T1>(at.wrapping_add(32).cast());
+        }
+    }
 }
 
 impl IntegerLanes for Avx512Quads {
@@ -242,12 +265,17 @@ impl IntegerLanes for Avx512Quads {
 
     #[inline(always)]
     fn quantize(self, rows: &[f16], dim: usize, scale: f32, to: &mut [i32]) -> i32 {
-        let to: &mut [u8] = bytemuck::cast_slice_mut(to);
-        let to = to.chunks_exact_mut(dim.next_multiple_of(4));
-        let mut most = 0;
-        for (from, to) in rows.chunks_exact(dim).zip(to) {
-            most = most.max(self.quantize_row(from, scale, &mut to[..dim]));
+        let (to, stride): (&mut [u8], _) = (bytemuck::cast_slice_mut(to), dim.next_multiple_of(4));
+        let mut most = [0; 4];
+        for (from, to) in rows.chunks(4 * dim).zip(to.chunks_mut(4 * stride)) {
+            let rows = from.chunks_exact(dim).zip(to.chunks_exact_mut(stride));
+            let mut squares = [self.splat(0); 4];
+            for ((from, to), squares) in rows.zip(&mut squares) {
+                *squares = self.quantize_row(from, scale, &mut to[..dim]);
+            }
+            let sums: [i32; 4] = bytemuck::cast(self.sums(squares));
+            most = std::array::from_fn(|row| sums[row].max(most[row]));
         }
-        most
+        most.into_iter().fold(0, i32::max)
     }
 }

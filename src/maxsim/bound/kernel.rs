@@ -103,14 +103,16 @@ pub(super) fn fold<L: IntegerLanes>(
     let mut rest = tokens;
     while !rest.is_empty() {
         let (chunk, later) = rest.split_at(rest.len().min(rows_at_a_time(query) * dim));
-        let next = if later.is_empty() { next } else { later };
+        let first = if later.is_empty() { next } else { later };
         let largest = lanes.largest(chunk);
         // Of zeros alone, any scale makes zeros.
         let scale = if largest > 0.0 { query.limit() / largest } else { 0.0 };
         let squares = lanes.quantize(chunk, dim, scale, &mut scratch.rows);
         let rows = repeat_last(&mut scratch.rows, chunk.len() / dim, groups);
         scratch.chunk.fill(i32::MIN);
-        let mut ahead = Ahead::new(next.as_ptr(), dim, groups);
+        let mut ahead = Ahead::new(first.as_ptr(), dim, groups);
+        // As far into what is next as this chunk is into this: memory answers later than a tile takes.
+        ahead = ahead.and_later(next.as_ptr().wrapping_add(tokens.len() - rest.len()));
         for panel in query.panels() {
             fold_panel(lanes, rows, groups, &panel, ahead, &mut scratch.chunk);
             ahead = Ahead::nothing(chunk.as_ptr());

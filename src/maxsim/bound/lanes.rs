@@ -108,13 +108,7 @@ impl<const N: usize> IntegerLanes for PortablePairs<N> {
 
     #[inline(always)]
     fn quantize(self, rows: &[f16], dim: usize, scale: f32, to: &mut [i32]) -> i32 {
-        // Of an even number of columns, nothing lies between rows.
-        let part = if dim.is_multiple_of(2) { rows.len() } else { dim };
-        let to: &mut [i16] = bytemuck::cast_slice_mut(to);
-        let to = to.chunks_exact_mut(part.next_multiple_of(2));
-        for (from, to) in rows.chunks_exact(part).zip(to) {
-            quantize(from, scale, &mut to[..part]);
-        }
+        quantize_pairs(rows, dim, to, |from, to| quantize(from, scale, to));
         0
     }
 }
@@ -188,6 +182,23 @@ impl<const N: usize> IntegerLanes for PortableQuads<N> {
 #[inline(always)]
 pub(super) fn largest_bits(values: &[f16]) -> u16 {
     values.iter().fold(0, |largest, value| largest.max(value.to_bits() & MAGNITUDE))
+}
+
+/// [`IntegerLanes::quantize`] to 16 bits, of rows or of all of them at once, by what rounds values to as many integers.
+#[inline(always)]
+pub(super) fn quantize_pairs(
+    rows: &[f16],
+    dim: usize,
+    to: &mut [i32],
+    round: impl Fn(&[f16], &mut [i16]),
+) {
+    // Of an even number of columns, nothing lies between rows.
+    let part = if dim.is_multiple_of(2) { rows.len() } else { dim };
+    let to: &mut [i16] = bytemuck::cast_slice_mut(to);
+    let to = to.chunks_exact_mut(part.next_multiple_of(2));
+    for (from, to) in rows.chunks_exact(part).zip(to) {
+        round(from, &mut to[..part]);
+    }
 }
 
 /// [`IntegerLanes::quantize`] to 16 bits, one by one.

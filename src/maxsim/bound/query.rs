@@ -1,6 +1,7 @@
 //! A query in integers, and what its bound costs.
 
 use half::f16;
+use half::slice::HalfFloatSliceExt;
 
 use super::lanes::{Columns, OFFSET};
 use crate::maxsim::query::{Panel, Panels};
@@ -55,39 +56,29 @@ impl QuantizedQuery {
         let mut quantized =
             Self { panels, units, slack, slack_of_rows, excess, limit: limit_in_f32, dim, columns };
         let rounding = of_additions(dim + tokens) + OF_F64;
-        let (mut integers, mut packed) = (vec![0_i16; dim], vec![0; groups]);
-        for (token, values) in query.rows().enumerate() {
-            let unit = unit(values, limit, columns);
-            quantize(values, unit, limit_of_query(columns), &mut integers);
-            quantized.add_slack(values, &integers, (unit, limit), rounding);
+        let (mut token, mut packed) = (Token::new(dim), vec![0; groups]);
+        for (number, values) in query.rows().enumerate() {
+            let unit = token.quantize(values, limit, columns);
+            quantized.add_slack(&token, (unit, limit), rounding);
             quantized.units.push(unit);
-            pack(&integers, columns, &mut packed);
-            quantized.panels.put(token, &packed);
+            token.pack(columns, &mut packed);
+            quantized.panels.put(number, &packed);
             if columns == Columns::Quads {
-                let sum: i32 = integers.iter().map(|&it| i32::from(it)).sum();
-                quantized.excess[token] = OFFSET * sum;
+                quantized.excess[number] = OFFSET * token.sum(|_, integer| integer) as i32;
             }
         }
         Some(quantized)
     }
 
     /// Adds a token's terms of the sums that the module derives.
-    fn add_slack(
-        &mut self,
-        values: &[f16],
-        integers: &[i16],
-        (unit, limit): (f64, f64),
-        rounding: f64,
-    ) {
-        let columns =
-            || values.iter().zip(integers).map(|(x, &z)| (x.to_f64(), f64::from(z) * unit));
-        let given = sum_of_magnitudes(columns().map(|(x, _)| x));
-        let quantized = sum_of_magnitudes(columns().map(|(_, z)| z));
+    fn add_slack(&mut self, token: &Token, (unit, limit): (f64, f64), rounding: f64) {
+        let given = token.sum(|x, _| x.abs());
+        let quantized = token.sum(|_, z| z.abs()) * unit;
         self.slack += quantized * (0.5 / limit + 8.0 * UNIT_ROUNDOFF) + given * rounding;
         match self.columns {
-            Columns::Pairs => self.slack += sum_of_magnitudes(columns().map(|(x, z)| x - z)),
+            Columns::Pairs => self.slack += token.sum(|x, z| (x - z * unit).abs()),
             Columns::Quads => {
-                let error = columns().map(|(x, z)| (x - z) * (x - z)).sum::<f64>().sqrt();
+                let error = token.sum(|x, z| (x - z * unit) * (x - z * unit)).sqrt();
                 let rounded = (self.dim as f64).sqrt() * (0.5 / limit + 4.0 * UNIT_ROUNDOFF);
                 self.slack += error * rounded;
                 self.slack_of_rows += error;
@@ -173,41 +164,68 @@ fn limit_of_query(columns: Columns) -> f64 {
     }
 }
 
-/// Integers as they lie in lanes.
-fn pack(integers: &[i16], columns: Columns, to: &mut [i32]) {
-    match columns {
-        Columns::Pairs => {
-            let to: &mut [i16] = bytemuck::cast_slice_mut(to);
-            to[..integers.len()].copy_from_slice(integers);
+/// A query token, and the integers that it is rounded to.
+struct Token {
+    values: Vec<f64>,
+    integers: Vec<f64>,
+    in_f32: Vec<f32>,
+}
+
+impl Token {
+    /// Room for a token.
+    fn new(dim: usize) -> Self {
+        Self { values: vec![0.0; dim], integers: vec![0.0; dim], in_f32: vec![0.0; dim] }
+    }
+
+    /// Rounds a token's values to integers, and gives their unit.
+    fn quantize(&mut self, values: &[f16], limit: f64, columns: Columns) -> f64 {
+        // Numbers beside this one are integers, and sums are rounded to them: `round_ties_even` would be a call for each.
+        const INTEGERS: f64 = 1.5 * (1_u64 << 52) as f64;
+        values.convert_to_f32_slice(&mut self.in_f32);
+        self.values.iter_mut().zip(&self.in_f32).for_each(|(to, &from)| *to = f64::from(from));
+        let (unit, most) = (self.unit(limit, columns), limit_of_query(columns));
+        for (integer, value) in self.integers.iter_mut().zip(&self.values) {
+            let scaled = if unit > 0.0 { value / unit } else { 0.0 };
+            *integer = (scaled.clamp(-most, most) + INTEGERS) - INTEGERS;
         }
-        Columns::Quads => {
-            let to: &mut [i8] = bytemuck::cast_slice_mut(to);
-            to.iter_mut().zip(integers).for_each(|(to, &it)| *to = it as i8);
+        unit
+    }
+
+    /// Value of an integer 1: as little as neither 16 bits nor a sum overflows with.
+    fn unit(&self, limit: f64, columns: Columns) -> f64 {
+        let largest = self.values.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+        if columns == Columns::Quads {
+            return largest / LARGEST_OF_8_BITS;
+        }
+        // Rounding to integers adds at most ½ a column.
+        let most = LARGEST_SUM / limit * (1.0 - OF_F64) - self.values.len() as f64 / 2.0;
+        (largest / LARGEST).max(self.sum(|x, _| x.abs()) / most)
+    }
+
+    /// Sum over the columns of what `term` makes of a value and its integer, in lanes, which are added at once.
+    #[inline(always)]
+    fn sum(&self, term: impl Fn(f64, f64) -> f64) -> f64 {
+        let (values, values_tail) = self.values.as_chunks::<8>();
+        let (integers, integers_tail) = self.integers.as_chunks::<8>();
+        let mut lanes = [0.0; 8];
+        for (values, integers) in values.iter().zip(integers) {
+            lanes = std::array::from_fn(|lane| lanes[lane] + term(values[lane], integers[lane]));
+        }
+        let tail = values_tail.iter().zip(integers_tail).map(|(&x, &z)| term(x, z));
+        lanes.into_iter().chain(tail).sum()
+    }
+
+    /// The integers as they lie in lanes.
+    fn pack(&self, columns: Columns, to: &mut [i32]) {
+        match columns {
+            Columns::Pairs => {
+                let to: &mut [i16] = bytemuck::cast_slice_mut(to);
+                to.iter_mut().zip(&self.integers).for_each(|(to, &it)| *to = it as i16);
+            }
+            Columns::Quads => {
+                let to: &mut [i8] = bytemuck::cast_slice_mut(to);
+                to.iter_mut().zip(&self.integers).for_each(|(to, &it)| *to = it as i8);
+            }
         }
     }
-}
-
-/// Value of an integer 1 in a token: as little as neither 16 bits nor a sum overflows with.
-fn unit(values: &[f16], limit: f64, columns: Columns) -> f64 {
-    let largest = values.iter().fold(0.0, |largest: f64, x| largest.max(x.to_f64().abs()));
-    if columns == Columns::Quads {
-        return largest / LARGEST_OF_8_BITS;
-    }
-    // Rounding to integers adds at most ½ a column.
-    let most = LARGEST_SUM / limit * (1.0 - OF_F64) - values.len() as f64 / 2.0;
-    (largest / LARGEST).max(sum_of_magnitudes(values.iter().map(|x| x.to_f64())) / most)
-}
-
-/// Rounds to integers of `unit`, none of them larger than `most`.
-fn quantize(values: &[f16], unit: f64, most: f64, integers: &mut [i16]) {
-    // Numbers beside this one are integers, and sums are rounded to them: `round_ties_even` would be a call for each.
-    const INTEGERS: f64 = 1.5 * (1_u64 << 52) as f64;
-    for (integer, value) in integers.iter_mut().zip(values) {
-        let scaled = if unit > 0.0 { value.to_f64() / unit } else { 0.0 };
-        *integer = ((scaled.clamp(-most, most) + INTEGERS) - INTEGERS) as i16;
-    }
-}
-
-fn sum_of_magnitudes(values: impl Iterator<Item = f64>) -> f64 {
-    values.map(f64::abs).sum()
 }
