@@ -16,14 +16,20 @@ const CODES_PER_VECTOR: usize = 4;
 /// A document, and the node of its vector.
 type Held = (u32, NodeId);
 
-/// The `limit` of these documents that are nearest.
+/// Tells whether it pays to look at codes first, where so many documents are compared.
+pub(super) fn pays(documents: usize, limit: usize) -> bool {
+    documents / WORTH_BOUNDS > limit
+}
+
+/// The `limit` of these documents that are nearest; those that are far by their codes are left out first, if it is
+/// codes that are looked at.
 pub(super) fn nearest(
     from: Outlook<'_>,
     dim: usize,
     limit: usize,
     documents: Vec<Held>,
 ) -> Result<Vec<Candidate>> {
-    let documents = match documents.len() / WORTH_BOUNDS > limit {
+    let documents = match from.is_rough() {
         true => without_far(from, dim, limit, documents)?,
         false => documents,
     };

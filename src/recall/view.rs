@@ -266,7 +266,9 @@ impl Search<'_> {
         }
         let (graph, by) = (&self.view.graph, self.view.distance());
         let from = graph.vectors.from(by, self.query);
-        let coded = if graph.is_rough() { from.coded() } else { None };
+        // To code the query takes as long as comparing it with some documents.
+        let is_rough = graph.is_rough() && scan::pays(held.len(), self.limit);
+        let coded = if is_rough { from.coded() } else { None };
         scan::nearest(from.roughly(coded.as_ref()), self.view.dim(), self.limit, held)
     }
 }
