@@ -115,7 +115,7 @@ impl Collection {
     }
 
     fn new(store: Store) -> Result<Self> {
-        let txn = State::begin(&store)?;
+        let (txn, _) = State::begin(&store)?;
         let state = State::read(&store, &txn)?;
         verify(&store, &txn, &state)?;
         drop(txn);
@@ -268,7 +268,7 @@ impl Collection {
     pub(super) fn write<T>(&self, change: impl FnOnce(&mut Batch<'_>) -> Result<T>) -> Result<T> {
         let span = span!("write", transaction);
         let txn = self.store.write()?;
-        let state = self.state(&txn)?;
+        let state = self.state(&txn, State::transaction(&self.store, &txn)?)?;
         let mut batch = Batch::new(&self.store, txn, state);
         let answer = change(&mut batch)?;
         let state = Arc::new(batch.commit()?);
@@ -277,10 +277,10 @@ impl Collection {
         Ok(answer)
     }
 
-    /// State that a transaction sees.
-    pub(super) fn state(&self, txn: &RoTxn<'_, AnyTls>) -> Result<Arc<State>> {
+    /// State that a transaction sees, which is that after `transaction`.
+    pub(super) fn state(&self, txn: &RoTxn<'_, AnyTls>, transaction: u64) -> Result<Arc<State>> {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if last.transaction == State::transaction(&self.store, txn)? {
+        if last.transaction == transaction {
             return Ok(last);
         }
         let state = Arc::new(State::read(&self.store, txn)?);

@@ -57,8 +57,8 @@ impl Collection {
 
 impl<'c> Snapshot<'c> {
     pub(super) fn new(collection: &'c Collection) -> Result<Self> {
-        let txn = State::begin(&collection.store)?;
-        let state = collection.state(&txn)?;
+        let (txn, transaction) = State::begin(&collection.store)?;
+        let state = collection.state(&txn, transaction)?;
         Ok(Self { collection, txn, state })
     }
 

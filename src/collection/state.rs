@@ -81,12 +81,12 @@ impl State {
         [(STATE_KEY, state), (INDEXES_KEY, indexes), (ALL_KEY, set_body(&self.all))]
     }
 
-    /// Begins to read what the last commit wrote.
+    /// Begins to read what the last commit wrote; gives that transaction's number, too.
     ///
     /// LMDB takes the number of the last commit, and then the roots from the page that goes with it, which the commit
     /// after the next writes over before it is durable and its number is told. A thread that was held up in between
     /// sees the roots of a commit to come, and in its next transaction an older one.
-    pub fn begin(store: &Store) -> Result<RoTxn<'_, WithoutTls>> {
+    pub fn begin(store: &Store) -> Result<(RoTxn<'_, WithoutTls>, u64)> {
         // A thread is held up just there in one of many thousands, and seldom twice.
         const TRIES: usize = 100;
         let mut seen = (0, 0);
@@ -94,7 +94,7 @@ impl State {
             let txn = store.read()?;
             seen = (Self::transaction(store, &txn)?, txn.id() as u64);
             if seen.0 == seen.1 {
-                return Ok(txn);
+                return Ok((txn, seen.0));
             }
         }
         Err(store.damage(format!("what transaction {} wrote in {}", seen.0, seen.1)))
