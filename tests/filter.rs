@@ -4,6 +4,7 @@
 //! nothing with the library.
 #![cfg(feature = "collection")]
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -398,8 +399,8 @@ fn point_id(id: &Value) -> PointId {
 }
 
 impl Points for Memory {
-    fn all(&self) -> Result<PointSet> {
-        Ok(self.points_where(|_| true))
+    fn all(&self) -> Result<Cow<'_, PointSet>> {
+        Ok(Cow::Owned(self.points_where(|_| true)))
     }
 
     fn indexes(&self, field: &FieldPath) -> Result<Vec<IndexKind>> {

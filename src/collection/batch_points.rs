@@ -1,5 +1,6 @@
 //! [`Batch`] as [`Points`]: filters match the points that are there after all that a transaction did so far.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::batch::Batch;
@@ -29,8 +30,8 @@ impl Batch<'_> {
 }
 
 impl Points for Batch<'_> {
-    fn all(&self) -> Result<PointSet> {
-        Ok(self.state.all.clone())
+    fn all(&self) -> Result<Cow<'_, PointSet>> {
+        Ok(Cow::Borrowed(&self.state.all))
     }
 
     fn indexes(&self, field: &FieldPath) -> Result<Vec<IndexKind>> {

@@ -1,5 +1,6 @@
 //! [`Snapshot`]: a collection as one transaction sees it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -385,8 +386,8 @@ impl<'c> Snapshot<'c> {
 }
 
 impl Points for Snapshot<'_> {
-    fn all(&self) -> Result<PointSet> {
-        Ok(self.state.all.clone())
+    fn all(&self) -> Result<Cow<'_, PointSet>> {
+        Ok(Cow::Borrowed(&self.state.all))
     }
 
     fn indexes(&self, field: &FieldPath) -> Result<Vec<IndexKind>> {

@@ -1,11 +1,12 @@
 //! The points that match a filter, from the indexes that there are and, where they don't say, payloads.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::lookup::Lookup;
 use super::{
-    Condition, FieldPath, Filter, IndexKind, Match, MinShould, Payload, PointId, PointNumber,
-    PointSet, Span, Subject, Test, TextParams,
+    Condition, FieldPath, Filter, IndexKind, Match, Payload, PointId, PointNumber, PointSet, Span,
+    Subject, Test, TextParams,
 };
 use crate::Result;
 use crate::background::Cancellation;
@@ -18,7 +19,7 @@ pub trait Points {
     ///
     /// # Errors
     /// Errors of the storage; as with all of these.
-    fn all(&self) -> Result<PointSet>;
+    fn all(&self) -> Result<Cow<'_, PointSet>>;
 
     /// The kinds of the indexes of a field.
     ///
@@ -104,18 +105,19 @@ struct Search<'a, P> {
 impl<P: Points> Search<'_, P> {
     fn filter(&self, filter: &Filter) -> Result<Bounds> {
         let Filter { must, should, must_not, min_should } = filter;
-        let mut bounds = self.everything();
-        for condition in must {
-            bounds.intersect(&self.condition(condition)?);
-        }
-        for condition in must_not {
-            bounds.intersect(&self.condition(condition)?.inverted(self.all));
-        }
-        if !should.is_empty() {
-            bounds.intersect(&self.at_least(1, should)?);
-        }
-        if let Some(MinShould { conditions, min_count }) = min_should {
-            bounds.intersect(&self.at_least(*min_count, conditions)?);
+        let must = must.iter().map(|it| self.condition(it));
+        let must_not = must_not.iter().map(|it| Ok(self.condition(it)?.inverted(self.all)));
+        let should = (!should.is_empty()).then(|| self.at_least(1, should));
+        let min_should = min_should.iter().map(|it| self.at_least(it.min_count, &it.conditions));
+        self.intersection(must.chain(must_not).chain(should).chain(min_should))
+    }
+
+    /// The points that are in all of these bounds; all points, if there are none.
+    fn intersection(&self, mut each: impl Iterator<Item = Result<Bounds>>) -> Result<Bounds> {
+        // Not begun with all points: to copy them takes longer than to look up a few.
+        let mut bounds = each.next().unwrap_or_else(|| Ok(self.everything()))?;
+        for other in each {
+            bounds.intersect(&other?);
         }
         Ok(bounds)
     }
@@ -149,12 +151,7 @@ impl<P: Points> Search<'_, P> {
         let Some((kind, lookups)) = kinds.iter().find_map(|it| Some((it, it.lookup(test)?))) else {
             return Ok(self.unknown());
         };
-        let mut found = lookups.iter().map(|lookup| self.found(key, kind, lookup));
-        let mut bounds = found.next().unwrap_or_else(|| Ok(self.everything()))?;
-        for other in found {
-            bounds.intersect(&other?);
-        }
-        Ok(bounds)
+        self.intersection(lookups.iter().map(|lookup| self.found(key, kind, lookup)))
     }
 
     fn found(&self, key: &FieldPath, kind: &IndexKind, lookup: &Lookup) -> Result<Bounds> {

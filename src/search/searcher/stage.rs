@@ -90,13 +90,15 @@ impl Ready<'_, '_> {
 fn allowed<'r>(reader: &mut Reader<'_, 'r>, stage: &Ready<'_, 'r>) -> Result<Allowed> {
     let (Ready { plan, excluded, below }, start) = (stage, Instant::now());
     let mut payloads_read = 0;
-    let mut points = match below.is_empty() {
-        true => reader.snapshot.numbers().clone() - *excluded,
-        false => below.iter().flat_map(|(run, _)| &run.outcome.scored).map(|it| it.0).collect(),
+    let comparable = match plan.rule.compares_vectors() {
+        true => reader.snapshot.having(plan.asked.using)?,
+        false => reader.snapshot.numbers(),
     };
-    if plan.rule.compares_vectors() {
-        points &= reader.snapshot.having(plan.asked.using)?;
-    }
+    let found = below.iter().flat_map(|(run, _)| &run.outcome.scored).map(|it| it.0);
+    let mut points = match below.is_empty() {
+        true => comparable - *excluded,
+        false => found.collect::<PointSet>() & comparable,
+    };
     if below.is_empty() {
         for filter in &plan.filters {
             let (selected, read) = reader.select(filter)?;
