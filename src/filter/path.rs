@@ -40,11 +40,16 @@ pub(super) const EXPECTED: &str = "a payload key like a, a.b, a[0], a[].b or \"a
 impl FieldPath {
     /// The values that stand there: none, one, or, through `[]`, several.
     pub fn values<'a>(&self, payload: &'a Map<String, Value>) -> impl Iterator<Item = &'a Value> {
-        let mut found: Vec<&Value> = payload.get(&self.first).into_iter().collect();
+        let first = payload.get(&self.first);
+        // At the top, where most fields stand, no list is needed.
+        let (top, mut below) = match self.rest.is_empty() {
+            true => (first, Vec::new()),
+            false => (None, Vec::from_iter(first)),
+        };
         for step in &self.rest {
-            found = found.into_iter().flat_map(|value| step.below(value)).collect();
+            below = below.into_iter().flat_map(|value| step.below(value)).collect();
         }
-        found.into_iter()
+        top.into_iter().chain(below)
     }
 
     /// The values that stand there, and instead of an array its elements.
