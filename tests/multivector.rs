@@ -20,6 +20,24 @@ fn values_are_rounded_to_f16_once() {
 }
 
 #[test]
+fn every_value_is_rounded_to_the_nearest_f16() {
+    let mut rng = StdRng::seed_from_u64(5);
+    for dim in 1..=40 {
+        // Of all magnitudes that have a place in f16, those below its least too, and ties.
+        let value = |_| match rng.random_range(0..3) {
+            0 => f32::from_bits(rng.random_range(0..0x477f_e000) | rng.random::<u32>() << 31),
+            1 => f32::from_bits(rng.random_range(0..0x477f_e000_u32) & !0xfff),
+            _ => rng.random_range(-1.0..1.0),
+        };
+        let values: Vec<f32> = (0..50 * dim).map(value).collect();
+        let matrix = TokenMatrix::new(&values, dim).unwrap();
+        // Through f64, for which no instruction rounds to f16.
+        let expected = values.iter().map(|value| f16::from_f64(f64::from(*value)).to_bits());
+        assert!(matrix.values().iter().map(|value| value.to_bits()).eq(expected), "{dim}");
+    }
+}
+
+#[test]
 fn every_type_of_element_gives_the_same_matrix() {
     let values = [1.0_f32, -0.5, 0.25, 96.0];
     let expected = TokenMatrix::new(&values, 4).unwrap();
