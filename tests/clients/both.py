@@ -455,7 +455,7 @@ def refused(both):
         (lambda it: it.query_points("pages", query=[1.0] * DIM, using="none"), Code.INVALID_ARGUMENT, 400),
         (lambda it: it.query_points("pages", query=[1.0] * DIM, using="dense", limit=0), Code.INVALID_ARGUMENT, 422),
         (lambda it: it.set_payload("pages", {}, points=[10**9]), Code.NOT_FOUND, 404),
-        (lambda it: it.query_points("pages", query=[[1.0] * DIM, [2.0]], using="colbert"), Code.INVALID_ARGUMENT, 400),
+        (lambda it: it.query_points("pages", query=[[1.0] * DIM, [2.0]], using="colbert"), Code.INVALID_ARGUMENT, 422),
         (lambda it: it.query_points("pages", query=1, using="dense", shard_key_selector="a"), Code.INVALID_ARGUMENT, 400),
     ]:
         assert code(lambda: call(both.grpc))[0] == expected
