@@ -10,7 +10,7 @@ use super::avx2::Avx2Pairs;
 #[cfg(target_arch = "x86_64")]
 use super::avx512::{Avx512Quads, Avx512Vnni};
 use super::kernel::{self, Scratch};
-use super::lanes::{Columns, IntegerLanes, PortablePairs, PortableQuads};
+use super::lanes::{Columns, IntegerLanes, PortableIntegers};
 use super::query::QuantizedQuery;
 #[cfg(target_arch = "x86_64")]
 use crate::multivector::TokenMatrix;
@@ -31,9 +31,9 @@ enum Kind {
     Avx2(Avx2Pairs<false>),
     /// Portable lanes, which the others are checked against. It takes longer than scoring.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // There are no others yet.
-    Portable(PortablePairs<8>),
+    Portable(PortableIntegers<8, false>),
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-    PortableQuads(PortableQuads<8>),
+    PortableQuads(PortableIntegers<8, true>),
 }
 
 impl Integers {
@@ -73,7 +73,7 @@ impl Integers {
         ];
         #[cfg(not(target_arch = "x86_64"))]
         let native: [Option<Kind>; 0] = [];
-        let portable = [Kind::PortableQuads(PortableQuads), Kind::Portable(PortablePairs)];
+        let portable = [Kind::PortableQuads(PortableIntegers), Kind::Portable(PortableIntegers)];
         native.into_iter().flatten().chain(portable).map(Self).collect()
     }
 
@@ -94,8 +94,8 @@ impl Integers {
     #[cfg(any(test, target_arch = "x86_64"))]
     pub(super) fn portable(self) -> Self {
         match self.layout().1 {
-            Columns::Pairs => Self(Kind::Portable(PortablePairs)),
-            Columns::Quads => Self(Kind::PortableQuads(PortableQuads)),
+            Columns::Pairs => Self(Kind::Portable(PortableIntegers)),
+            Columns::Quads => Self(Kind::PortableQuads(PortableIntegers)),
         }
     }
 

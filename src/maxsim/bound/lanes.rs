@@ -47,11 +47,12 @@ pub(super) const OFFSET: i32 = 128;
 /// Bits of a magnitude in f16: all but the sign.
 pub(super) const MAGNITUDE: u16 = 0x7fff;
 
-/// `N` lanes in plain Rust: what others are tested against, and run where there are none.
+/// `N` lanes, of four integers each if `QUADS`, else of two, in plain Rust: what others are tested against, and run where
+/// there are none.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PortablePairs<const N: usize>;
+pub(super) struct PortableIntegers<const N: usize, const QUADS: bool>;
 
-impl<const N: usize> Lanes for PortablePairs<N> {
+impl<const N: usize, const QUADS: bool> Lanes for PortableIntegers<N, QUADS> {
     const WIDTH: usize = N;
     const REGISTERS: usize = 16;
     type Value = i32;
@@ -75,10 +76,8 @@ impl<const N: usize> Lanes for PortablePairs<N> {
 
     #[inline(always)]
     fn mul_add(self, a: [i32; N], b: [i32; N], c: [i32; N]) -> [i32; N] {
-        std::array::from_fn(|lane| {
-            let ([a, b], [x, y]) = (pair(a[lane]), pair(b[lane]));
-            c[lane].wrapping_add(a * x + b * y)
-        })
+        let products = if QUADS { products_of_quads } else { products_of_pairs };
+        std::array::from_fn(|lane| c[lane].wrapping_add(products(a[lane], b[lane])))
     }
 
     #[inline(always)]
@@ -92,13 +91,22 @@ impl<const N: usize> Lanes for PortablePairs<N> {
     }
 }
 
-/// The two integers of a lane.
+/// The sum of the products of two lanes' pairs.
 #[inline(always)]
-fn pair(packed: i32) -> [i32; 2] {
-    bytemuck::cast::<i32, [i16; 2]>(packed).map(i32::from)
+fn products_of_pairs(a: i32, b: i32) -> i32 {
+    let pair = |packed: i32| bytemuck::cast::<i32, [i16; 2]>(packed).map(i32::from);
+    let ([a, b], [x, y]) = (pair(a), pair(b));
+    a * x + b * y
 }
 
-impl<const N: usize> IntegerLanes for PortablePairs<N> {
+/// The sum of the products of two lanes' quads, the first without a sign.
+#[inline(always)]
+fn products_of_quads(a: i32, b: i32) -> i32 {
+    let quads = a.to_ne_bytes().into_iter().zip(b.to_ne_bytes());
+    quads.map(|(a, b)| i32::from(a) * i32::from(b as i8)).sum()
+}
+
+impl<const N: usize> IntegerLanes for PortableIntegers<N, false> {
     const COLUMNS: Columns = Columns::Pairs;
 
     #[inline(always)]
@@ -113,52 +121,7 @@ impl<const N: usize> IntegerLanes for PortablePairs<N> {
     }
 }
 
-/// `N` lanes of four integers each in plain Rust: what others are tested against.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PortableQuads<const N: usize>;
-
-impl<const N: usize> Lanes for PortableQuads<N> {
-    const WIDTH: usize = N;
-    const REGISTERS: usize = 16;
-    type Value = i32;
-    type Register = [i32; N];
-
-    #[inline(always)]
-    fn splat(self, value: i32) -> [i32; N] {
-        [value; N]
-    }
-
-    #[inline(always)]
-    unsafe fn load(self, values: *const i32) -> [i32; N] {
-        // SAFETY: the caller vouches for N values; an array of i32 read unaligned needs no more.
-        unsafe { values.cast::<[i32; N]>().read_unaligned() }
-    }
-
-    #[inline(always)]
-    fn store(self, register: [i32; N], to: &mut [i32]) {
-        to[..N].copy_from_slice(&register);
-    }
-
-    #[inline(always)]
-    fn mul_add(self, a: [i32; N], b: [i32; N], c: [i32; N]) -> [i32; N] {
-        std::array::from_fn(|lane| {
-            let pairs = a[lane].to_ne_bytes().into_iter().zip(b[lane].to_ne_bytes());
-            c[lane] + pairs.map(|(a, b)| i32::from(a) * i32::from(b as i8)).sum::<i32>()
-        })
-    }
-
-    #[inline(always)]
-    fn add(self, a: [i32; N], b: [i32; N]) -> [i32; N] {
-        std::array::from_fn(|lane| a[lane] + b[lane])
-    }
-
-    #[inline(always)]
-    fn max(self, a: [i32; N], b: [i32; N]) -> [i32; N] {
-        std::array::from_fn(|lane| a[lane].max(b[lane]))
-    }
-}
-
-impl<const N: usize> IntegerLanes for PortableQuads<N> {
+impl<const N: usize> IntegerLanes for PortableIntegers<N, true> {
     const COLUMNS: Columns = Columns::Quads;
 
     #[inline(always)]
